@@ -1,0 +1,51 @@
+"""Which type in config.toml is which adapter: a table someone can read.
+
+Adding a channel: its settings in `settings.py`, its adapter in a module of its own, one line here.
+Builders import their libraries when called, so that reading a configuration costs no network library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from channels.adapter import Adapter, Tools
+from channels.message import Medium
+
+
+def _mail(name: str, settings: Any, tools: Tools) -> Adapter:
+    from channels.mail import build
+
+    return build(name, settings, tools)
+
+
+def _webchat(name: str, settings: Any, tools: Tools) -> Adapter:
+    from channels.webchat import build
+
+    return build(name, settings, tools)
+
+
+def _telephony(name: str, settings: Any, tools: Tools) -> Adapter:
+    from channels.telephony import build
+
+    return build(name, settings, tools)
+
+
+Builder = Callable[[str, Any, Tools], Adapter]
+
+BUILDERS: dict[str, Builder] = {
+    "mail": _mail,
+    "webchat": _webchat,
+    "telephony": _telephony,
+}
+
+MEDIA: dict[str, Medium] = {
+    "mail": Medium.EMAIL,
+    "webchat": Medium.CHAT,
+    "telephony": Medium.PHONE,
+}
+
+
+def build(name: str, settings: Any, tools: Tools) -> Adapter:
+    """The adapter for one channel of the configuration. Does no input or output."""
+    return BUILDERS[settings.type](name, settings, tools)

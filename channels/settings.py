@@ -1,0 +1,207 @@
+"""What each channel may be told in config.toml: one model per type.
+
+Light on purpose: the configuration is checked before any network library is imported. Unknown keys are refused.
+Secrets are never written in the file: they come from a file of their own or from a systemd credential.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+
+MIB = 1024 * 1024
+
+
+class Strict(BaseModel):
+    """A table of config.toml: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _duration(value: object) -> object:
+    """`"45s"`, `"3min"`, `"24h"`, `"2d"` as a timedelta; anything else is left for pydantic to refuse."""
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('write a duration with its unit, for example "45s", "3min", "24h" or "2d"')
+    text = value.strip()
+    for unit in ("ms", "min", "s", "h", "d"):
+        number = text.removesuffix(unit)
+        if number != text and number.replace(".", "", 1).isdigit():
+            return timedelta(seconds=float(number) * _UNITS[unit])
+    raise ValueError(f'"{value}" is no duration: write for example "45s", "3min", "24h" or "2d"')
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(str)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Secret(Strict):
+    """Where a secret lies: `{ file = "…" }` or `{ credential = "…" }` (systemd LoadCredential=)."""
+
+    file: Path | None = None
+    credential: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_table(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            # The value itself must not be echoed: it may be the secret.
+            raise ValueError('secrets do not belong in this file: write { file = "/path" } or { credential = "name" }')
+        return value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Secret:
+        if (self.file is None) == (self.credential is None):
+            raise ValueError('give exactly one of { file = "/path" } and { credential = "name" }')
+        return self
+
+    def path(self) -> Path:
+        """The file to read. Raises FileNotFoundError where systemd handed over no credentials."""
+        if self.file is not None:
+            return self.file
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            raise FileNotFoundError(
+                f"credential {self.credential!r}: no credentials were handed over "
+                "(LoadCredential= in the systemd unit, or write { file = … })"
+            )
+        return Path(folder) / str(self.credential)
+
+    def read(self) -> str:
+        """The secret, without the line end. Raises OSError when unreadable, ValueError when empty or not text."""
+        text = self.path().read_text(encoding="utf-8").strip("\r\n")
+        if not text:
+            raise ValueError(f"{self.path()} is empty")
+        return text
+
+    def is_readable_by_others(self) -> bool:
+        """True if anybody on the machine may read it."""
+        return bool(self.path().stat().st_mode & stat.S_IROTH)
+
+
+Security = Literal["tls", "starttls", "none"]
+
+
+class ImapSettings(Strict):
+    """The mailbox that customers and agents write to."""
+
+    host: str
+    port: Port = 993
+    security: Security = "tls"
+    ca_file: Path | None = None  # own certificate authority, PEM
+    username: str
+    password: Secret
+    folders: tuple[str, ...] = ("INBOX",)
+    since: Literal["now"] | Literal["all"] = "now"  # what of the mail that is there at the first start
+    poll_every: Duration = timedelta(seconds=60)  # only where the server has no IDLE
+    idle_renew_every: Duration = timedelta(minutes=4)
+    command_timeout: Duration = timedelta(seconds=30)
+    max_size: int = Field(default=30 * MIB, ge=64 * 1024)  # octets; of larger mail only the head is fetched
+    mark_seen: bool = True  # flag taken mail \Seen, so that a person looking in sees what was taken
+
+
+class SmtpSettings(Strict):
+    """The way out."""
+
+    host: str
+    port: Port = 587
+    security: Security = "starttls"
+    ca_file: Path | None = None
+    username: str | None = None
+    password: Secret | None = None
+    connect_timeout: Duration = timedelta(seconds=30)
+    command_timeout: Duration = timedelta(seconds=60)
+    data_timeout: Duration = timedelta(minutes=10)  # for the answer after the final dot
+
+
+class MailSettings(Strict):
+    """A mail channel: one mailbox in, one relay out."""
+
+    type: Literal["mail"] = "mail"
+    address: str  # what customers write to, and what they see
+    display_name: str = ""  # the firm, as customers see it
+    imap: ImapSettings
+    smtp: SmtpSettings
+    #: How the token travels: in Reply-To as address+TOKEN@…, as TOKEN@subdomain, or only in the Message-ID.
+    token_in: Literal["plus", "subdomain", "references"] = "plus"
+    token_domain: str | None = None  # for "subdomain": every address under it reaches the mailbox
+    #: authserv-id of our own border server; an Authentication-Results of anybody else is not read.
+    authserv_id: str | None = None
+    #: host name that the border server writes into "Received: … by"; None where there is no second hop.
+    border_host: str | None = None
+    null_return_path: bool = True  # automatic mail leaves with MAIL FROM:<> where the relay takes it
+    acknowledge: bool = True  # the automatic "received, number, answered by"
+
+    @field_validator("address")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        local, at, domain = value.rpartition("@")
+        if not at or not local or "." not in domain and domain != "localhost" or " " in value:
+            raise ValueError(f'"{value}" is no mail address')
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> MailSettings:
+        if self.token_in == "subdomain" and not self.token_domain:  # noqa: S105
+            raise ValueError('token_in = "subdomain" needs token_domain, for example "reply.firm.example"')
+        if (self.smtp.username is None) != (self.smtp.password is None):
+            raise ValueError("smtp: give both username and password, or neither")
+        return self
+
+
+class WebchatSettings(Strict):
+    """A chat on the firm's web site."""
+
+    type: Literal["webchat"] = "webchat"
+    path: str = "/chat"  # page at PATH, script at PATH/widget.js, websocket at PATH/ws
+    origins: tuple[str, ...]  # sites that may open the chat: "https://www.firm.example"
+    firm: str = ""  # name on top of the panel
+    max_frame: int = Field(default=16 * 1024, ge=1024)  # octets
+    messages_per_second: float = Field(default=5.0, gt=0)  # a visitor
+    max_sockets: int = Field(default=10_000, ge=1)
+    heartbeat: Duration = timedelta(seconds=25)
+    session_key: Secret | None = None  # signs visitor tokens; None: one is made in the state directory
+
+    @field_validator("path")
+    @classmethod
+    def _rooted(cls, value: str) -> str:
+        if not value.startswith("/") or value.endswith("/"):
+            raise ValueError('write a path like "/chat"')
+        return value
+
+
+class TelephonySettings(Strict):
+    """Call events from a telephone exchange, in the form that exchanges already send to Zammad."""
+
+    type: Literal["telephony"] = "telephony"
+    path: str = "/phone"  # the exchange posts to PATH/SECRET
+    secret: Secret  # at least 128 bit
+    region: str = "TW"  # ISO 3166-1: how numbers without a country code are read, and the ring cycle
+    rings: int = Field(default=3, ge=1, le=20)
+    ring_cycle: Duration | None = None  # overrides the region's (POLICY.md, Clocks)
+    machine_numbers: tuple[str, ...] = ()  # users or numbers that answer without being human: queue, voicemail
+    sources: tuple[str, ...] = ()  # networks the exchange may call from; empty: any
+    max_body: int = Field(default=64 * 1024, ge=1024)  # octets
+    body_timeout: Duration = timedelta(seconds=15)
+    dial_wait: Duration = timedelta(seconds=2)  # how long a newCall may wait for the decision whom to dial
+    #: whom the exchange's users are: extension or login -> agent name in config.toml
+    users: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("path")
+    @classmethod
+    def _rooted(cls, value: str) -> str:
+        if not value.startswith("/") or value.endswith("/"):
+            raise ValueError('write a path like "/phone"')
+        return value
+
+
+ChannelSettings = Annotated[MailSettings | WebchatSettings | TelephonySettings, Field(discriminator="type")]

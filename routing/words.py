@@ -1,0 +1,114 @@
+"""The words of the desk: every state and kind that is stored, decided on or shown."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a ticket asks of the firm (POLICY.md)."""
+
+    CONSULTATION = "consultation"  # 諮詢
+    BUSINESS = "business"  # 業務辦理
+    FEEDBACK = "feedback"  # 意見回饋
+    COMPLAINT = "complaint"  # 客訴
+
+
+class TicketState(StrEnum):
+    OPEN = "open"  # somebody here must act
+    ANSWERED = "answered"  # the last word was ours
+    WAITING = "waiting"  # the customer owes us something
+    CLOSED = "closed"
+
+
+class MessageState(StrEnum):
+    """accepted -> claimed -> done | parked; `requeue` leads back to accepted."""
+
+    ACCEPTED = "accepted"
+    CLAIMED = "claimed"
+    DONE = "done"
+    PARKED = "parked"
+
+
+class TargetKind(StrEnum):
+    FIRST_RESPONSE = "first_response"
+    NEXT_RESPONSE = "next_response"
+    RESOLUTION = "resolution"
+    REPORT_BACK = "report_back"
+    INITIAL_OPINION = "initial_opinion"
+    CALLBACK = "callback"
+
+
+class NoticeKind(StrEnum):
+    """What is told once about a target."""
+
+    WARN_50 = "warn_50"
+    WARN_80 = "warn_80"
+    BREACH = "breach"  # to the agent, at due_at
+    SUPERVISOR = "supervisor"  # to the supervisor, at due_at or supervisor_after
+
+
+class OutboxState(StrEnum):
+    """pending -> attempting -> delivered | stored | pending (again, later) | unknown | failed; held waits for a person."""
+
+    PENDING = "pending"
+    ATTEMPTING = "attempting"
+    DELIVERED = "delivered"
+    STORED = "stored"  # kept for a chat visitor who is away
+    UNKNOWN = "unknown"  # handed over, no answer came; retried once while next_attempt_at is set
+    HELD = "held"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Purpose(StrEnum):
+    """Why something is sent; the order is the order in which what waits is sent."""
+
+    ANSWER = "answer"  # a person's words to the customer
+    ASSIGNMENT = "assignment"  # new work to an agent
+    UPDATE = "update"  # more from the customer, to the agent who has the ticket
+    TOLD = "told"  # an agent is told what became of something he did
+    BREACH = "breach"
+    WARNING = "warning"
+    ACKNOWLEDGEMENT = "acknowledgement"
+
+
+class Speaker(StrEnum):
+    """Who a message is from, by evidence."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    SYSTEM = "system"  # our own mail coming home
+    MACHINE = "machine"  # an auto-reply, a list, a report
+
+
+class Evidence(StrEnum):
+    """What proves that a mail is an agent's (PROMISES.md, G8)."""
+
+    AUTHSERV = "authserv"  # our border server's Authentication-Results: aligned dmarc, or auth of that login
+    DKIM_ALIGNED = "dkim-aligned"
+    EXCHANGE_INTERNAL = "exchange-internal"
+    LMTP_AUTHENTICATED = "lmtp-authenticated"
+    TOKEN_ONLY = "token-only"  # noqa: S105  # must be written by hand; `check` shows it
+
+
+class Standing(StrEnum):
+    """How far a customer's sender may be believed."""
+
+    VERIFIED = "verified"  # ✓ the provider vouches for the address
+    UNVERIFIED = "unverified"  # ⚠ nobody does
+    LOOKALIKE = "lookalike"  # ⚠ resembles somebody we know
+
+
+class Outcome(StrEnum):
+    """What became of a message."""
+
+    OPENED = "opened"  # a new ticket
+    ADDED = "added"  # to a ticket
+    ANSWERED = "answered"  # an agent's reply, on its way to the customer
+    NOTED = "noted"  # an agent's note or command, kept inside
+    HELD = "held"  # an agent's reply that may not leave as it is
+    CALL = "call"  # an event of a call, recorded
+    COPY = "copy"  # the same mail in another folder or mailbox
+    IGNORED = "ignored"  # machine-made: recorded, never answered
+    BOUNCED = "bounced"  # a report about one of our mails
