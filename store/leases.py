@@ -1,0 +1,62 @@
+"""Leases: what only one node may do at a time, and the fencing token that refuses the stale.
+
+A lease is a row (name, owner, until, epoch). The epoch grows whenever the owner changes or a lapsed lease is taken
+again; whoever writes under a lease writes `fence` in the same transaction, so that a paused node's late write fails.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.engine import Transaction
+from store.schema import LeaseRow
+
+LEASE = LeaseRow.__table__  # type: ignore[attr-defined]
+
+TERM = timedelta(seconds=60)
+
+
+class LeaseLost(Exception):
+    """Somebody else has taken over: what was about to be written is refused."""
+
+
+async def acquire(tx: Transaction, name: str, owner: str, now: datetime, term: timedelta = TERM) -> int | None:
+    """Take or renew a lease: its epoch, or None while another owner holds it."""
+    first = {"name": name, "owner": "", "until": now - term, "epoch": 0}
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    await tx.execute(dialect.insert(LEASE).on_conflict_do_nothing(), first)
+    is_mine = and_(LEASE.c.owner == owner, LEASE.c.until >= now)
+    taken = await tx.execute(
+        update(LEASE)
+        .where(LEASE.c.name == name, or_(LEASE.c.owner == owner, LEASE.c.until < now))
+        .values(owner=owner, until=now + term, epoch=LEASE.c.epoch + case((is_mine, 0), else_=1))
+        .returning(LEASE.c.epoch)
+    )
+    row = taken.first()
+    return None if row is None else int(row[0])
+
+
+async def fence(tx: Transaction, name: str, owner: str, epoch: int, now: datetime, term: timedelta = TERM) -> None:
+    """Renew while writing. Raises LeaseLost, and with it rolls back, if the lease went to somebody else."""
+    done = await tx.execute(
+        update(LEASE)
+        .where(LEASE.c.name == name, LEASE.c.owner == owner, LEASE.c.epoch == epoch)
+        .values(until=now + term)
+    )
+    if done.rowcount != 1:
+        raise LeaseLost(name)
+
+
+async def release(tx: Transaction, name: str, owner: str, now: datetime) -> None:
+    """Give it back, so that a successor need not wait for the term to end."""
+    await tx.execute(update(LEASE).where(LEASE.c.name == name, LEASE.c.owner == owner).values(owner="", until=now))
+
+
+async def holder(tx: Transaction, name: str) -> tuple[str, datetime] | None:
+    rows = await tx.rows(select(LEASE.c.owner, LEASE.c.until).where(LEASE.c.name == name))
+    return (rows[0]["owner"], rows[0]["until"]) if rows else None
+
+

@@ -1,0 +1,376 @@
+"""The durable queue: accept, claim, finish, park, requeue.
+
+accepted -> claimed -> done | parked. What was claimed by a decider that died goes back to accepted and is then tried
+alone, so that one poisonous message cannot take its batch with it for ever; only attempts made alone count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from channels.adapter import Arrival, Envelope
+from channels.message import MESSAGING, Medium
+from routing.words import MessageState
+from store import cursors, events
+from store.engine import Transaction
+from store.events import Event
+from store.schema import MessageRow, NormalRow, RawRow
+
+MESSAGE = MessageRow.__table__  # type: ignore[attr-defined]
+RAW = RawRow.__table__  # type: ignore[attr-defined]
+NORMAL = NormalRow.__table__  # type: ignore[attr-defined]
+
+MAX_ATTEMPTS = 3  # made alone
+MAX_BATCH_BYTES = 32 * 1024 * 1024  # octets of raw bytes claimed together, unless one alone is larger
+
+#: A ringing phone before chat before messaging before mail.
+PRIORITY = {Medium.PHONE: 0, Medium.CHAT: 1, **dict.fromkeys(MESSAGING, 2), Medium.EMAIL: 3}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claimed:
+    """A message that this decider, and nobody else, is deciding."""
+
+    id: int
+    channel: str
+    medium: Medium
+    external_id: str
+    received_at: datetime
+    accepted_at: datetime
+    envelope: Envelope
+    is_truncated: bool
+    is_alone: bool
+    attempts: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parked:
+    """A message that waits for an operator."""
+
+    id: int
+    channel: str
+    received_at: datetime
+    reason: str
+    ticket: int | None
+
+
+# ---- accept
+
+
+async def accept(tx: Transaction, arrivals: Sequence[Arrival], now: datetime) -> list[tuple[int, bool]]:
+    """Keep arrivals with their raw bytes, cursors and events: (message id, is_duplicate) for each, in order."""
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    statement = (
+        dialect.insert(MESSAGE)
+        .on_conflict_do_nothing(index_elements=["channel", "external_id"])
+        .returning(MESSAGE.c.id, MESSAGE.c.channel, MESSAGE.c.external_id)
+    )
+    fresh: dict[tuple[str, str], Arrival] = {}
+    for arrival in arrivals:
+        fresh.setdefault((arrival.channel, arrival.external_id), arrival)
+    made = await tx.execute(statement, [_message_row(a, now) for a in fresh.values()])
+    ids = {(channel, external): int(number) for number, channel, external in made}
+    new = dict(ids)
+    missing = [key for key in fresh if key not in ids]
+    if missing:
+        ids.update(await _known(tx, missing))
+    ordered = sorted(((number, fresh[key]) for key, number in new.items()), key=lambda pair: pair[0])
+    await tx.many(insert(RAW), [{"message": number, "data": a.raw} for number, a in ordered])
+    await events.append(tx, [_accepted(number, a, now) for number, a in ordered])
+    positions = {(a.channel, a.cursor.name): a.cursor.value for a in arrivals if a.cursor}
+    if positions:
+        await cursors.write(tx, positions)
+    seen: set[tuple[str, str]] = set()
+    receipts = []
+    for arrival in arrivals:
+        key = (arrival.channel, arrival.external_id)
+        receipts.append((ids[key], key not in new or key in seen))
+        seen.add(key)
+    return receipts
+
+
+def _message_row(arrival: Arrival, now: datetime) -> dict[str, Any]:
+    envelope = arrival.envelope
+    return {
+        "channel": arrival.channel,
+        "medium": arrival.medium.value,
+        "external_id": arrival.external_id,
+        "received_at": min(arrival.received_at, now),
+        "accepted_at": now,
+        "priority": PRIORITY[arrival.medium],
+        "state": MessageState.ACCEPTED.value,
+        "epoch": 0,
+        "is_alone": False,
+        "attempts": 0,
+        "size": envelope.source_size or len(arrival.raw),
+        "is_truncated": envelope.is_truncated,
+        "envelope": orjson.dumps(asdict(envelope)).decode(),
+    }
+
+
+def _accepted(number: int, arrival: Arrival, now: datetime) -> Event:
+    late = (now - arrival.received_at).total_seconds()
+    data = {"channel": arrival.channel, "octets": len(arrival.raw), "behind_source_s": round(max(late, 0.0), 3)}
+    return Event(at=now, kind="message_accepted", message=number, data=data)
+
+
+async def _known(tx: Transaction, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for start in range(0, len(keys), 200):
+        some = keys[start : start + 200]
+        where = or_(*(and_(MESSAGE.c.channel == c, MESSAGE.c.external_id == e) for c, e in some))
+        rows = await tx.rows(select(MESSAGE.c.id, MESSAGE.c.channel, MESSAGE.c.external_id).where(where))
+        found.update({(r["channel"], r["external_id"]): int(r["id"]) for r in rows})
+    return found
+
+
+# ---- claim
+
+_CLAIMED_COLUMNS = (
+    MESSAGE.c.id,
+    MESSAGE.c.channel,
+    MESSAGE.c.medium,
+    MESSAGE.c.external_id,
+    MESSAGE.c.received_at,
+    MESSAGE.c.accepted_at,
+    MESSAGE.c.envelope,
+    MESSAGE.c.is_truncated,
+    MESSAGE.c.is_alone,
+    MESSAGE.c.attempts,
+    MESSAGE.c.size,
+)
+_WAITING = (
+    select(*_CLAIMED_COLUMNS)
+    .where(MESSAGE.c.state == MessageState.ACCEPTED.value)
+    .order_by(MESSAGE.c.priority, MESSAGE.c.id)
+    .limit(bindparam("how_many"))
+)
+_CLAIM = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id == bindparam("the_id"))
+    .values(state=MessageState.CLAIMED.value, epoch=bindparam("the_epoch"), attempts=bindparam("the_attempts"))
+)
+
+
+async def claim(tx: Transaction, epoch: int, limit: int) -> list[Claimed]:
+    """Take what waits, most urgent channel first, oldest first. A message to be tried alone comes alone."""
+    rows = await tx.rows(_WAITING, {"how_many": limit})
+    if not rows:
+        return []
+    chosen = rows[:1] if rows[0]["is_alone"] else [r for r in rows if not r["is_alone"]]
+    taken, octets = [], 0
+    for row in chosen:
+        octets += row["size"]
+        if taken and octets > MAX_BATCH_BYTES:
+            break
+        taken.append(row)
+    await tx.many(
+        _CLAIM,
+        [{"the_id": r["id"], "the_epoch": epoch, "the_attempts": r["attempts"] + bool(r["is_alone"])} for r in taken],
+    )
+    return [_claimed(r) for r in taken]
+
+
+def _claimed(row: Mapping[str, Any]) -> Claimed:
+    envelope = orjson.loads(row["envelope"])
+    envelope["rcpt_to"] = tuple(envelope["rcpt_to"])
+    return Claimed(
+        id=row["id"],
+        channel=row["channel"],
+        medium=Medium(row["medium"]),
+        external_id=row["external_id"],
+        received_at=row["received_at"],
+        accepted_at=row["accepted_at"],
+        envelope=Envelope(**envelope),
+        is_truncated=bool(row["is_truncated"]),
+        is_alone=bool(row["is_alone"]),
+        attempts=row["attempts"] + bool(row["is_alone"]),
+        size=row["size"],
+    )
+
+
+async def raws(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
+    """The octets of messages: {id: raw}."""
+    rows = await tx.rows(select(RAW.c.message, RAW.c.data).where(RAW.c.message.in_(ids)))
+    return {r["message"]: r["data"] for r in rows}
+
+
+async def normals(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
+    """The stored normal forms: {id: JSON}."""
+    rows = await tx.rows(select(NORMAL.c.message, NORMAL.c.data).where(NORMAL.c.message.in_(ids)))
+    return {r["message"]: r["data"] for r in rows}
+
+
+async def give_back(tx: Transaction, ids: Sequence[int], *, alone: bool) -> None:
+    """Return claimed messages to the queue: `alone` after their batch failed, else as they were."""
+    values: dict[str, Any] = {"state": MessageState.ACCEPTED.value}
+    if alone:
+        values["is_alone"] = True
+    await tx.execute(
+        update(MESSAGE).where(MESSAGE.c.id.in_(ids), MESSAGE.c.state == MessageState.CLAIMED.value).values(**values)
+    )
+
+
+async def recover(tx: Transaction) -> int:
+    """Return what a dead decider had claimed; each is then tried alone. The number of them."""
+    done = await tx.execute(
+        update(MESSAGE)
+        .where(MESSAGE.c.state == MessageState.CLAIMED.value)
+        .values(state=MessageState.ACCEPTED.value, is_alone=True)
+    )
+    return int(done.rowcount)
+
+
+# ---- finish
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """What was decided about one message, for its row."""
+
+    id: int
+    outcome: str
+    speaker: str
+    ticket: int | None
+    customer: int | None
+    agent: str | None
+    sender: str
+    content_key: str | None
+    copy_of: int | None
+    policy_version: str
+    normal: bytes
+    parser_version: int
+    parked: str | None = None  # a reason: decided as far as possible, but an operator must look
+
+
+_FINISH = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id == bindparam("the_id"), MESSAGE.c.epoch == bindparam("the_epoch"))
+    .values(
+        state=bindparam("the_state"),
+        reason=bindparam("the_reason"),
+        decided_at=bindparam("the_time"),
+        outcome=bindparam("the_outcome"),
+        speaker=bindparam("the_speaker"),
+        ticket=bindparam("the_ticket"),
+        customer=bindparam("the_customer"),
+        agent=bindparam("the_agent"),
+        sender=bindparam("the_sender"),
+        content_key=bindparam("the_content_key"),
+        copy_of=bindparam("the_copy_of"),
+        policy_version=bindparam("the_policy"),
+    )
+)
+
+
+async def finish(tx: Transaction, finished: Sequence[Finished], epoch: int, now: datetime) -> None:
+    """Write decisions to their messages, with the normal form they were made from."""
+    await tx.many(
+        _FINISH,
+        [
+            {
+                "the_id": f.id,
+                "the_epoch": epoch,
+                "the_state": MessageState.PARKED.value if f.parked else MessageState.DONE.value,
+                "the_reason": f.parked,
+                "the_time": now,
+                "the_outcome": f.outcome,
+                "the_speaker": f.speaker,
+                "the_ticket": f.ticket,
+                "the_customer": f.customer,
+                "the_agent": f.agent,
+                "the_sender": f.sender,
+                "the_content_key": f.content_key,
+                "the_copy_of": f.copy_of,
+                "the_policy": f.policy_version,
+            }
+            for f in finished
+        ],
+    )
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    statement = dialect.insert(NORMAL)
+    statement = statement.on_conflict_do_update(
+        index_elements=["message"],
+        set_={"data": statement.excluded.data, "parser_version": statement.excluded.parser_version},
+    )
+    await tx.many(
+        statement,
+        [{"message": f.id, "parser_version": f.parser_version, "data": f.normal} for f in finished],
+    )
+
+
+async def park(tx: Transaction, message: int, reason: str) -> bool:
+    """Set a message aside for an operator; False if there is no such message."""
+    done = await tx.execute(
+        update(MESSAGE).where(MESSAGE.c.id == message).values(state=MessageState.PARKED.value, reason=reason[:500])
+    )
+    return done.rowcount == 1
+
+
+async def requeue(tx: Transaction, message: int) -> bool:
+    """Put a parked message back, to be tried alone and from scratch; False if it is not parked."""
+    done = await tx.execute(
+        update(MESSAGE)
+        .where(MESSAGE.c.id == message, MESSAGE.c.state == MessageState.PARKED.value)
+        .values(state=MessageState.ACCEPTED.value, reason=None, attempts=0, is_alone=True)
+    )
+    return done.rowcount == 1
+
+
+async def parked(tx: Transaction, limit: int = 1_000) -> list[Parked]:
+    """What waits for an operator, oldest first."""
+    rows = await tx.rows(
+        select(MESSAGE.c.id, MESSAGE.c.channel, MESSAGE.c.received_at, MESSAGE.c.reason, MESSAGE.c.ticket)
+        .where(MESSAGE.c.state == MessageState.PARKED.value)
+        .order_by(MESSAGE.c.id)
+        .limit(limit)
+    )
+    return [
+        Parked(id=r["id"], channel=r["channel"], received_at=r["received_at"], reason=r["reason"] or "", ticket=r["ticket"])
+        for r in rows
+    ]
+
+
+async def waiting(tx: Transaction) -> list[dict[str, Any]]:
+    """What waits, by channel and state: [{channel, state, count, oldest}]."""
+    return await tx.rows(
+        select(
+            MESSAGE.c.channel,
+            MESSAGE.c.state,
+            func.count().label("count"),
+            func.min(MESSAGE.c.accepted_at).label("oldest"),
+        )
+        .where(MESSAGE.c.state.in_([MessageState.ACCEPTED.value, MessageState.CLAIMED.value, MessageState.PARKED.value]))
+        .group_by(MESSAGE.c.channel, MESSAGE.c.state)
+        .order_by(MESSAGE.c.channel, MESSAGE.c.state)
+    )
+
+
+async def by_content_key(tx: Transaction, keys: Sequence[str]) -> dict[str, tuple[int, int | None]]:
+    """Messages that carry the same words already: {content key: (message id, ticket)}."""
+    if not keys:
+        return {}
+    rows = await tx.rows(
+        select(MESSAGE.c.content_key, MESSAGE.c.id, MESSAGE.c.ticket).where(MESSAGE.c.content_key.in_(keys))
+    )
+    return {r["content_key"]: (r["id"], r["ticket"]) for r in rows}
+
+
+async def recent_by_sender(tx: Transaction, senders: Sequence[str], since: datetime) -> dict[str, int]:
+    """How many messages each peer has sent since a moment: {sender: count}."""
+    if not senders:
+        return {}
+    rows = await tx.rows(
+        select(MESSAGE.c.sender, func.count().label("count"))
+        .where(MESSAGE.c.sender.in_(senders), MESSAGE.c.received_at >= since)
+        .group_by(MESSAGE.c.sender)
+    )
+    return {r["sender"]: r["count"] for r in rows}
