@@ -229,5 +229,7 @@ class Tools:
     clock: Clock
     progress: ProgressNote
     read_cursor: Callable[[str, str], Awaitable[str | None]]  # (channel, cursor name) -> value
+    #: (channel, cursor): for a cursor that no arrival carries, such as "from now on" at the first start
+    save_cursor: Callable[[str, Cursor], Awaitable[None]]
     transcript: Transcript
     state_dir: str = ""
