@@ -74,12 +74,12 @@ class MessageRow(Base, table=True):
     decided_at: datetime | None = None
     outcome: str | None = None  # routing.words.Outcome
     speaker: str | None = None  # routing.words.Speaker
-    ticket: int | None = None
-    customer: int | None = None
+    ticket: int | None = Field(default=None, sa_type=BigInteger)
+    customer: int | None = Field(default=None, sa_type=BigInteger)
     agent: str | None = None  # who spoke, if an agent did
     sender: str | None = Field(default=None, sa_column=_text(nullable=True))  # "mailto:wang@example.com"
     content_key: str | None = None
-    copy_of: int | None = None
+    copy_of: int | None = Field(default=None, sa_type=BigInteger)
     policy_version: str | None = None
 
 
@@ -122,7 +122,7 @@ class TicketRow(Base, table=True):
     is_urgent: bool
     channel: str
     medium: str
-    customer: int
+    customer: int = Field(sa_type=BigInteger)
     contact: str = Field(sa_column=_text())  # "mailto:…": where the answer goes
     contact_name: str
     standing: str
@@ -144,7 +144,7 @@ class ThreadKeyRow(Base, table=True):
 
     __tablename__ = "thread_key"
     key: str = Field(sa_column=Column(Text, primary_key=True))
-    ticket: int
+    ticket: int = Field(sa_type=BigInteger)
     is_ours: bool  # we sent it
 
 
@@ -204,7 +204,7 @@ class OutboxRow(Base, table=True):
         Index("ix_outbox_attempting", "state", sqlite_where=text("state = 'attempting'"), postgresql_where=text("state = 'attempting'")),
     )
     id: int | None = Field(default=None, sa_column=_id())
-    ticket: int | None = None
+    ticket: int | None = Field(default=None, sa_type=BigInteger)
     source: int | None = None  # the message that caused it
     channel: str  # it leaves by
     address: str = Field(sa_column=_text())  # "mailto:…"
@@ -220,7 +220,7 @@ class OutboxRow(Base, table=True):
     attempts: int = 0
     first_attempt_at: datetime | None = None
     next_attempt_at: datetime | None = None  # empty when no further attempt is planned
-    epoch: int = 0
+    unknowns: int = 0  # attempts that ended without an answer
     error: str | None = None
     held_reason: str | None = None
     delivered_at: datetime | None = None
@@ -241,7 +241,7 @@ class TokenRow(Base, table=True):
     __tablename__ = "token"
     __table_args__ = (Index("ix_token_ticket_agent", "ticket", "agent"),)
     token: str = Field(primary_key=True)
-    ticket: int
+    ticket: int = Field(sa_type=BigInteger)
     agent: str
     purpose: str
     serial: int
@@ -266,7 +266,7 @@ class ContactRow(Base, table=True):
     __tablename__ = "contact"
     __table_args__ = (Index("ix_contact_customer", "customer"),)
     address: str = Field(sa_column=Column(Text, primary_key=True))  # "mailto:…"
-    customer: int
+    customer: int = Field(sa_type=BigInteger)
     name: str
     source: str  # where the value came from: "mail", "chat", "phone", "import"
     first_seen_at: datetime
@@ -292,7 +292,7 @@ class CallRow(Base, table=True):
     )
     channel: str = Field(primary_key=True)
     call_id: str = Field(sa_column=Column(Text, primary_key=True))
-    ticket: int | None = None
+    ticket: int | None = Field(default=None, sa_type=BigInteger)
     facts: str = Field(sa_column=_text())  # JSON of routing.calls.CallFacts
     next_at: datetime | None = None
 
@@ -305,11 +305,11 @@ class EventRow(Base, table=True):
     id: int | None = Field(default=None, sa_column=_id())
     at: datetime
     kind: str
-    ticket: int | None = None
-    message: int | None = None
-    customer: int | None = None
+    ticket: int | None = Field(default=None, sa_type=BigInteger)
+    message: int | None = Field(default=None, sa_type=BigInteger)
+    customer: int | None = Field(default=None, sa_type=BigInteger)
     agent: str | None = None
-    outbox: int | None = None
+    outbox: int | None = Field(default=None, sa_type=BigInteger)
     data: str = Field(sa_column=_text())  # JSON
 
 
@@ -319,7 +319,7 @@ class EventSealRow(Base, table=True):
     __tablename__ = "event_seal"
     __table_args__ = (UniqueConstraint("event"),)
     seq: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False))
-    event: int
+    event: int = Field(sa_type=BigInteger)
     prev_hash: str
     hash: str
 
@@ -331,7 +331,7 @@ class LeaseRow(Base, table=True):
     name: str = Field(primary_key=True)
     owner: str
     until: datetime
-    epoch: int
+    epoch: int = Field(sa_type=BigInteger)
 
 
 class CounterRow(Base, table=True):
@@ -339,4 +339,4 @@ class CounterRow(Base, table=True):
 
     __tablename__ = "counter"
     name: str = Field(primary_key=True)
-    value: int
+    value: int = Field(sa_type=BigInteger)

@@ -1,0 +1,79 @@
+"""Customers and their contacts: who writes from which address or number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.engine import Transaction
+from store.schema import ContactRow, CustomerRow
+
+CUSTOMER = CustomerRow.__table__  # type: ignore[attr-defined]
+CONTACT = ContactRow.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Customer:
+    id: int
+    name: str
+    language: str
+    created_at: datetime
+    agent: str | None = None  # who knows him
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contact:
+    """One address or number of a customer, with where it came from."""
+
+    address: str  # "mailto:wang@example.com"
+    customer: int
+    name: str
+    source: str
+    first_seen_at: datetime
+    is_verified: bool = False
+
+
+async def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Customer]:
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    rows = await tx.rows(select(CUSTOMER).where(CUSTOMER.c.id.in_(wanted)))
+    return {r["id"]: Customer(**r) for r in rows}
+
+
+async def contacts(tx: Transaction, addresses: Iterable[str]) -> dict[str, Contact]:
+    """Known contacts by address; unknown ones are left out."""
+    wanted = list(set(addresses))
+    if not wanted:
+        return {}
+    rows = await tx.rows(select(CONTACT).where(CONTACT.c.address.in_(wanted)))
+    return {r["address"]: Contact(**{**r, "is_verified": bool(r["is_verified"])}) for r in rows}
+
+
+async def contacts_of(tx: Transaction, customers: Iterable[int]) -> dict[int, list[Contact]]:
+    """Every contact of some customers."""
+    wanted = list(set(customers))
+    if not wanted:
+        return {}
+    found: dict[int, list[Contact]] = {}
+    for row in await tx.rows(select(CONTACT).where(CONTACT.c.customer.in_(wanted)).order_by(CONTACT.c.first_seen_at)):
+        found.setdefault(row["customer"], []).append(Contact(**{**row, "is_verified": bool(row["is_verified"])}))
+    return found
+
+
+async def add(tx: Transaction, customers: Sequence[Customer], contacts: Sequence[Contact]) -> None:
+    """Register customers and their first contacts. A contact that somebody else registered meanwhile stays his."""
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    await tx.many(insert(CUSTOMER), [asdict(c) for c in customers])
+    await tx.many(dialect.insert(CONTACT).on_conflict_do_nothing(), [asdict(c) for c in contacts])
+
+
+async def mark_verified(tx: Transaction, addresses: Iterable[str]) -> None:
+    """Remember that somebody trustworthy vouched for these addresses."""
+    wanted = list(set(addresses))
+    if wanted:
+        await tx.execute(update(CONTACT).where(CONTACT.c.address.in_(wanted)).values(is_verified=True))

@@ -1,0 +1,176 @@
+"""Targets and notices: what was promised until when, what was told about it, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from routing.words import NoticeKind, TargetKind
+from store.engine import Transaction
+from store.schema import NoticeRow, TargetRow
+
+TARGET = TargetRow.__table__  # type: ignore[attr-defined]
+NOTICE = NoticeRow.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """One promise about one ticket. Open until met or withdrawn; a breach does not end it."""
+
+    ticket: int
+    kind: TargetKind
+    ordinal: int  # 1 for the first of its kind on the ticket
+    policy_key: str
+    budget: str
+    calendar: str
+    calendar_version: str
+    policy_version: str
+    started_at: datetime
+    due_at: datetime
+    warn_50_at: datetime | None
+    warn_80_at: datetime | None
+    supervisor_at: datetime | None
+    next_at: datetime | None
+    answered_at: datetime | None = None
+    met_at: datetime | None = None
+    breached_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.met_at is None and self.withdrawn_at is None
+
+    def notices(self) -> list[tuple[datetime, NoticeKind]]:
+        """What is to be told about it, in order of time."""
+        times = [
+            (self.warn_50_at, NoticeKind.WARN_50),
+            (self.warn_80_at, NoticeKind.WARN_80),
+            (self.due_at, NoticeKind.BREACH),
+            (self.supervisor_at, NoticeKind.SUPERVISOR),
+        ]
+        return sorted(((at, kind) for at, kind in times if at is not None), key=lambda pair: pair[0])
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """When there is something to tell after a moment; None when all has been told."""
+        return next((at for at, _ in self.notices() if at > moment), None)
+
+
+def _target(row: Mapping[str, Any]) -> Target:
+    return Target(**{**row, "kind": TargetKind(row["kind"])})
+
+
+async def add(tx: Transaction, targets: Sequence[Target]) -> None:
+    await tx.many(insert(TARGET), [{**asdict(t), "kind": t.kind.value} for t in targets])
+
+
+async def of_tickets(tx: Transaction, tickets: Iterable[int], *, only_open: bool = False) -> dict[int, list[Target]]:
+    """Targets by ticket, by due time."""
+    wanted = list(set(tickets))
+    if not wanted:
+        return {}
+    statement = select(TARGET).where(TARGET.c.ticket.in_(wanted)).order_by(TARGET.c.due_at)
+    if only_open:
+        statement = statement.where(TARGET.c.met_at.is_(None), TARGET.c.withdrawn_at.is_(None))
+    found: dict[int, list[Target]] = {}
+    for row in await tx.rows(statement):
+        found.setdefault(row["ticket"], []).append(_target(row))
+    return found
+
+
+async def upcoming(tx: Transaction, limit: int) -> list[Target]:
+    """Open targets, the next due first."""
+    rows = await tx.rows(
+        select(TARGET)
+        .where(TARGET.c.next_at.is_not(None), TARGET.c.met_at.is_(None), TARGET.c.withdrawn_at.is_(None))
+        .order_by(TARGET.c.due_at)
+        .limit(limit)
+    )
+    return [_target(r) for r in rows]
+
+
+async def next_at(tx: Transaction) -> datetime | None:
+    """When the watcher must look again."""
+    rows = await tx.rows(
+        select(TARGET.c.next_at).where(TARGET.c.next_at.is_not(None)).order_by(TARGET.c.next_at).limit(1)
+    )
+    return rows[0]["next_at"] if rows else None
+
+
+async def ripe(tx: Transaction, now: datetime, limit: int = 500) -> list[Target]:
+    """Targets about which something is to be told by now, the longest overdue first."""
+    rows = await tx.rows(
+        select(TARGET).where(TARGET.c.next_at <= now).order_by(TARGET.c.next_at).limit(limit)
+    )
+    return [_target(r) for r in rows]
+
+
+_AND_OPEN = (TARGET.c.met_at.is_(None), TARGET.c.withdrawn_at.is_(None))
+_THIS = (
+    TARGET.c.ticket == bindparam("the_ticket"),
+    TARGET.c.kind == bindparam("the_kind"),
+    TARGET.c.ordinal == bindparam("the_ordinal"),
+)
+
+
+def _key(target: Target) -> dict[str, Any]:
+    return {"the_ticket": target.ticket, "the_kind": target.kind.value, "the_ordinal": target.ordinal}
+
+
+async def record_told(tx: Transaction, told: Sequence[tuple[Target, NoticeKind]], now: datetime) -> list[tuple[Target, NoticeKind]]:
+    """Write notices that were not told before; only those come back."""
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    fresh = []
+    for target, kind in told:
+        row = {"ticket": target.ticket, "target": target.kind.value, "ordinal": target.ordinal, "kind": kind.value, "at": now}
+        done = await tx.execute(dialect.insert(NOTICE).on_conflict_do_nothing(), row)
+        if done.rowcount == 1:
+            fresh.append((target, kind))
+    return fresh
+
+
+async def look_again(tx: Transaction, targets: Sequence[tuple[Target, datetime | None]]) -> None:
+    """Set when the watcher next looks at each target."""
+    await tx.many(
+        update(TARGET).where(*_THIS).values(next_at=bindparam("the_next")),
+        [{**_key(t), "the_next": at} for t, at in targets],
+    )
+
+
+async def record_breach(tx: Transaction, targets: Sequence[Target]) -> None:
+    """A breach happens at due_at, however late it was noticed."""
+    await tx.many(
+        update(TARGET).where(*_THIS, TARGET.c.breached_at.is_(None)).values(breached_at=bindparam("the_breach")),
+        [{**_key(t), "the_breach": t.due_at} for t in targets],
+    )
+
+
+async def record_met(tx: Transaction, target: Target, answered_at: datetime, met_at: datetime) -> bool:
+    """Stamp a target as met, once. Delivered after due_at it is a breach as well. False if it was met or withdrawn."""
+    values: dict[str, Any] = {"answered_at": answered_at, "met_at": met_at, "next_at": None}
+    if met_at > target.due_at:
+        values["breached_at"] = target.due_at
+    done = await tx.execute(update(TARGET).where(*_THIS, *_AND_OPEN).values(**values), _key(target))
+    return done.rowcount == 1
+
+
+async def reopen(tx: Transaction, target: Target, next_at: datetime | None) -> None:
+    """Undo `met` after a bounce; the old due_at stands."""
+    await tx.execute(
+        update(TARGET).where(*_THIS).values(answered_at=None, met_at=None, next_at=next_at), _key(target)
+    )
+
+
+async def withdraw(tx: Transaction, ticket: int, now: datetime) -> None:
+    """Close every open target of a ticket without meeting it."""
+    await tx.execute(
+        update(TARGET).where(TARGET.c.ticket == ticket, *_AND_OPEN).values(withdrawn_at=now, next_at=None)
+    )
+
+
+async def open_count(tx: Transaction) -> int:
+    return int(await tx.scalar(select(func.count()).select_from(TARGET).where(TARGET.c.next_at.is_not(None))))

@@ -1,0 +1,290 @@
+"""The outbox: one row for each thing that leaves, for each recipient.
+
+pending -> attempting -> delivered | stored | pending (again, later) | unknown | failed; `held` waits for a person.
+The attempt and the bytes are committed before a socket is opened. A row found `attempting` by nobody was cut off in
+the middle: whether it arrived is unknown, and it is treated so. Order is kept within a lane (ticket and recipient);
+a held or finally unknown row blocks nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from routing.words import OutboxState, Purpose
+from store.engine import Transaction
+from store.schema import OutboxBytesRow, OutboxRow
+
+OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
+BYTES = OutboxBytesRow.__table__  # type: ignore[attr-defined]
+
+PRIORITY = {purpose: number for number, purpose in enumerate(Purpose)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewOutbox:
+    """Something to send."""
+
+    ticket: int | None
+    source: int | None  # the message that caused it
+    channel: str
+    address: str  # "mailto:…"
+    purpose: Purpose
+    agent: str | None
+    recipe: Mapping[str, Any]
+    mail_id: str = ""
+    answered_at: datetime | None = None
+    held_reason: str | None = None
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutboxItem:
+    """A row of the outbox."""
+
+    id: int
+    ticket: int | None
+    source: int | None
+    channel: str
+    address: str
+    purpose: Purpose
+    agent: str | None
+    state: OutboxState
+    recipe: Mapping[str, Any]
+    mail_id: str
+    created_at: datetime
+    answered_at: datetime | None
+    attempts: int
+    unknowns: int
+    first_attempt_at: datetime | None
+    next_attempt_at: datetime | None
+    error: str | None
+    held_reason: str | None
+    delivered_at: datetime | None
+    remote_id: str | None
+
+
+_COLUMNS = [OUTBOX.c[name] for name in OutboxItem.__dataclass_fields__]
+
+
+def _item(row: Mapping[str, Any]) -> OutboxItem:
+    return OutboxItem(
+        **{
+            **row,
+            "purpose": Purpose(row["purpose"]),
+            "state": OutboxState(row["state"]),
+            "recipe": orjson.loads(row["recipe"]),
+        }
+    )
+
+
+async def add(tx: Transaction, items: Sequence[NewOutbox], now: datetime) -> None:
+    """Put things into the outbox. Held ones wait for a person."""
+    await tx.many(insert(OUTBOX), [_values(i, now) for i in items])
+
+
+async def add_one(tx: Transaction, item: NewOutbox, now: datetime) -> int:
+    """Like add, for one thing: its number."""
+    return int(await tx.scalar(insert(OUTBOX).returning(OUTBOX.c.id), _values(item, now)))
+
+
+def _values(item: NewOutbox, now: datetime) -> dict[str, Any]:
+    is_held = item.held_reason is not None
+    return {
+        "ticket": item.ticket,
+        "source": item.source,
+        "channel": item.channel,
+        "address": item.address,
+        "lane": f"{item.ticket or ''}|{item.address}",
+        "purpose": item.purpose.value,
+        "priority": PRIORITY[item.purpose],
+        "agent": item.agent,
+        "state": (OutboxState.HELD if is_held else OutboxState.PENDING).value,
+        "recipe": orjson.dumps(item.recipe, default=str).decode(),
+        "mail_id": item.mail_id,
+        "created_at": now,
+        "answered_at": item.answered_at,
+        "attempts": 0,
+        "unknowns": 0,
+        "next_attempt_at": None if is_held else (item.not_before or now),
+        "held_reason": item.held_reason,
+    }
+
+
+_EARLIER = OUTBOX.alias("earlier")
+_DUE = (
+    select(*_COLUMNS)
+    .where(
+        OUTBOX.c.next_attempt_at <= bindparam("moment"),
+        OUTBOX.c.state.in_([OutboxState.PENDING.value, OutboxState.UNKNOWN.value]),
+        ~select(_EARLIER.c.id)
+        .where(
+            _EARLIER.c.lane == OUTBOX.c.lane, _EARLIER.c.id < OUTBOX.c.id, _EARLIER.c.next_attempt_at.is_not(None)
+        )
+        .exists(),
+    )
+    .order_by(OUTBOX.c.priority, OUTBOX.c.id)
+    .limit(bindparam("how_many"))
+)
+
+
+async def due(tx: Transaction, now: datetime, limit: int, not_by: Iterable[str] = ()) -> list[OutboxItem]:
+    """What may be attempted now, at most one row a lane. `not_by`: channels that are resting."""
+    statement = _DUE
+    resting = list(not_by)
+    if resting:
+        statement = statement.where(OUTBOX.c.channel.not_in(resting))
+    return [_item(r) for r in await tx.rows(statement, {"moment": now, "how_many": limit})]
+
+
+async def next_at(tx: Transaction) -> datetime | None:
+    """When something is to be attempted next."""
+    rows = await tx.rows(
+        select(OUTBOX.c.next_attempt_at)
+        .where(OUTBOX.c.next_attempt_at.is_not(None), OUTBOX.c.state != OutboxState.ATTEMPTING.value)
+        .order_by(OUTBOX.c.next_attempt_at)
+        .limit(1)
+    )
+    return rows[0]["next_attempt_at"] if rows else None
+
+
+async def stored_bytes(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
+    """Bytes that were composed for an earlier attempt."""
+    rows = await tx.rows(select(BYTES).where(BYTES.c.outbox.in_(ids)))
+    return {r["outbox"]: r["data"] for r in rows}
+
+
+async def begin_attempts(
+    tx: Transaction, attempts: Sequence[tuple[OutboxItem, bytes]], now: datetime, lease_until: datetime
+) -> set[int]:
+    """Write down that rows are being attempted, with their bytes; the ids that are really ours to attempt."""
+    ours: set[int] = set()
+    for item, _ in attempts:
+        done = await tx.execute(
+            update(OUTBOX)
+            .where(OUTBOX.c.id == item.id, OUTBOX.c.state == item.state.value, OUTBOX.c.attempts == item.attempts)
+            .values(
+                state=OutboxState.ATTEMPTING.value,
+                attempts=item.attempts + 1,
+                first_attempt_at=item.first_attempt_at or now,
+                next_attempt_at=lease_until,
+            )
+        )
+        if done.rowcount == 1:
+            ours.add(item.id)
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    await tx.many(
+        dialect.insert(BYTES).on_conflict_do_nothing(),
+        [{"outbox": item.id, "data": data} for item, data in attempts if item.id in ours],
+    )
+    return ours
+
+
+async def record_delivered(tx: Transaction, ids: Mapping[int, str], now: datetime, *, stored: bool = False) -> None:
+    """Done: {id: what the other side calls it}. `stored` means kept for a visitor who is away."""
+    state = OutboxState.STORED if stored else OutboxState.DELIVERED
+    await tx.many(
+        update(OUTBOX)
+        .where(OUTBOX.c.id == bindparam("the_id"))
+        .values(
+            state=state.value,
+            delivered_at=now,
+            next_attempt_at=None,
+            remote_id=bindparam("the_remote_id"),
+            error=None,
+        ),
+        [{"the_id": number, "the_remote_id": remote[:500]} for number, remote in ids.items()],
+    )
+    if not stored:
+        await tx.execute(delete(BYTES).where(BYTES.c.outbox.in_(list(ids))))
+
+
+async def record_failure(
+    tx: Transaction, number: int, state: OutboxState, error: str, next_attempt_at: datetime | None
+) -> None:
+    """It did not work: try again at a time, or never (failed, unknown for good)."""
+    values: dict[str, Any] = {"state": state.value, "error": error[:500], "next_attempt_at": next_attempt_at}
+    if state is OutboxState.UNKNOWN:
+        values["unknowns"] = OUTBOX.c.unknowns + 1
+    await tx.execute(update(OUTBOX).where(OUTBOX.c.id == number).values(**values))
+
+
+async def cut_off(tx: Transaction, now: datetime, *, everybody: bool) -> list[OutboxItem]:
+    """Rows that were being attempted when the program died. `everybody`: no other node can be attempting them."""
+    statement = select(*_COLUMNS).where(OUTBOX.c.state == OutboxState.ATTEMPTING.value)
+    if not everybody:
+        statement = statement.where(OUTBOX.c.next_attempt_at <= now)
+    return [_item(r) for r in await tx.rows(statement)]
+
+
+async def release(tx: Transaction, number: int, now: datetime) -> bool:
+    """Let a held row go; False if it is not held."""
+    done = await tx.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id == number, OUTBOX.c.state == OutboxState.HELD.value)
+        .values(state=OutboxState.PENDING.value, next_attempt_at=now, held_reason=None)
+    )
+    return done.rowcount == 1
+
+
+async def of_ticket(tx: Transaction, ticket: int) -> list[OutboxItem]:
+    rows = await tx.rows(select(*_COLUMNS).where(OUTBOX.c.ticket == ticket).order_by(OUTBOX.c.id))
+    return [_item(r) for r in rows]
+
+
+async def by_id(tx: Transaction, number: int) -> OutboxItem | None:
+    rows = await tx.rows(select(*_COLUMNS).where(OUTBOX.c.id == number))
+    return _item(rows[0]) if rows else None
+
+
+async def by_mail_ids(tx: Transaction, mail_ids: Iterable[str]) -> dict[str, OutboxItem]:
+    """Rows by their Message-ID: what a report of non-delivery is about."""
+    wanted = list(set(mail_ids))
+    if not wanted:
+        return {}
+    rows = await tx.rows(select(*_COLUMNS).where(OUTBOX.c.mail_id.in_(wanted)))
+    return {r["mail_id"]: _item(r) for r in rows}
+
+
+async def to_address(tx: Transaction, address: str, purposes: Sequence[Purpose], limit: int = 200) -> list[OutboxItem]:
+    """What was or is being sent to somebody, oldest first: for a chat's transcript."""
+    rows = await tx.rows(
+        select(*_COLUMNS)
+        .where(OUTBOX.c.address == address, OUTBOX.c.purpose.in_([p.value for p in purposes]))
+        .order_by(OUTBOX.c.created_at.desc(), OUTBOX.c.id.desc())
+        .limit(limit)
+    )
+    return [_item(r) for r in reversed(rows)]
+
+
+async def acknowledgements_since(tx: Transaction, addresses: Iterable[str], since: datetime) -> dict[str, int]:
+    """How many acknowledgements each address was sent since a moment."""
+    wanted = list(set(addresses))
+    if not wanted:
+        return {}
+    rows = await tx.rows(
+        select(OUTBOX.c.address, func.count().label("count"))
+        .where(
+            OUTBOX.c.address.in_(wanted),
+            OUTBOX.c.created_at >= since,
+            OUTBOX.c.purpose == Purpose.ACKNOWLEDGEMENT.value,
+        )
+        .group_by(OUTBOX.c.address)
+    )
+    return {r["address"]: r["count"] for r in rows}
+
+
+async def summary(tx: Transaction) -> list[dict[str, Any]]:
+    """What is not delivered, by state: [{state, count, oldest}]."""
+    return await tx.rows(
+        select(OUTBOX.c.state, func.count().label("count"), func.min(OUTBOX.c.created_at).label("oldest"))
+        .where(or_(OUTBOX.c.next_attempt_at.is_not(None), OUTBOX.c.state.in_(["held", "failed", "unknown"])))
+        .group_by(OUTBOX.c.state)
+        .order_by(OUTBOX.c.state)
+    )

@@ -1,0 +1,174 @@
+"""Tickets and the keys by which a message finds its ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from routing.words import Kind, TicketState
+from store.engine import Transaction
+from store.schema import CustomerRow, ThreadKeyRow, TicketRow
+
+TICKET = TicketRow.__table__  # type: ignore[attr-defined]
+THREAD_KEY = ThreadKeyRow.__table__  # type: ignore[attr-defined]
+CUSTOMER = CustomerRow.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ticket:
+    """One matter of one customer."""
+
+    id: int  # the #N that people see; never authority
+    state: TicketState
+    kind: Kind
+    topic: str
+    is_urgent: bool
+    channel: str
+    medium: str
+    customer: int
+    contact: str  # "mailto:…": where the answer goes
+    contact_name: str
+    standing: str
+    subject: str
+    language: str
+    team: str
+    agent: str | None
+    opened_by: int
+    opened_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = None
+    closed_reason: str | None = None
+    follows: int | None = None
+    token_serial: int = 0
+
+
+def _ticket(row: Mapping[str, Any]) -> Ticket:
+    return Ticket(**{**row, "state": TicketState(row["state"]), "kind": Kind(row["kind"]), "is_urgent": bool(row["is_urgent"])})
+
+
+async def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Ticket]:
+    """Tickets by number; unknown numbers are left out."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    rows = await tx.rows(select(TICKET).where(TICKET.c.id.in_(wanted)))
+    return {r["id"]: _ticket(r) for r in rows}
+
+
+async def open_of_customers(tx: Transaction, customers: Iterable[int]) -> dict[int, list[Ticket]]:
+    """The open tickets of customers, newest first."""
+    wanted = list(set(customers))
+    if not wanted:
+        return {}
+    rows = await tx.rows(
+        select(TICKET)
+        .where(TICKET.c.customer.in_(wanted), TICKET.c.state != TicketState.CLOSED.value)
+        .order_by(TICKET.c.id.desc())
+    )
+    found: dict[int, list[Ticket]] = {}
+    for row in rows:
+        found.setdefault(row["customer"], []).append(_ticket(row))
+    return found
+
+
+async def listed(tx: Transaction, *, only_open: bool = True, limit: int = 200) -> list[Ticket]:
+    """Tickets for people to look at, newest first."""
+    statement = select(TICKET).order_by(TICKET.c.id.desc()).limit(limit)
+    if only_open:
+        statement = statement.where(TICKET.c.state != TicketState.CLOSED.value)
+    return [_ticket(r) for r in await tx.rows(statement)]
+
+
+async def count(tx: Transaction) -> int:
+    return int(await tx.scalar(select(func.count()).select_from(TICKET)))
+
+
+async def open_loads(tx: Transaction) -> dict[str, int]:
+    """How many tickets each agent has that wait for him: {agent: count}."""
+    rows = await tx.rows(
+        select(TICKET.c.agent, func.count().label("count"))
+        .where(TICKET.c.state == TicketState.OPEN.value, TICKET.c.agent.is_not(None))
+        .group_by(TICKET.c.agent)
+    )
+    return {r["agent"]: r["count"] for r in rows}
+
+
+async def add(tx: Transaction, tickets: Sequence[Ticket]) -> None:
+    await tx.many(
+        insert(TICKET),
+        [{**_values(t), "state": t.state.value, "kind": t.kind.value} for t in tickets],
+    )
+
+
+def _values(ticket: Ticket) -> dict[str, Any]:
+    return asdict(ticket)
+
+
+_CHANGE = (
+    update(TICKET)
+    .where(TICKET.c.id == bindparam("the_id"))
+    .values(
+        state=bindparam("the_state"),
+        agent=bindparam("the_agent"),
+        team=bindparam("the_team"),
+        kind=bindparam("the_kind"),
+        topic=bindparam("the_topic"),
+        is_urgent=bindparam("the_urgency"),
+        updated_at=bindparam("the_time"),
+        closed_at=bindparam("the_closing"),
+        closed_reason=bindparam("the_closed_reason"),
+        standing=bindparam("the_standing"),
+        token_serial=bindparam("the_serial"),
+    )
+)
+
+
+async def change(tx: Transaction, tickets: Sequence[Ticket]) -> None:
+    """Write back tickets that were changed (everything but what is frozen at opening)."""
+    await tx.many(
+        _CHANGE,
+        [
+            {
+                "the_id": t.id,
+                "the_state": t.state.value,
+                "the_agent": t.agent,
+                "the_team": t.team,
+                "the_kind": t.kind.value,
+                "the_topic": t.topic,
+                "the_urgency": t.is_urgent,
+                "the_time": t.updated_at,
+                "the_closing": t.closed_at,
+                "the_closed_reason": t.closed_reason,
+                "the_standing": t.standing,
+                "the_serial": t.token_serial,
+            }
+            for t in tickets
+        ],
+    )
+
+
+async def add_keys(tx: Transaction, keys: Iterable[tuple[str, int, bool]]) -> None:
+    """Remember that messages with these ids belong to these tickets: (Message-ID, ticket, is_ours). First one stays."""
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    rows = [{"key": k, "ticket": t, "is_ours": o} for k, t, o in keys]
+    await tx.many(dialect.insert(THREAD_KEY).on_conflict_do_nothing(), rows)
+
+
+async def by_keys(tx: Transaction, keys: Iterable[str]) -> dict[str, tuple[int, bool]]:
+    """Which ticket each known Message-ID belongs to, and whether it is one of ours."""
+    wanted = list(set(keys))
+    found: dict[str, tuple[int, bool]] = {}
+    for start in range(0, len(wanted), 500):
+        rows = await tx.rows(select(THREAD_KEY).where(THREAD_KEY.c.key.in_(wanted[start : start + 500])))
+        found.update({r["key"]: (r["ticket"], bool(r["is_ours"])) for r in rows})
+    return found
+
+
+async def keys_of(tx: Transaction, ticket: int) -> list[str]:
+    rows = await tx.rows(select(THREAD_KEY.c.key).where(THREAD_KEY.c.ticket == ticket))
+    return [r["key"] for r in rows]

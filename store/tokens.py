@@ -1,0 +1,53 @@
+"""Reply tokens as they were given out: the store knows what a token is for, when it ends, and who revoked it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from routing.tokens import TokenRecord
+from store.engine import Transaction
+from store.schema import TokenRow
+
+TOKEN = TokenRow.__table__  # type: ignore[attr-defined]
+
+
+async def by_tokens(tx: Transaction, tokens: Iterable[str]) -> dict[str, TokenRecord]:
+    wanted = list(set(tokens))
+    if not wanted:
+        return {}
+    return {r["token"]: TokenRecord(**r) for r in await tx.rows(select(TOKEN).where(TOKEN.c.token.in_(wanted)))}
+
+
+async def add(tx: Transaction, records: Sequence[TokenRecord]) -> None:
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    await tx.many(
+        dialect.insert(TOKEN).on_conflict_do_nothing(),
+        [
+            {
+                "token": r.token,
+                "ticket": r.ticket,
+                "agent": r.agent,
+                "purpose": r.purpose,
+                "serial": r.serial,
+                "issued_at": r.issued_at,
+                "expires_at": r.expires_at,
+                "revoked_at": r.revoked_at,
+                "used_at": r.used_at,
+            }
+            for r in records
+        ],
+    )
+
+
+async def revoke_of_agent(tx: Transaction, agent: str, now: datetime) -> int:
+    """End every token of a leaver; the number of them."""
+    done = await tx.execute(update(TOKEN).where(TOKEN.c.agent == agent, TOKEN.c.revoked_at.is_(None)).values(revoked_at=now))
+    return int(done.rowcount)
+
+
+async def all_of_ticket(tx: Transaction, ticket: int) -> list[TokenRecord]:
+    return [TokenRecord(**r) for r in await tx.rows(select(TOKEN).where(TOKEN.c.ticket == ticket))]
