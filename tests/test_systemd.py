@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.needs import needs
 
 UNIT = Path(__file__).parents[1] / "systemd" / "intake.service"
 
@@ -25,15 +24,8 @@ def unit(tmp_path: Path) -> Path:
     return copy
 
 
-def need_program(name: str, package: str) -> None:
-    """Skip by name where it cannot be had; with CI=true that is a failure."""
-    if shutil.which(name) is None:
-        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say(f"{name} is not installed (package {package})")
-
-
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
-    need_program("systemd-analyze", package="systemd")
+    needs("systemd-analyze")
     return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60)
 
 
@@ -61,9 +53,7 @@ def test_the_unit_is_exposed_2_0_or_less(unit: Path) -> None:
 
 def test_an_open_unit_is_refused_by_the_same_measure(unit: Path) -> None:
     lines = unit.read_text().splitlines()
-    unit.write_text(
-        "\n".join(line for line in lines if not line.startswith(("Protect", "SystemCall", "Restrict")))
-    )
+    unit.write_text("\n".join(line for line in lines if not line.startswith(("Protect", "SystemCall", "Restrict"))))
 
     result = analyze("security", "--offline=true", "--threshold=20", "--no-pager", str(unit))
 
