@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from routing.records import StoredCall
 from store.engine import Transaction
 from store.schema import CallRow
 
 CALL = CallRow.__table__  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredCall:
-    channel: str
-    call_id: str
-    ticket: int | None
-    facts: str  # JSON of routing.calls.CallFacts
-    next_at: datetime | None
 
 
 def _call(row: Mapping[str, Any]) -> StoredCall:
@@ -48,7 +39,13 @@ async def write(tx: Transaction, calls: Sequence[StoredCall]) -> None:
     await tx.many(
         statement,
         [
-            {"channel": c.channel, "call_id": c.call_id, "ticket": c.ticket, "facts": c.facts, "next_at": c.next_at}
+            {
+                "channel": c.channel,
+                "call_id": c.call_id,
+                "ticket": c.ticket,
+                "facts": c.facts,
+                "next_at": c.next_at,
+            }
             for c in calls
         ],
     )

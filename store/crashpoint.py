@@ -16,7 +16,7 @@ _left = int(_COUNT or 1)
 def crashpoint(name: str) -> None:
     """Die here if this point is armed."""
     global _left
-    if _ARMED != name:
+    if name != _ARMED:
         return
     _left -= 1
     if _left <= 0:

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from routing.records import Contact, Customer
 from store.engine import Transaction
 from store.schema import ContactRow, CustomerRow
 
 CUSTOMER = CustomerRow.__table__  # type: ignore[attr-defined]
 CONTACT = ContactRow.__table__  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Customer:
-    id: int
-    name: str
-    language: str
-    created_at: datetime
-    agent: str | None = None  # who knows him
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contact:
-    """One address or number of a customer, with where it came from."""
-
-    address: str  # "mailto:wang@example.com"
-    customer: int
-    name: str
-    source: str
-    first_seen_at: datetime
-    is_verified: bool = False
 
 
 async def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Customer]:

@@ -3,61 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from routing.records import Target
 from routing.words import NoticeKind, TargetKind
 from store.engine import Transaction
 from store.schema import NoticeRow, TargetRow
 
 TARGET = TargetRow.__table__  # type: ignore[attr-defined]
 NOTICE = NoticeRow.__table__  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
-    """One promise about one ticket. Open until met or withdrawn; a breach does not end it."""
-
-    ticket: int
-    kind: TargetKind
-    ordinal: int  # 1 for the first of its kind on the ticket
-    policy_key: str
-    budget: str
-    calendar: str
-    calendar_version: str
-    policy_version: str
-    started_at: datetime
-    due_at: datetime
-    warn_50_at: datetime | None
-    warn_80_at: datetime | None
-    supervisor_at: datetime | None
-    next_at: datetime | None
-    answered_at: datetime | None = None
-    met_at: datetime | None = None
-    breached_at: datetime | None = None
-    withdrawn_at: datetime | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self.met_at is None and self.withdrawn_at is None
-
-    def notices(self) -> list[tuple[datetime, NoticeKind]]:
-        """What is to be told about it, in order of time."""
-        times = [
-            (self.warn_50_at, NoticeKind.WARN_50),
-            (self.warn_80_at, NoticeKind.WARN_80),
-            (self.due_at, NoticeKind.BREACH),
-            (self.supervisor_at, NoticeKind.SUPERVISOR),
-        ]
-        return sorted(((at, kind) for at, kind in times if at is not None), key=lambda pair: pair[0])
-
-    def next_after(self, moment: datetime) -> datetime | None:
-        """When there is something to tell after a moment; None when all has been told."""
-        return next((at for at, _ in self.notices() if at > moment), None)
 
 
 def _target(row: Mapping[str, Any]) -> Target:
@@ -103,9 +62,7 @@ async def next_at(tx: Transaction) -> datetime | None:
 
 async def ripe(tx: Transaction, now: datetime, limit: int = 500) -> list[Target]:
     """Targets about which something is to be told by now, the longest overdue first."""
-    rows = await tx.rows(
-        select(TARGET).where(TARGET.c.next_at <= now).order_by(TARGET.c.next_at).limit(limit)
-    )
+    rows = await tx.rows(select(TARGET).where(TARGET.c.next_at <= now).order_by(TARGET.c.next_at).limit(limit))
     return [_target(r) for r in rows]
 
 
@@ -121,12 +78,20 @@ def _key(target: Target) -> dict[str, Any]:
     return {"the_ticket": target.ticket, "the_kind": target.kind.value, "the_ordinal": target.ordinal}
 
 
-async def record_told(tx: Transaction, told: Sequence[tuple[Target, NoticeKind]], now: datetime) -> list[tuple[Target, NoticeKind]]:
+async def record_told(
+    tx: Transaction, told: Sequence[tuple[Target, NoticeKind]], now: datetime
+) -> list[tuple[Target, NoticeKind]]:
     """Write notices that were not told before; only those come back."""
     dialect = sqlite if tx.dialect == "sqlite" else postgresql
     fresh = []
     for target, kind in told:
-        row = {"ticket": target.ticket, "target": target.kind.value, "ordinal": target.ordinal, "kind": kind.value, "at": now}
+        row = {
+            "ticket": target.ticket,
+            "target": target.kind.value,
+            "ordinal": target.ordinal,
+            "kind": kind.value,
+            "at": now,
+        }
         done = await tx.execute(dialect.insert(NOTICE).on_conflict_do_nothing(), row)
         if done.rowcount == 1:
             fresh.append((target, kind))
@@ -160,16 +125,12 @@ async def record_met(tx: Transaction, target: Target, answered_at: datetime, met
 
 async def reopen(tx: Transaction, target: Target, next_at: datetime | None) -> None:
     """Undo `met` after a bounce; the old due_at stands."""
-    await tx.execute(
-        update(TARGET).where(*_THIS).values(answered_at=None, met_at=None, next_at=next_at), _key(target)
-    )
+    await tx.execute(update(TARGET).where(*_THIS).values(answered_at=None, met_at=None, next_at=next_at), _key(target))
 
 
 async def withdraw(tx: Transaction, ticket: int, now: datetime) -> None:
     """Close every open target of a ticket without meeting it."""
-    await tx.execute(
-        update(TARGET).where(TARGET.c.ticket == ticket, *_AND_OPEN).values(withdrawn_at=now, next_at=None)
-    )
+    await tx.execute(update(TARGET).where(TARGET.c.ticket == ticket, *_AND_OPEN).values(withdrawn_at=now, next_at=None))
 
 
 async def open_count(tx: Transaction) -> int:

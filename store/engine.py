@@ -41,9 +41,11 @@ class Transaction:
         self.connection = connection
         self.dialect = dialect
 
-    async def execute(self, statement: Executable, params: Params | Sequence[Params] | None = None) -> CursorResult[Any]:
+    async def execute(
+        self, statement: Executable, params: Params | Sequence[Params] | None = None
+    ) -> CursorResult[Any]:
         """Run one statement; a sequence of parameters runs it once for each."""
-        return await self.connection.execute(statement, params)  # type: ignore[return-value]
+        return await self.connection.execute(statement, params)
 
     async def many(self, statement: Executable, rows: Sequence[Params]) -> None:
         """Run one statement for each row; nothing for none."""
@@ -93,18 +95,18 @@ class Database:
 
     @asynccontextmanager
     async def _begun(self, engine: AsyncEngine) -> AsyncIterator[Transaction]:
-        with _translated():
+        with _Translated():
             connection = await _to_the_end(engine.connect())
         try:
-            with _translated():
+            with _Translated():
                 transaction = await _to_the_end(_begin(connection))
             try:
-                with _translated():
+                with _Translated():
                     yield Transaction(connection, self.url.get_backend_name())
             except BaseException:
                 await _to_the_end(transaction.rollback())
                 raise
-            with _translated():
+            with _Translated():
                 await _to_the_end(transaction.commit())
         finally:
             await _to_the_end(connection.close())
@@ -163,7 +165,7 @@ _PASSING = (
 )
 
 
-class _translated:
+class _Translated:
     """Turns a driver's word for "not now" into StoreUnavailable; other errors pass as they are."""
 
     def __enter__(self) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy import func, insert, select
 
+from routing.records import Event
 from store.engine import Transaction
 from store.schema import EventRow, EventSealRow
 
@@ -23,21 +23,6 @@ EVENT = EventRow.__table__  # type: ignore[attr-defined]
 SEAL = EventSealRow.__table__  # type: ignore[attr-defined]
 
 GENESIS = "0" * 64
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
-    """One fact. `kind` is a past tense listed in docs/events.md."""
-
-    at: datetime
-    kind: str
-    ticket: int | None = None
-    message: int | None = None
-    customer: int | None = None
-    agent: str | None = None
-    outbox: int | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
-    id: int | None = None  # given by the store
 
 
 def _dumps(value: Any) -> str:

@@ -58,5 +58,3 @@ async def release(tx: Transaction, name: str, owner: str, now: datetime) -> None
 async def holder(tx: Transaction, name: str) -> tuple[str, datetime] | None:
     rows = await tx.rows(select(LEASE.c.owner, LEASE.c.until).where(LEASE.c.name == name))
     return (rows[0]["owner"], rows[0]["until"]) if rows else None
-
-

@@ -17,10 +17,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from channels.adapter import Arrival, Envelope
 from channels.message import MESSAGING, Medium
+from routing.records import Event
 from routing.words import MessageState
 from store import cursors, events
 from store.engine import Transaction
-from store.events import Event
 from store.schema import MessageRow, NormalRow, RawRow
 
 MESSAGE = MessageRow.__table__  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ async def accept(tx: Transaction, arrivals: Sequence[Arrival], now: datetime) ->
     for arrival in arrivals:
         fresh.setdefault((arrival.channel, arrival.external_id), arrival)
     made = await tx.execute(statement, [_message_row(a, now) for a in fresh.values()])
-    ids = {(channel, external): int(number) for number, channel, external in made}
+    ids = {(row.channel, row.external_id): int(row.id) for row in made}
     new = dict(ids)
     missing = [key for key in fresh if key not in ids]
     if missing:
@@ -118,7 +118,11 @@ def _message_row(arrival: Arrival, now: datetime) -> dict[str, Any]:
 
 def _accepted(number: int, arrival: Arrival, now: datetime) -> Event:
     late = (now - arrival.received_at).total_seconds()
-    data = {"channel": arrival.channel, "octets": len(arrival.raw), "behind_source_s": round(max(late, 0.0), 3)}
+    data = {
+        "channel": arrival.channel,
+        "octets": len(arrival.raw),
+        "behind_source_s": round(max(late, 0.0), 3),
+    }
     return Event(at=now, kind="message_accepted", message=number, data=data)
 
 
@@ -166,7 +170,8 @@ async def claim(tx: Transaction, epoch: int, limit: int) -> list[Claimed]:
     if not rows:
         return []
     chosen = rows[:1] if rows[0]["is_alone"] else [r for r in rows if not r["is_alone"]]
-    taken, octets = [], 0
+    taken: list[dict[str, Any]] = []
+    octets = 0
     for row in chosen:
         octets += row["size"]
         if taken and octets > MAX_BATCH_BYTES:
@@ -334,7 +339,13 @@ async def parked(tx: Transaction, limit: int = 1_000) -> list[Parked]:
         .limit(limit)
     )
     return [
-        Parked(id=r["id"], channel=r["channel"], received_at=r["received_at"], reason=r["reason"] or "", ticket=r["ticket"])
+        Parked(
+            id=r["id"],
+            channel=r["channel"],
+            received_at=r["received_at"],
+            reason=r["reason"] or "",
+            ticket=r["ticket"],
+        )
         for r in rows
     ]
 
@@ -348,7 +359,9 @@ async def waiting(tx: Transaction) -> list[dict[str, Any]]:
             func.count().label("count"),
             func.min(MESSAGE.c.accepted_at).label("oldest"),
         )
-        .where(MESSAGE.c.state.in_([MessageState.ACCEPTED.value, MessageState.CLAIMED.value, MessageState.PARKED.value]))
+        .where(
+            MESSAGE.c.state.in_([MessageState.ACCEPTED.value, MessageState.CLAIMED.value, MessageState.PARKED.value])
+        )
         .group_by(MESSAGE.c.channel, MESSAGE.c.state)
         .order_by(MESSAGE.c.channel, MESSAGE.c.state)
     )

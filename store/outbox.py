@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from routing.records import NewOutbox
 from routing.words import OutboxState, Purpose
 from store.engine import Transaction
 from store.schema import OutboxBytesRow, OutboxRow
@@ -25,23 +26,6 @@ OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
 BYTES = OutboxBytesRow.__table__  # type: ignore[attr-defined]
 
 PRIORITY = {purpose: number for number, purpose in enumerate(Purpose)}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewOutbox:
-    """Something to send."""
-
-    ticket: int | None
-    source: int | None  # the message that caused it
-    channel: str
-    address: str  # "mailto:…"
-    purpose: Purpose
-    agent: str | None
-    recipe: Mapping[str, Any]
-    mail_id: str = ""
-    answered_at: datetime | None = None
-    held_reason: str | None = None
-    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +109,9 @@ _DUE = (
         OUTBOX.c.state.in_([OutboxState.PENDING.value, OutboxState.UNKNOWN.value]),
         ~select(_EARLIER.c.id)
         .where(
-            _EARLIER.c.lane == OUTBOX.c.lane, _EARLIER.c.id < OUTBOX.c.id, _EARLIER.c.next_attempt_at.is_not(None)
+            _EARLIER.c.lane == OUTBOX.c.lane,
+            _EARLIER.c.id < OUTBOX.c.id,
+            _EARLIER.c.next_attempt_at.is_not(None),
         )
         .exists(),
     )

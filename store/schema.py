@@ -44,7 +44,12 @@ class MessageRow(Base, table=True):
             sqlite_where=text("state IN ('accepted', 'claimed')"),
             postgresql_where=text("state IN ('accepted', 'claimed')"),
         ),
-        Index("ix_message_parked", "state", sqlite_where=text("state = 'parked'"), postgresql_where=text("state = 'parked'")),
+        Index(
+            "ix_message_parked",
+            "state",
+            sqlite_where=text("state = 'parked'"),
+            postgresql_where=text("state = 'parked'"),
+        ),
         Index(
             "uq_message_content_key",
             "content_key",
@@ -87,7 +92,9 @@ class RawRow(Base, table=True):
     """The octets as the source gave them."""
 
     __tablename__ = "raw"
-    message: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False))
+    message: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
@@ -95,7 +102,9 @@ class NormalRow(Base, table=True):
     """What the parser made of the octets; can be made again."""
 
     __tablename__ = "normal"
-    message: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False))
+    message: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
     parser_version: int
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))  # JSON, channels.normal_json
 
@@ -112,10 +121,18 @@ class CursorRow(Base, table=True):
 class TicketRow(Base, table=True):
     __tablename__ = "ticket"
     __table_args__ = (
-        Index("ix_ticket_open", "agent", "state", sqlite_where=text("state <> 'closed'"), postgresql_where=text("state <> 'closed'")),
+        Index(
+            "ix_ticket_open",
+            "agent",
+            "state",
+            sqlite_where=text("state <> 'closed'"),
+            postgresql_where=text("state <> 'closed'"),
+        ),
         Index("ix_ticket_customer", "customer", "state"),
     )
-    id: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False))
+    id: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
     state: str
     kind: str
     topic: str
@@ -153,9 +170,16 @@ class TargetRow(Base, table=True):
 
     __tablename__ = "target"
     __table_args__ = (
-        Index("ix_target_next_at", "next_at", sqlite_where=text("next_at IS NOT NULL"), postgresql_where=text("next_at IS NOT NULL")),
+        Index(
+            "ix_target_next_at",
+            "next_at",
+            sqlite_where=text("next_at IS NOT NULL"),
+            postgresql_where=text("next_at IS NOT NULL"),
+        ),
     )
-    ticket: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False))
+    ticket: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
     kind: str = Field(primary_key=True)
     ordinal: int = Field(primary_key=True)
     policy_key: str
@@ -179,7 +203,9 @@ class NoticeRow(Base, table=True):
     """What has been told about a target: once each, for ever."""
 
     __tablename__ = "notice"
-    ticket: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False))
+    ticket: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
     target: str = Field(primary_key=True)
     ordinal: int = Field(primary_key=True)
     kind: str = Field(primary_key=True)
@@ -197,11 +223,22 @@ class OutboxRow(Base, table=True):
             sqlite_where=text("next_attempt_at IS NOT NULL"),
             postgresql_where=text("next_attempt_at IS NOT NULL"),
         ),
-        Index("ix_outbox_lane", "lane", "id", sqlite_where=text("next_attempt_at IS NOT NULL"), postgresql_where=text("next_attempt_at IS NOT NULL")),
+        Index(
+            "ix_outbox_lane",
+            "lane",
+            "id",
+            sqlite_where=text("next_attempt_at IS NOT NULL"),
+            postgresql_where=text("next_attempt_at IS NOT NULL"),
+        ),
         Index("ix_outbox_address_created_at", "address", "created_at"),
         Index("ix_outbox_ticket", "ticket"),
         Index("ix_outbox_mail_id", "mail_id"),
-        Index("ix_outbox_attempting", "state", sqlite_where=text("state = 'attempting'"), postgresql_where=text("state = 'attempting'")),
+        Index(
+            "ix_outbox_attempting",
+            "state",
+            sqlite_where=text("state = 'attempting'"),
+            postgresql_where=text("state = 'attempting'"),
+        ),
     )
     id: int | None = Field(default=None, sa_column=_id())
     ticket: int | None = Field(default=None, sa_type=BigInteger)
@@ -231,7 +268,9 @@ class OutboxBytesRow(Base, table=True):
     """What is being sent, octet for octet; dropped once it is delivered."""
 
     __tablename__ = "outbox_bytes"
-    outbox: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False))
+    outbox: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
@@ -253,7 +292,9 @@ class TokenRow(Base, table=True):
 
 class CustomerRow(Base, table=True):
     __tablename__ = "customer"
-    id: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False))
+    id: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
     name: str
     language: str
     created_at: datetime
@@ -288,7 +329,12 @@ class CallRow(Base, table=True):
 
     __tablename__ = "call"
     __table_args__ = (
-        Index("ix_call_next_at", "next_at", sqlite_where=text("next_at IS NOT NULL"), postgresql_where=text("next_at IS NOT NULL")),
+        Index(
+            "ix_call_next_at",
+            "next_at",
+            sqlite_where=text("next_at IS NOT NULL"),
+            postgresql_where=text("next_at IS NOT NULL"),
+        ),
     )
     channel: str = Field(primary_key=True)
     call_id: str = Field(sa_column=Column(Text, primary_key=True))
@@ -301,7 +347,11 @@ class EventRow(Base, table=True):
     """What happened, in the past tense; written in the transaction of the change, never changed."""
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_ticket", "ticket", "id"), Index("ix_event_message", "message"), Index("ix_event_at", "at"))
+    __table_args__ = (
+        Index("ix_event_ticket", "ticket", "id"),
+        Index("ix_event_message", "message"),
+        Index("ix_event_at", "at"),
+    )
     id: int | None = Field(default=None, sa_column=_id())
     at: datetime
     kind: str
@@ -318,7 +368,9 @@ class EventSealRow(Base, table=True):
 
     __tablename__ = "event_seal"
     __table_args__ = (UniqueConstraint("event"),)
-    seq: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False))
+    seq: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
     event: int = Field(sa_type=BigInteger)
     prev_hash: str
     hash: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from routing.records import Ticket
 from routing.words import Kind, TicketState
 from store.engine import Transaction
 from store.schema import CustomerRow, ThreadKeyRow, TicketRow
@@ -19,36 +19,15 @@ THREAD_KEY = ThreadKeyRow.__table__  # type: ignore[attr-defined]
 CUSTOMER = CustomerRow.__table__  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ticket:
-    """One matter of one customer."""
-
-    id: int  # the #N that people see; never authority
-    state: TicketState
-    kind: Kind
-    topic: str
-    is_urgent: bool
-    channel: str
-    medium: str
-    customer: int
-    contact: str  # "mailto:…": where the answer goes
-    contact_name: str
-    standing: str
-    subject: str
-    language: str
-    team: str
-    agent: str | None
-    opened_by: int
-    opened_at: datetime
-    updated_at: datetime
-    closed_at: datetime | None = None
-    closed_reason: str | None = None
-    follows: int | None = None
-    token_serial: int = 0
-
-
 def _ticket(row: Mapping[str, Any]) -> Ticket:
-    return Ticket(**{**row, "state": TicketState(row["state"]), "kind": Kind(row["kind"]), "is_urgent": bool(row["is_urgent"])})
+    return Ticket(
+        **{
+            **row,
+            "state": TicketState(row["state"]),
+            "kind": Kind(row["kind"]),
+            "is_urgent": bool(row["is_urgent"]),
+        }
+    )
 
 
 async def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Ticket]:

@@ -45,7 +45,9 @@ async def add(tx: Transaction, records: Sequence[TokenRecord]) -> None:
 
 async def revoke_of_agent(tx: Transaction, agent: str, now: datetime) -> int:
     """End every token of a leaver; the number of them."""
-    done = await tx.execute(update(TOKEN).where(TOKEN.c.agent == agent, TOKEN.c.revoked_at.is_(None)).values(revoked_at=now))
+    done = await tx.execute(
+        update(TOKEN).where(TOKEN.c.agent == agent, TOKEN.c.revoked_at.is_(None)).values(revoked_at=now)
+    )
     return int(done.rowcount)
 
 

@@ -1,8 +1,8 @@
 """Bringing a store to this version's schema, with a verified copy first.
 
 A database that a newer version has written is refused, untouched. Before a migration changes an existing SQLite file,
-a copy is made beside it and checked (`intake.db.before-0002`); where there is no room for the copy, nothing is changed. A
-migration runs in one transaction: it happens whole or not at all.
+a copy is made beside it and checked (`intake.db.before-0002`); where there is no room for the copy, nothing is changed.
+A migration runs in one transaction: it happens whole or not at all.
 """
 
 from __future__ import annotations

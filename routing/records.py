@@ -1,0 +1,144 @@
+"""The records of the desk as frozen values: what deciding reads and writes. The store keeps them, row for row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from routing.words import Kind, NoticeKind, Purpose, TargetKind, TicketState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One fact. `kind` is a past tense listed in docs/events.md; people are named by id, never by value."""
+
+    at: datetime
+    kind: str
+    ticket: int | None = None
+    message: int | None = None
+    customer: int | None = None
+    agent: str | None = None
+    outbox: int | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    id: int | None = None  # given by the store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ticket:
+    """One matter of one customer."""
+
+    id: int  # the #N that people see; never authority
+    state: TicketState
+    kind: Kind
+    topic: str  # key of the taxonomy, "" when nothing could be told
+    is_urgent: bool
+    channel: str
+    medium: str
+    customer: int
+    contact: str  # "mailto:…": where the answer goes
+    contact_name: str
+    standing: str  # routing.words.Standing of the sender who opened it
+    subject: str  # frozen at opening
+    language: str
+    team: str
+    agent: str | None
+    opened_by: int  # message
+    opened_at: datetime  # when the source took that message in
+    updated_at: datetime
+    closed_at: datetime | None = None
+    closed_reason: str | None = None
+    follows: int | None = None  # the older ticket this one points at
+    token_serial: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """One promise about one ticket. Open until met or withdrawn; a breach does not end it."""
+
+    ticket: int
+    kind: TargetKind
+    ordinal: int  # 1 for the first of its kind on the ticket
+    policy_key: str  # "first_response.email"
+    budget: str  # as the policy writes it
+    calendar: str
+    calendar_version: str
+    policy_version: str
+    started_at: datetime
+    due_at: datetime
+    warn_50_at: datetime | None
+    warn_80_at: datetime | None
+    supervisor_at: datetime | None
+    next_at: datetime | None  # when the watcher must look; None when there is nothing left to tell
+    answered_at: datetime | None = None  # the source's time of the act that met it
+    met_at: datetime | None = None  # when that act had reached the customer
+    breached_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.met_at is None and self.withdrawn_at is None
+
+    def notices(self) -> list[tuple[datetime, NoticeKind]]:
+        """What is to be told about it, in order of time."""
+        times = [
+            (self.warn_50_at, NoticeKind.WARN_50),
+            (self.warn_80_at, NoticeKind.WARN_80),
+            (self.due_at, NoticeKind.BREACH),
+            (self.supervisor_at, NoticeKind.SUPERVISOR),
+        ]
+        return sorted(((at, kind) for at, kind in times if at is not None), key=lambda pair: pair[0])
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """When there is something to tell after a moment; None when all has been told."""
+        return next((at for at, _ in self.notices() if at > moment), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Customer:
+    id: int
+    name: str
+    language: str
+    created_at: datetime
+    agent: str | None = None  # who knows him
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contact:
+    """One address or number of a customer, with where it came from."""
+
+    address: str  # "mailto:wang@example.com"
+    customer: int
+    name: str
+    source: str
+    first_seen_at: datetime
+    is_verified: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewOutbox:
+    """Something to send, to one recipient."""
+
+    ticket: int | None
+    source: int | None  # the message that caused it
+    channel: str
+    address: str  # "mailto:…"
+    purpose: Purpose
+    agent: str | None  # author of an answer, addressee of the rest
+    recipe: Mapping[str, Any]  # what to compose it from; ids, never words of people
+    mail_id: str = ""  # the stable Message-ID
+    answered_at: datetime | None = None  # the source's time of the agent's act
+    held_reason: str | None = None  # not None: it waits for a person
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredCall:
+    """A telephone call so far."""
+
+    channel: str
+    call_id: str
+    ticket: int | None
+    facts: str  # JSON of routing.calls.CallFacts
+    next_at: datetime | None = None
