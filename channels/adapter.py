@@ -233,3 +233,8 @@ class Tools:
     save_cursor: Callable[[str, Cursor], Awaitable[None]]
     transcript: Transcript
     state_dir: str = ""
+    #: (channel, outbox row): the visitor has come back and his page has shown what was STORED. Called at least once a
+    #: row, perhaps again, perhaps before the row says STORED. Raises StoreUnavailable: then the page will say it again.
+    on_delivered: Callable[[str, int], Awaitable[None]] | None = None
+    #: (channel, language) -> what may be promised right now, "answers within 1 minute", "" for nothing
+    chat_promise: Callable[[str, str], Awaitable[str]] | None = None
