@@ -50,7 +50,7 @@ def parse_budget(text: str) -> Budget:
     unit = next((u for u in _UNITS if stem.endswith(u)), "")
     number = stem.removesuffix(unit) if unit else ""
     if not _is_number(number):
-        raise BadBudget(f'"{text}" is no budget', _mend(stem))
+        raise BadBudget(f'"{text[:40]}" is no budget', _mend(stem))
     amount = float(number)
     if unit in ("wd", "d"):
         return _days(text, unit, amount, is_in_hours=stem != body)
@@ -81,6 +81,6 @@ def _mend(stem: str) -> str:
     digits = "".join(c for c in stem if c.isdigit() or c == ".")
     unit = stem.removeprefix(digits).strip().lower()
     meant = _SLIPS.get(unit, unit if unit in _UNITS else "")
-    if digits and meant and stem.startswith(digits):
+    if meant and _is_number(digits) and stem.startswith(digits):
         return f'did you mean "{digits}{meant}"? (min is minutes, wh working hours, wd working days)'
     return _EXAMPLES

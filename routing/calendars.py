@@ -49,7 +49,7 @@ MAX_DAYS = 3 * 366  # days walked in search of open hours before giving up
 _ZERO = timedelta()
 
 
-class NoOpenHours(ValueError):  # noqa: N818  # reads as what it is: raise NoOpenHours
+class NoOpenHours(ValueError):  # reads as what it is: raise NoOpenHours
     """The calendar has no open hour within `MAX_DAYS`."""
 
 
@@ -139,15 +139,14 @@ def _lines(clock: Clockwork, begin: datetime, end: datetime, language: str) -> I
         today = day + number * DAY
         kind = clock.kind_of_day(today)
         name = holiday_name(clock.spec, today, language) if kind is Why.HOLIDAY else ""
-        spans = clock.windows(today)
-        if not spans and number >= 0:
-            midnight, next_midnight = clock.instant(today, MIDNIGHT), clock.instant(today + DAY, MIDNIGHT)
-            yield Interval(max(begin, midnight), min(end, next_midnight), _ZERO, kind, name)
-        for opened, closed in spans:
+        stretches = clock.windows(today)
+        if is_closed := not stretches:
+            stretches = ((clock.instant(today, MIDNIGHT), clock.instant(today + DAY, MIDNIGHT)),)
+        for opened, closed in stretches:
             first, final = max(opened, seen), min(closed, end)
             if first < final:
                 seen = final
-                yield Interval(first, final, final - first, kind)
+                yield Interval(first, final, _ZERO if is_closed else final - first, kind, name)
 
 
 def _spans_from(clock: Clockwork, start: datetime, until: datetime | None = None) -> Iterator[Span]:

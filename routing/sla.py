@@ -1,0 +1,240 @@
+"""Service targets: what was promised for a ticket, until when, and how it stands at a moment.
+
+Pure. Budgets come from the policy by key (`first_response.email`, `complaint.resolution` …); each is counted
+in the calendar of the channel, else the team's, else the desk's. A target says under which key, policy and
+calendar it was computed, so that it can be explained, and recomputed when a calendar's data comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from channels.message import MESSAGING, Medium
+from routing.budgets import parse_budget
+from routing.calendars import due_at, share_of, split_point
+from routing.policy import Budget, BudgetUnit, CalendarSpec, ChannelPolicy, Policy
+from routing.words import Kind, TargetKind
+
+WARN_FROM = timedelta(minutes=10)  # shorter budgets leave nobody time to read a warning
+
+#: One ring and its silence, by the caller's exchange (ITU-T E.180 supplement 2): three take 15 s in CN.
+RING_CYCLES = {
+    region: timedelta(seconds=seconds)
+    for region, seconds in {
+        "CN": 5,
+        "HK": 4,
+        "TW": 3,
+        "US": 6,
+        "GB": 3,
+        "SG": 3,
+        "JP": 3,
+        "DE": 5,
+        "FR": 5,
+    }.items()
+}
+USUAL_RING_CYCLE = timedelta(seconds=5)  # of every other country
+
+#: What a firm that writes no [targets] promises. Phone has no entry: rings times the country's cycle.
+DEFAULT_TARGETS = {
+    key: parse_budget(text)
+    for key, text in {
+        "first_response.email": "8wh",
+        "first_response.chat": "60s",
+        "first_response.messaging": "3min in hours",
+        "first_response.default": "4wh",
+        "phone.callback": "30min in hours",
+        "feedback.forward": "4wh",
+        "feedback.report_back": "5wd",
+        "complaint.ack": "60s",
+        "complaint.answer": "2wh",
+        "complaint.initial_opinion": "1wd",
+        "complaint.initial_opinion_urgent": "4wh",
+        "complaint.resolution": "10wd",
+        "complaint.resolution_tw": "15d",  # Taiwan's Consumer Protection Act, art. 43: whatever comes first
+        "complaint.legal_notice": "1wd",
+        "complaint.progress_every": "3wd",
+    }.items()
+}
+#: Every key that [targets] may name.
+TARGET_KEYS = frozenset(DEFAULT_TARGETS) | {"first_response.phone"}
+
+DEFAULT_SUPERVISOR_AFTER = {"first_response.chat": parse_budget("180s")}
+
+#: Wall clock written under these keys runs in open hours only: nobody calls back at night.
+_IN_HOURS = frozenset({"first_response.messaging", "phone.callback"})
+_NEVER_HALVED = frozenset({"first_response.phone", "first_response.chat"})
+
+
+class TargetState(StrEnum):
+    """How a target stands; the first three are also the colours of a deadline."""
+
+    CALM = "calm"
+    HALF = "half"  # 50 % used up
+    SHORT = "short"  # 80 % used up
+    OVERDUE = "overdue"  # not met, and its time is over
+    MET = "met"
+    MET_LATE = "met_late"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetPlan:
+    """One promise and its clock. All times are UTC."""
+
+    kind: TargetKind
+    key: str  # of the policy, which gave the budget
+    budget: Budget
+    calendar: str  # name
+    calendar_version: str
+    policy_version: str
+    started_at: datetime
+    due_at: datetime
+    warn_50_at: datetime | None  # None for budgets under `WARN_FROM`
+    warn_80_at: datetime | None
+    supervisor_at: datetime  # due_at, unless the policy says later or sooner
+
+
+def targets_for(
+    policy: Policy,
+    *,
+    channel: str,
+    medium: Medium,
+    kind: Kind,
+    urgent: bool,
+    at: datetime,
+    team: str = "",
+    missed_call: bool = False,
+) -> tuple[TargetPlan, ...]:
+    """The targets of a ticket that begins `at` (aware), the first response or callback first.
+
+    A channel that the policy does not know (`due --channel email`) gets the desk's calendar and region.
+    """
+    spec = policy.calendar_of(channel, team)
+    known = policy.channels.get(channel)
+    desk = _Desk(policy, spec, at.astimezone(UTC), (known.region if known else "") or policy.region)
+    if missed_call:
+        first = desk.plan(TargetKind.CALLBACK, "phone.callback")
+    else:
+        key, budget = _first_response(policy, known, medium, desk.region)
+        first = desk.plan(TargetKind.FIRST_RESPONSE, key, budget, halve=urgent and key not in _NEVER_HALVED)
+    if kind is Kind.COMPLAINT:
+        answer = desk.plan(first.kind, "complaint.answer")
+        first = min(first, answer, key=lambda plan: plan.due_at)
+        return (first, _initial_opinion(desk, urgent=urgent), _resolution(desk))
+    if kind is Kind.FEEDBACK:
+        return (first, desk.plan(TargetKind.REPORT_BACK, "feedback.report_back"))
+    return (first,)
+
+
+def next_response_for(
+    policy: Policy, *, channel: str, medium: Medium, urgent: bool, at: datetime, team: str = ""
+) -> TargetPlan:
+    """The clock that a customer's further words start: as long as the first response's."""
+    plans = targets_for(policy, channel=channel, medium=medium, kind=Kind.CONSULTATION, urgent=urgent, at=at, team=team)
+    return replace(plans[0], kind=TargetKind.NEXT_RESPONSE)
+
+
+def state(target: TargetPlan, now: datetime, met_at: datetime | None = None) -> TargetState:
+    """How a target stands at a moment; at `due_at` itself it is still kept."""
+    if met_at is not None and met_at <= now:
+        return TargetState.MET if met_at <= target.due_at else TargetState.MET_LATE
+    if now > target.due_at:
+        return TargetState.OVERDUE
+    if target.warn_80_at is not None and now >= target.warn_80_at:
+        return TargetState.SHORT
+    if target.warn_50_at is not None and now >= target.warn_50_at:
+        return TargetState.HALF
+    return TargetState.CALM
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What all targets of one ticket have in common."""
+
+    policy: Policy
+    spec: CalendarSpec
+    at: datetime
+    region: str
+
+    def plan(self, kind: TargetKind, key: str, budget: Budget | None = None, *, halve: bool = False) -> TargetPlan:
+        whole = _counted(key, budget or _budget(self.policy, key))
+        given = share_of(self.spec, self.at, whole, 0.5) if halve else whole
+        due = due_at(self.spec, self.at, given)
+        warns = _is_long_enough(given)
+        return TargetPlan(
+            kind=kind,
+            key=key,
+            budget=given,
+            calendar=self.spec.name,
+            calendar_version=self.spec.version,
+            policy_version=self.policy.version,
+            started_at=self.at,
+            due_at=due,
+            warn_50_at=split_point(self.spec, self.at, given, 0.5) if warns else None,
+            warn_80_at=split_point(self.spec, self.at, given, 0.8) if warns else None,
+            supervisor_at=self._supervisor_at(key, due, halve=halve),
+        )
+
+    def _supervisor_at(self, key: str, due: datetime, *, halve: bool) -> datetime:
+        after = self.policy.supervisor_after.get(key)
+        if after is None:
+            return due
+        counted = _counted(key, after)
+        given = share_of(self.spec, self.at, counted, 0.5) if halve else counted
+        return due_at(self.spec, self.at, given)
+
+
+def _budget(policy: Policy, key: str) -> Budget:
+    return policy.targets.get(key) or DEFAULT_TARGETS[key]
+
+
+def _counted(key: str, budget: Budget) -> Budget:
+    """Under some keys the wall clock stands still while the desk is closed."""
+    if key in _IN_HOURS and budget.unit is BudgetUnit.WALL:
+        return replace(budget, unit=BudgetUnit.WORKING_HOURS, written=f"{budget.written} in hours")
+    return budget
+
+
+def _is_long_enough(budget: Budget) -> bool:
+    return bool(budget.days) or budget.amount >= WARN_FROM
+
+
+def _first_response(policy: Policy, channel: ChannelPolicy | None, medium: Medium, region: str) -> tuple[str, Budget]:
+    if medium is Medium.PHONE:
+        return "first_response.phone", _ringing(policy, channel, region)
+    if medium is Medium.EMAIL:
+        key = "first_response.email"
+    elif medium is Medium.CHAT:
+        key = "first_response.chat"
+    else:
+        key = "first_response.messaging" if medium in MESSAGING else "first_response.default"
+    return key, _budget(policy, key)
+
+
+def _ringing(policy: Policy, channel: ChannelPolicy | None, region: str) -> Budget:
+    """Until the last ring that counts is over: by the channel's cycle, else [targets], else the country's."""
+    written = policy.targets.get("first_response.phone")
+    cycle = channel.ring_cycle if channel else None
+    if written is not None and cycle is None:
+        return written
+    rings = channel.rings if channel else 3
+    cycle = cycle or RING_CYCLES.get(region, USUAL_RING_CYCLE)
+    return Budget(BudgetUnit.WALL, rings * cycle, written=f"{rings} rings x {cycle.total_seconds():g}s")
+
+
+def _initial_opinion(desk: _Desk, *, urgent: bool) -> TargetPlan:
+    """An urgent complaint has a budget of its own, which never gives more time than the ordinary one."""
+    plan = desk.plan(TargetKind.INITIAL_OPINION, "complaint.initial_opinion")
+    if not urgent:
+        return plan
+    soon = desk.plan(TargetKind.INITIAL_OPINION, "complaint.initial_opinion_urgent")
+    return min(soon, plan, key=lambda p: p.due_at)
+
+
+def _resolution(desk: _Desk) -> TargetPlan:
+    """Ten working days may be longer than the fifteen days that the law gives in Taiwan."""
+    plan = desk.plan(TargetKind.RESOLUTION, "complaint.resolution")
+    if desk.region != "TW":
+        return plan
+    return min(plan, desk.plan(TargetKind.RESOLUTION, "complaint.resolution_tw"), key=lambda p: p.due_at)
