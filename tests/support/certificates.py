@@ -1,6 +1,6 @@
 """A certificate authority of the tests' own, and a server certificate for localhost, by the openssl command.
 
-    made = make_certificates(folder)          # made.authority, made.certificate, made.key: PEM files
+made = make_certificates(folder)          # made.authority, made.certificate, made.key: PEM files
 """
 
 from __future__ import annotations

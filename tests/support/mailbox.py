@@ -130,9 +130,7 @@ def mail_settings(folder: Path, imap: dict[str, Any], smtp: dict[str, Any]) -> M
     """A whole channel: `imap` and `smtp` over the usual values of the tests."""
     usual_smtp = {"host": "127.0.0.1", "security": "none"}
     box = imap_settings(folder, **imap)
-    return MailSettings.model_validate(
-        {"address": "desk@firm.example", "imap": box, "smtp": usual_smtp | smtp}
-    )
+    return MailSettings.model_validate({"address": "desk@firm.example", "imap": box, "smtp": usual_smtp | smtp})
 
 
 @asynccontextmanager

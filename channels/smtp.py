@@ -1,0 +1,371 @@
+"""The way out by mail: one relay, one or two kept connections, one recipient a transaction.
+
+Failure semantics, by the verb at which it happened:
+
+* no connection, no greeting, no TLS, any 4xx: TemporaryFailure; a refused password: LoginRefused.
+* 5xx to MAIL, RCPT, DATA or the message: PermanentFailure, unless it asks for a login.
+* Lost before the final dot was written: TemporaryFailure, for no server may take such a mail
+  (RFC 5321 §4.1.1.4). The dot is written by itself, once everything before it has left, so that this is known.
+* Lost, silent or garbled after the final dot: UnknownDelivery. Cancelled there: the caller must think the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+import aiosmtplib
+from aiosmtplib.protocol import normalize_message_line_endings
+
+from channels.adapter import (
+    Delivery,
+    DeliveryState,
+    LoginRefused,
+    OutboundMessage,
+    PermanentFailure,
+    TemporaryFailure,
+    UnknownDelivery,
+)
+from channels.settings import SmtpSettings
+from channels.tls import client_context
+
+CONNECTIONS = 2  # at once, of one channel
+IDLE_LIMIT = 60.0  # seconds a connection is kept without work
+MAX_REPLY = 300  # characters of the relay's words that are kept
+
+_LOGIN_WANTED = frozenset({530, 534, 535, 538})  # RFC 4954 §6: about us, not about the mail
+_LOST = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, OSError)
+
+Failure = TemporaryFailure | PermanentFailure
+T = TypeVar("T")
+
+
+def failure_of(code: int, words: str, verb: str) -> Failure:
+    """What a refusal means: 4xx and the odd may pass, 5xx will not (RFC 5321 §4.2.1)."""
+    reason = f"{verb}: {code} {words}"[:MAX_REPLY]
+    if code in _LOGIN_WANTED:
+        return LoginRefused(reason)
+    if 500 <= code <= 599:
+        return PermanentFailure(reason)
+    return TemporaryFailure(reason)
+
+
+def stuffed(octets: bytes) -> bytes:
+    """The message as it goes over the wire, without the final dot (RFC 5321 §4.5.2).
+
+    Octets with CRLF line ends pass as they are. A bare CR or LF becomes CRLF: relays disagree on what they
+    end, and a mail that says `LF . LF` could smuggle in another.
+    """
+    ends = octets.count(b"\r\n")
+    if octets.count(b"\n") != ends or octets.count(b"\r") != ends or not octets.endswith(b"\r\n"):
+        octets = normalize_message_line_endings(octets)
+    if octets.startswith(b"."):
+        octets = b"." + octets
+    return octets.replace(b"\r\n.", b"\r\n..")
+
+
+@dataclass
+class _Kept:
+    client: aiosmtplib.SMTP
+    closing: asyncio.TimerHandle
+
+
+class SmtpSender:
+    """Sends through one relay; safe for concurrent use."""
+
+    def __init__(self, settings: SmtpSettings, desk: str) -> None:
+        """`desk` is the address that stands in where the relay refuses the null return path."""
+        self._settings = settings
+        self._desk = desk
+        self._free = asyncio.Semaphore(CONNECTIONS)
+        self._kept: list[_Kept] = []
+
+    async def send(self, message: OutboundMessage) -> Delivery:
+        async with self._free:
+            client = self._take()
+            if client is not None:
+                with suppress(_Stale):
+                    return await self._send(client, message, is_kept=True)
+            return await self._send(await connect(self._settings, self._desk), message)
+
+    async def close(self) -> None:
+        """Let the kept connections go, politely if that is quick."""
+        while (client := self._take()) is not None:
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await client.quit(timeout=1.0)
+            client.close()
+
+    async def _send(self, client: aiosmtplib.SMTP, message: OutboundMessage, is_kept: bool = False) -> Delivery:
+        """One transaction; the connection is kept where it may be used again."""
+        is_good = False
+        try:
+            reply = await _Transaction(client, self._settings, self._desk, is_kept).run(message)
+            is_good = True
+            return Delivery(state=DeliveryState.DELIVERED, remote_id=reply[:MAX_REPLY])
+        except (TemporaryFailure, PermanentFailure):
+            is_good = await _is_reset(client)
+            raise
+        finally:
+            if is_good and client.is_connected:
+                self._keep(client)
+            else:
+                client.close()
+
+    def _take(self) -> aiosmtplib.SMTP | None:
+        while self._kept:
+            kept = self._kept.pop()
+            kept.closing.cancel()
+            if kept.client.is_connected:
+                return kept.client
+        return None
+
+    def _keep(self, client: aiosmtplib.SMTP) -> None:
+        closing = asyncio.get_running_loop().call_later(IDLE_LIMIT, self._let_go, client)
+        self._kept.append(_Kept(client, closing))
+
+    def _let_go(self, client: aiosmtplib.SMTP) -> None:
+        self._kept = [kept for kept in self._kept if kept.client is not client]
+        client.close()
+
+
+class _Stale(Exception):
+    """A kept connection turned out to be dead before the message was begun: a new one may take it."""
+
+
+class _Transaction:
+    """One mail over one connection: MAIL, RCPT, DATA, the octets, the dot."""
+
+    def __init__(self, client: aiosmtplib.SMTP, settings: SmtpSettings, desk: str, is_kept: bool) -> None:
+        self._client = client
+        self._desk = desk
+        self._is_kept = is_kept
+        self._seconds: Final = settings.command_timeout.total_seconds()
+        self._data_seconds: Final = settings.data_timeout.total_seconds()
+
+    async def run(self, message: OutboundMessage) -> str:
+        """The relay's words on taking it."""
+        octets = stuffed(message.body)
+        await self._mail(message, octets)
+        recipient = self._address(message.recipient.value)
+        await self._verb("RCPT TO", b"RCPT", b"TO:<" + recipient + b">")
+        await self._verb("DATA", b"DATA", expected=(354,))
+        return await self._octets(octets)
+
+    async def _mail(self, message: OutboundMessage, octets: bytes) -> None:
+        options = self._options(message, octets)
+        sender = self._address(message.envelope_from)
+        try:
+            await self._verb("MAIL FROM", b"MAIL", b"FROM:<" + sender + b">", *options, may_be_stale=True)
+        except PermanentFailure:
+            if sender or not self._client.is_connected:
+                raise
+            # Some relays take no null return path from their own users (Microsoft 365, QQ): the desk's, then.
+            desk = self._address(self._desk)
+            await self._verb("MAIL FROM", b"MAIL", b"FROM:<" + desk + b">", *options)
+
+    def _options(self, message: OutboundMessage, octets: bytes) -> list[bytes]:
+        options = []
+        if self._client.supports_extension("size"):
+            options.append(b"SIZE=%d" % len(octets))
+        if not octets.isascii() and self._client.supports_extension("8bitmime"):
+            options.append(b"BODY=8BITMIME")
+        if not (message.recipient.value + message.envelope_from).isascii() and self._takes_utf8():
+            options.append(b"SMTPUTF8")
+        return options
+
+    def _takes_utf8(self) -> bool:
+        return self._client.supports_extension("smtputf8")
+
+    def _address(self, address: str) -> bytes:
+        """As it stands between the angle brackets. Raises PermanentFailure for what cannot stand there."""
+        if _UNSAFE.search(address) or len(address) > 320:
+            raise PermanentFailure(f"no mail address: {address[:80]!r}")
+        if address.isascii():
+            return address.encode("ascii")
+        if self._takes_utf8():
+            return address.encode("utf-8")
+        local, _, domain = address.rpartition("@")
+        try:
+            return local.encode("ascii") + b"@" + domain.encode("idna")
+        except UnicodeError:
+            raise PermanentFailure(f"the relay does not take addresses like {address}") from None
+
+    async def _verb(
+        self, verb: str, *words: bytes, expected: tuple[int, ...] = (250, 251), may_be_stale: bool = False
+    ) -> None:
+        try:
+            answer = await self._client.execute_command(*words, timeout=self._seconds)
+        except _LOST as error:
+            if may_be_stale and self._is_kept:
+                raise _Stale from error
+            raise TemporaryFailure(f"{verb}: {error}") from error
+        except aiosmtplib.SMTPResponseException as error:
+            self._client.close()
+            raise TemporaryFailure(f"{verb}: {error.message}") from error
+        if answer.code == 421 and may_be_stale and self._is_kept:
+            raise _Stale
+        if answer.code not in expected:
+            raise failure_of(answer.code, answer.message, verb)
+
+    async def _octets(self, octets: bytes) -> str:
+        protocol, transport = self._client.protocol, self._client.transport
+        if protocol is None or transport is None:
+            raise TemporaryFailure("DATA: the connection was lost")
+        # Listening begins before writing: a relay may refuse, or leave, in the midst of it.
+        answering = asyncio.ensure_future(protocol.read_response())
+        try:
+            await self._write_before_dot(octets, answering, cast(asyncio.Transport, transport))
+            self._write_dot()
+            return await self._answer_to_dot(answering)
+        except BaseException:
+            # An answer that is still to come would be taken for that of the next command.
+            self._client.close()
+            raise
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+
+    async def _write_before_dot(
+        self, octets: bytes, answering: asyncio.Future[Any], transport: asyncio.Transport
+    ) -> None:
+        """Return once all octets have left and nothing was said against them."""
+        protocol = self._client.protocol
+        assert protocol is not None
+        transport.set_write_buffer_limits(high=0)  # "drained" shall mean that nothing is left
+        try:
+            protocol.write(octets)
+            if transport.get_write_buffer_size():
+                await self._drain(protocol, answering)
+        except (*_LOST, TimeoutError) as error:
+            raise TemporaryFailure(f"the connection was lost within the message: {error}") from error
+        if not answering.done():
+            return
+        try:
+            early = answering.result()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise TemporaryFailure(f"the connection was lost within the message: {error}") from error
+        # RFC 5321 has no answer here; whatever it says, the mail was not taken.
+        raise failure_of(early.code, early.message, "within the message")
+
+    def _write_dot(self) -> None:
+        try:
+            if self._client.protocol is None:
+                raise ConnectionResetError("closed")
+            self._client.protocol.write(b".\r\n")
+        except _LOST as error:
+            raise TemporaryFailure(f"the connection was lost before the final dot: {error}") from error
+
+    async def _drain(self, protocol: Any, answering: asyncio.Future[Any]) -> None:
+        draining = asyncio.ensure_future(protocol._drain_helper())
+        try:
+            async with asyncio.timeout(self._data_seconds):
+                await asyncio.wait({draining, answering}, return_when=asyncio.FIRST_COMPLETED)
+            if draining.done():
+                draining.result()
+        finally:
+            draining.cancel()
+            await asyncio.gather(draining, return_exceptions=True)
+
+    async def _answer_to_dot(self, answering: asyncio.Future[Any]) -> str:
+        try:
+            async with asyncio.timeout(self._data_seconds):
+                answer = await answering
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            reason = str(error) or f"no answer within {self._data_seconds:g} s"
+            raise UnknownDelivery(f"after the final dot: {reason}") from error
+        if 200 <= answer.code <= 299:
+            return f"{answer.code} {answer.message}"
+        if 400 <= answer.code <= 599:
+            raise failure_of(answer.code, answer.message, "message")
+        raise UnknownDelivery(f"after the final dot: {answer.code} {answer.message}"[:MAX_REPLY])
+
+
+_UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
+
+
+async def _is_reset(client: aiosmtplib.SMTP) -> bool:
+    """True when the connection is ready for another transaction."""
+    if not client.is_connected:
+        return False
+    try:
+        await client.rset(timeout=5.0)
+    except (aiosmtplib.SMTPException, OSError):
+        return False
+    return True
+
+
+async def connect(settings: SmtpSettings, desk: str) -> aiosmtplib.SMTP:
+    """A greeted, secured, logged-in connection.
+
+    Raises LoginRefused when the password is not taken, TemporaryFailure for anything else; where the network
+    or the certificate was to blame, that error is its `__cause__`.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        password = settings.password.read() if settings.password else None
+        tls = None if settings.security == "none" else await client_context(settings.ca_file)
+    except (OSError, ValueError) as error:
+        raise TemporaryFailure(f"{where}: {error}") from error
+    client = aiosmtplib.SMTP(
+        hostname=settings.host,
+        port=settings.port,
+        use_tls=settings.security == "tls",
+        start_tls=False,
+        tls_context=tls,
+        timeout=settings.command_timeout.total_seconds(),
+        # Not the host's own name: looking that up may wait for a name server.
+        local_hostname=_host_name(desk),
+    )
+    try:
+        await _checked(where, client.connect(timeout=settings.connect_timeout.total_seconds()))
+        await _checked(where, client.ehlo())
+        if settings.security == "starttls":
+            await _start_tls(client, where)
+        if settings.username is not None and password is not None:
+            await _log_in(client, settings.username, password, where, is_private=tls is not None)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _host_name(desk: str) -> str:
+    domain = desk.rpartition("@")[2]
+    return domain if domain.isascii() else "localhost"
+
+
+async def _start_tls(client: aiosmtplib.SMTP, where: str) -> None:
+    if not client.supports_extension("starttls"):
+        raise TemporaryFailure(f"{where}: the server does not offer STARTTLS")
+    await _checked(where, client.starttls())
+    await _checked(where, client.ehlo())
+
+
+async def _log_in(client: aiosmtplib.SMTP, username: str, password: str, where: str, is_private: bool) -> None:
+    try:
+        if is_private and "plain" in client.supported_auth_methods:
+            # One method alone: the library would try a wrong password once by each, and lock the account.
+            await _checked(where, client.auth_plain(username, password))
+        else:
+            await _checked(where, client.login(username, password))
+    except TemporaryFailure as failure:
+        cause = failure.__cause__
+        if isinstance(cause, aiosmtplib.SMTPAuthenticationError) and cause.code >= 500:
+            words = f"{where} refused the login of {username}: {cause.code} {cause.message}"
+            raise LoginRefused(words[:MAX_REPLY]) from cause
+        raise
+
+
+async def _checked(where: str, asking: Awaitable[T]) -> T:
+    """What was asked for; any way of failing is temporary here, before a message is begun."""
+    try:
+        return await asking
+    except aiosmtplib.SMTPResponseException as error:
+        raise TemporaryFailure(f"{where}: {error.code} {error.message}"[:MAX_REPLY]) from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        # The library wraps what went wrong below; the certificate is what an operator must hear of.
+        raise TemporaryFailure(f"{where}: {error}"[:MAX_REPLY]) from (error.__cause__ or error)
