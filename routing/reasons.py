@@ -1,0 +1,204 @@
+"""Reasons: why something was decided, as a code for machines and a sentence for people.
+
+Every decision carries its reasons into the event log. `intake explain` and `intake show --why` print the
+sentences of the table below; a fact in braces is filled from the reason's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Fact = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One step of a decision. `words` is free text that fits no table, in the desk's language."""
+
+    code: str  # a key of SENTENCES
+    words: str = ""
+    data: Mapping[str, Fact] = field(default_factory=dict, hash=False)
+
+
+def because(code: str, **data: Fact) -> Reason:
+    """A reason whose sentence stands in the table."""
+    return Reason(code, data=data)
+
+
+#: code -> (English, zh-Hant, zh-Hans)
+SENTENCES: Mapping[str, tuple[str, str, str]] = {
+    # filters
+    "own_mark": ("It carries our own loop mark.", "信上有本系統的迴圈標記。", "信上有本系统的回环标记。"),
+    "own_message_id": ("We sent this mail ourselves.", "這封信是本系統寄出的。", "这封信是本系统发出的。"),
+    "forged_mark": ("It carries a loop mark that is not ours.", "迴圈標記不是本系統的。", "回环标记不是本系统的。"),
+    "report": (
+        "It reports on a mail of ours ({kind}).",
+        "這是郵件投遞報告（{kind}）。",
+        "这是邮件投递报告（{kind}）。",
+    ),
+    "auto_submitted": ("A machine wrote it ({why}).", "這是自動信件（{why}）。", "这是自动邮件（{why}）。"),
+    "null_sender": ("Its return path is empty.", "信封寄件者是空的。", "信封发件人是空的。"),
+    "mailer_daemon": ("A mail server wrote it.", "這是郵件伺服器寄的。", "这是邮件服务器发的。"),
+    "out_of_office": ("It reads as an absence note.", "內容是自動回覆或休假通知。", "内容是自动回复或休假通知。"),
+    "spam": (
+        "The provider calls it spam ({verdict}).",
+        "郵件商判為垃圾信（{verdict}）。",
+        "邮件商判为垃圾邮件（{verdict}）。",
+    ),
+    "peer_cap": (
+        "{count} messages came from this sender within an hour; more than {cap} get no automatic answer.",
+        "一小時內來了 {count} 封，超過 {cap} 封就不自動回覆。",
+        "一小时内来了 {count} 封，超过 {cap} 封就不自动回复。",
+    ),
+    "asked_no_reply": ("It asks for no automatic reply.", "信上要求不要自動回覆。", "信上要求不要自动回复。"),
+    "no_reply_address": ("Nobody reads the sender's address.", "寄件地址不收信。", "发件地址不收信。"),
+    "own_address": (
+        "It claims to come from our own address.",
+        "寄件者寫的是我們自己的地址。",
+        "发件人写的是我们自己的地址。",
+    ),
+    "person": ("A person wrote it.", "這是人寫的。", "这是人写的。"),
+    # identity
+    "evidence": (
+        "{evidence} shows that {agent} wrote it.",
+        "{evidence} 證明是 {agent} 寫的。",
+        "{evidence} 证明是 {agent} 写的。",
+    ),
+    "claims_agent": (
+        "It says it is from {agent}, and nothing proves that.",
+        "寄件者寫著 {agent}，但沒有任何證明。",
+        "发件人写着 {agent}，但没有任何证明。",
+    ),
+    "several_from": ("It has {count} senders in From.", "From 裡有 {count} 個寄件者。", "From 里有 {count} 个发件人。"),
+    "name_claims": (
+        "The display name shows {address}, which is not the sender.",
+        "顯示名稱寫著 {address}，但不是真正的寄件者。",
+        "显示名称写着 {address}，但不是真正的发件人。",
+    ),
+    "vouched": (
+        "{by} vouches for the sender ({method}).",
+        "{by} 確認了寄件者（{method}）。",
+        "{by} 确认了发件人（{method}）。",
+    ),
+    "not_vouched": ("Nobody vouches for the sender.", "沒有人能確認寄件者。", "没有人能确认发件人。"),
+    "lookalike": ("{domain} resembles {known}.", "{domain} 很像 {known}。", "{domain} 很像 {known}。"),
+    # threads
+    "joined_token": (
+        "It was sent to the ticket's own address.",
+        "寄到這個案件的專用地址。",
+        "发到这个工单的专用地址。",
+    ),
+    "joined_in_reply_to": (
+        "It answers a mail of #{ticket}.",
+        "這是 #{ticket} 來往信件的回覆。",
+        "这是 #{ticket} 往来邮件的回复。",
+    ),
+    "joined_references": (
+        "It refers to a mail of #{ticket}.",
+        "信中引用了 #{ticket} 的信件。",
+        "信中引用了 #{ticket} 的邮件。",
+    ),
+    "joined_subject_number": (
+        "Its subject names #{ticket}, and the verified sender belongs to it.",
+        "主旨寫著 #{ticket}，寄件者也確認是該案客戶。",
+        "主题写着 #{ticket}，发件人也确认是该工单客户。",
+    ),
+    "joined_session": ("It belongs to the same chat.", "同一個線上對話。", "同一个在线对话。"),
+    "joined_call": ("It is the same call.", "同一通電話。", "同一通电话。"),
+    "joined_caller": (
+        "The same number called before: #{ticket}.",
+        "同一號碼先前來電：#{ticket}。",
+        "同一号码先前来电：#{ticket}。",
+    ),
+    "number_alone": (
+        "The subject names #{ticket}; a number alone joins nothing.",
+        "主旨寫著 #{ticket}，只憑號碼不併案。",
+        "主题写着 #{ticket}，只凭号码不并案。",
+    ),
+    "stranger": (
+        "It refers to #{ticket}, but the sender does not belong to it: an agent decides.",
+        "信中引用 #{ticket}，但寄件者不是該案的人，由專員決定。",
+        "信中引用 #{ticket}，但发件人不是该工单的人，由坐席决定。",
+    ),
+    "long_closed": (
+        "#{ticket} was closed {days} days ago: a new ticket points at it.",
+        "#{ticket} 已結案 {days} 天，另開新案並註明。",
+        "#{ticket} 已结案 {days} 天，另开新工单并注明。",
+    ),
+    "nothing_to_join": ("It belongs to no earlier ticket.", "沒有相關的舊案。", "没有相关的旧工单。"),
+    # guard
+    "survived": ("Internal text would have left: {what}.", "內部內容會外流：{what}。", "内部内容会外泄：{what}。"),
+    "foreign_quote": (
+        "It quotes words that are not the customer's.",
+        "引用了不是客戶說的話。",
+        "引用了不是客户说的话。",
+    ),
+    "words_below": (
+        "Something was written below our line ({lines} lines) and would be lost.",
+        "我們的分隔線以下還有新寫的 {lines} 行，直接寄出會漏掉。",
+        "我们的分隔线以下还有新写的 {lines} 行，直接发出会漏掉。",
+    ),
+    "attachment_unsafe": (
+        "{name} may contain internal mail.",
+        "{name} 可能夾帶內部信件。",
+        "{name} 可能夹带内部邮件。",
+    ),
+    "attachment_dropped": ("{name} is not sent ({why}).", "{name} 不寄出（{why}）。", "{name} 不发出（{why}）。"),
+    "masked": (
+        "{lines} lines of the agent's own signature were taken out.",
+        "已拿掉專員簽名檔 {lines} 行。",
+        "已去掉坐席签名 {lines} 行。",
+    ),
+    "empty_reply": ("There is nothing to send.", "沒有可寄出的內容。", "没有可发出的内容。"),
+    # rules
+    "rule": ("Rule {rule} applies.", "符合規則「{rule}」。", "符合规则“{rule}”。"),
+    "rule_channel": ("… it came by {value}.", "…來自 {value}。", "…来自 {value}。"),
+    "rule_word": ("… it says {value}.", "…提到「{value}」。", "…提到“{value}”。"),
+    "rule_sender": ("… it is from {value}.", "…寄件者是 {value}。", "…发件人是 {value}。"),
+    "topic": (
+        "Topic {topic}, {points} points: {words}.",
+        "主題 {topic}，{points} 分：{words}。",
+        "主题 {topic}，{points} 分：{words}。",
+    ),
+    "topic_weak": (
+        "Too little tells the topic: it goes to a generalist.",
+        "看不出明確主題，交給通才處理。",
+        "看不出明确主题，交给通才处理。",
+    ),
+    "kind": ("Kind {kind}: {words}.", "類別 {kind}：{words}。", "类别 {kind}：{words}。"),
+    "kind_default": ("Nothing tells the kind: a consultation.", "看不出類別，當作諮詢。", "看不出类别，当作咨询。"),
+    "urgent": ("Urgent: {words}.", "急件：{words}。", "急件：{words}。"),
+    "team": ("Team {team} ({why}).", "交給 {team}（{why}）。", "交给 {team}（{why}）。"),
+    # assignment
+    "preferred": ("{agent} looks after this customer.", "{agent} 是這位客戶的專員。", "{agent} 是这位客户的坐席。"),
+    "least_loaded": (
+        "{agent} has the least to do ({open_tickets} open, about {minutes} minutes).",
+        "{agent} 手上最少（{open_tickets} 件，約 {minutes} 分鐘）。",
+        "{agent} 手上最少（{open_tickets} 件，约 {minutes} 分钟）。",
+    ),
+    "topic_relaxed": (
+        "Nobody free knows {topic}: any of the team.",
+        "懂 {topic} 的都沒空，改由同組處理。",
+        "懂 {topic} 的都没空，改由同组处理。",
+    ),
+    "nobody": ("Nobody can take it now ({why}).", "現在沒有人能接（{why}）。", "现在没有人能接（{why}）。"),
+}
+
+_COLUMN = {"en": 0, "zh-Hant": 1, "zh-Hans": 2}
+
+
+def sentence(reason: Reason, language: str = "en") -> str:
+    """The reason as one sentence in `language` ("en", "zh-Hant", "zh-Hans"; anything else reads English)."""
+    written = SENTENCES.get(reason.code)
+    if written is None:
+        return reason.words or reason.code
+    told = written[_COLUMN.get(language, 0)].format_map(_Blanks(reason.data))
+    return f"{told} {reason.words}" if reason.words else told
+
+
+class _Blanks(dict[str, Fact]):
+    """A fact that an old event does not have leaves its name, and breaks nothing."""
+
+    def __missing__(self, key: str) -> str:
+        return key
