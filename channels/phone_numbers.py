@@ -49,7 +49,7 @@ def canonical(number: str, region: str) -> str:
     text = _bare(unicodedata.normalize("NFKC", number[:MAX_NUMBER]))
     if _SPACES.sub("", text).casefold() in WITHHELD or not text:
         return ""
-    return next((e164 for e164 in (_e164(t, region) for t in _readings(text)) if e164), text)
+    return next((e164 for e164 in (_e164(t, region, strict) for t, strict in _readings(text)) if e164), text)
 
 
 def spellings(numbers: Iterable[str], region: str) -> frozenset[str]:
@@ -69,22 +69,22 @@ def _bare(text: str) -> str:
     return text.strip()
 
 
-def _readings(text: str) -> Iterable[str]:
-    """How the number may be meant, most likely first."""
+def _readings(text: str) -> Iterable[tuple[str, bool]]:
+    """How the number may be meant, most likely first; whether only a valid number may be meant so."""
     if text.startswith("00"):
-        yield "+" + text[2:]  # most countries' international prefix, whatever the region's own is
-    yield text
+        yield "+" + text[2:], False  # most countries' international prefix, whatever the region's own is
+    yield text, False
     if text.isascii() and text.isdigit() and len(text) > MIN_SUBSCRIBER:
-        yield "+" + text  # E.164 without its plus, as sipgate and Zammad write it
+        yield "+" + text, True  # E.164 without its plus, as sipgate and Zammad write it
 
 
-def _e164(text: str, region: str) -> str:
+def _e164(text: str, region: str, must_be_valid: bool) -> str:
     """E.164, or `""` when this is no number that could be dialled from anywhere."""
     try:
         number = parse(text, region)
     except NumberParseException:
         return ""
-    if is_valid_number(number) or _is_likely(number, text):
+    if is_valid_number(number) or (not must_be_valid and _is_likely(number, text)):
         return format_number(number, PhoneNumberFormat.E164)
     return ""
 
