@@ -1,35 +1,28 @@
 """The web chat: a websocket shell round `channels.webchat_session`, and the way to a visitor's open page.
 
-Failure semantics. A visitor's line is acknowledged after `accept` has returned; if it raises StoreUnavailable or takes
-longer than ACCEPT_TIMEOUT, the page is told `busy`, keeps the line and sends it again under the same id. A line of ours
-counts as delivered when a page of that visitor says it shows it; with no page open, or none answering within
-GOT_TIMEOUT, it is STORED: the transcript gives it to him when he returns, and his page's word then reaches
-`Tools.on_delivered`. Losing power loses nothing but open sockets, which come back by themselves.
+Failure semantics. A visitor's line is acknowledged after `accept` has returned; if that raises StoreUnavailable
+or takes longer than ACCEPT_TIMEOUT, the page is told `busy`, keeps the line and sends it again under the same id.
+A line of ours counts as delivered when a page of that visitor says it shows it. With no page open, or none
+answering within GOT_TIMEOUT, it is STORED: the transcript gives it to him when he returns, and his page's word
+then reaches `Tools.on_delivered`. Losing power loses nothing but open sockets, which come back by themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import re
-import secrets
-import stat
 from collections.abc import Sequence
-from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
+from channels import webchat_frames as frames
 from channels import webchat_session as protocol
 from channels.adapter import (
     Accept,
     Adapter,
-    CheckLine,
-    CheckState,
     Delivery,
     DeliveryState,
     Envelope,
-    Fatal,
     OutboundMessage,
     PermanentFailure,
     StoreUnavailable,
@@ -38,7 +31,10 @@ from channels.adapter import (
 )
 from channels.message import Medium, Scheme
 from channels.settings import WebchatSettings
+from channels.webchat_check import Checker
 from channels.webchat_page import serving
+from channels.webchat_reading import clean, read
+from channels.webchat_tokens import key_file, new_session, session_key
 
 __all__ = ["build", "read"]
 
@@ -50,15 +46,9 @@ CLOSE_TIMEOUT = 3.0  # seconds a page may take to say goodbye
 BUSY_RETRY = 5.0  # seconds after which a page tries again
 TURN = 30.0  # seconds between two notes of progress
 PAGE_LINES = 200  # what `transcript` gives at most
-MIN_KEY = 16  # octets
 
 TRY_AGAIN_LATER = 1013  # registered with IANA for RFC 6455
 SERVICE_RESTART = 1012
-
-_ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
-_LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:|$)")
-
-read = protocol.read
 
 
 def build(name: str, settings: WebchatSettings, tools: Tools) -> Adapter:
@@ -69,7 +59,7 @@ def build(name: str, settings: WebchatSettings, tools: Tools) -> Adapter:
         medium=Medium.CHAT,
         receiver=chat,
         sender=chat,
-        checker=chat,
+        checker=Checker(name, settings, tools.state_dir),
         routes=chat.mount,
         close=chat.close,
     )
@@ -107,7 +97,7 @@ class _Socket:
 
 
 class Chat:
-    """Receiver, sender and checker of one chat channel; the settings decide, this class carries frames."""
+    """Receiver and sender of one chat channel; the protocol decides, this class carries frames."""
 
     def __init__(self, name: str, settings: WebchatSettings, tools: Tools) -> None:
         self._name = name
@@ -120,15 +110,13 @@ class Chat:
         self._sockets: set[_Socket] = set()
         self._visitors: dict[str, _Visitor] = {}  # by session; only those with an open page
 
-    # --- receiver ------------------------------------------------------------------------------------------------
-
     async def receive(self, accept: Accept) -> None:
         """Let visitors in until cancelled. Raises Fatal if the session key cannot be had."""
         self._rules = protocol.Rules(
             channel=self._name,
-            key=_session_key(self._settings, _key_file(self._tools.state_dir, self._name)),
+            key=session_key(self._settings, key_file(self._tools.state_dir, self._name)),
             max_text=self._max_text,
-            new_session=_new_session,
+            new_session=new_session,
         )
         self._accept = accept
         try:
@@ -234,24 +222,24 @@ class Chat:
     async def _keep(self, socket: _Socket, keep: protocol.Keep) -> None:
         accept, visitor = self._accept, socket.visitor
         if accept is None or visitor is None:
-            await socket.say(protocol.busy(BUSY_RETRY, keep.client_id))
+            await socket.say(frames.busy(BUSY_RETRY, keep.client_id))
             return
         try:
             async with asyncio.timeout(ACCEPT_TIMEOUT):
                 [accepted] = await accept([keep.arrival])
         except (StoreUnavailable, TimeoutError):
-            await socket.say(protocol.busy(BUSY_RETRY, keep.client_id))
+            await socket.say(frames.busy(BUSY_RETRY, keep.client_id))
             return
-        await socket.say(protocol.ack(keep.client_id, accepted.id))
+        await socket.say(frames.ack(keep.client_id, accepted.id))
         if len(visitor.sockets) > 1:
             line = TranscriptLine(
                 id=f"m{accepted.id}",
                 is_from_visitor=True,
-                text=protocol.clean(keep.text),
+                text=clean(keep.text),
                 at=keep.arrival.received_at,
                 client_id=keep.client_id,
             )
-            await _say_to([s for s in visitor.sockets if s is not socket], protocol.line(line))
+            await _say_to([s for s in visitor.sockets if s is not socket], frames.line(line))
 
     async def _greet(self, socket: _Socket, greet: protocol.Greet) -> None:
         # Enter first, then read: a line pushed meanwhile comes before `welcome`, and the page sorts that out.
@@ -266,14 +254,14 @@ class Chat:
             promise = self._tools.chat_promise
             promised = await promise(self._name, greet.language) if promise else ""
         except StoreUnavailable:
-            await socket.say(protocol.busy(BUSY_RETRY))
+            await socket.say(frames.busy(BUSY_RETRY))
             await socket.ws.close(code=TRY_AGAIN_LATER, message=b"try again later")
             return
-        socket.talk.offer(protocol.ours(lines))
+        socket.talk.offer(frames.ours(lines))
         await socket.say(
-            protocol.welcome(
-                greet,
+            frames.welcome(
                 lines,
+                token=greet.token,
                 has_more=len(lines) >= PAGE_LINES,
                 firm=self._settings.firm,
                 promise=promised,
@@ -286,10 +274,10 @@ class Chat:
         try:
             lines = await self._tools.transcript(socket.talk.session, after)
         except StoreUnavailable:
-            await socket.say(protocol.busy(BUSY_RETRY))
+            await socket.say(frames.busy(BUSY_RETRY))
             return
-        socket.talk.offer(protocol.ours(lines))
-        await socket.say(protocol.lines(lines, len(lines) >= PAGE_LINES))
+        socket.talk.offer(frames.ours(lines))
+        await socket.say(frames.lines(lines, len(lines) >= PAGE_LINES))
 
     async def _seen(self, socket: _Socket, outbox_ids: Sequence[int]) -> None:
         visitor, told = socket.visitor, self._tools.on_delivered
@@ -307,9 +295,7 @@ class Chat:
             recorded.append(outbox_id)
         if recorded:
             socket.talk.confirmed(recorded)
-            await socket.say(protocol.seen(recorded))
-
-    # --- sender --------------------------------------------------------------------------------------------------
+            await socket.say(frames.seen(recorded))
 
     async def send(self, message: OutboundMessage) -> Delivery:
         """Show one line to a visitor, or leave it to his return. The remote id is the line's."""
@@ -334,7 +320,7 @@ class Chat:
             socket.talk.offer([line.id])
         try:
             async with asyncio.timeout(GOT_TIMEOUT):
-                if not await _say_to(visitor.sockets, protocol.line(line)):
+                if not await _say_to(visitor.sockets, frames.line(line)):
                     return False
                 return await waiting
         except TimeoutError:
@@ -342,88 +328,9 @@ class Chat:
         finally:
             del visitor.awaiting[outbox_id]
 
-    # --- checker -------------------------------------------------------------------------------------------------
-
-    async def check(self) -> list[CheckLine]:
-        """Are the origins well written, is the session key there and nobody else's?"""
-        problem, mend, state = self._find_fault()
-        found = "origins " + ", ".join(o.partition("://")[2] for o in self._settings.origins)
-        return [CheckLine(subject="chat", name=self._name, found=found, state=state, problem=problem, mend=mend)]
-
-    def _find_fault(self) -> tuple[str, str, CheckState]:
-        settings = self._settings
-        for origin in settings.origins:
-            if not _ORIGIN.fullmatch(origin):
-                return (
-                    f'no browser sends the origin "{origin}"',
-                    'write scheme, host and port alone, in lower case: "https://www.firm.example"',
-                    CheckState.BAD,
-                )
-        key_file = _key_file(self._tools.state_dir, self._name)
-        try:
-            path = settings.session_key.path() if settings.session_key else key_file
-            if settings.session_key or path.exists():
-                _long_enough(_read_key(settings, key_file))
-                if path.stat().st_mode & stat.S_IROTH:
-                    return (f"{path} can be read by everybody", f"chmod o-r {path}", CheckState.BAD)
-        except (OSError, ValueError, Fatal) as error:
-            mend = "put at least 16 random octets into the file that session_key names"
-            return (f"the session key cannot be read: {error}", mend, CheckState.BAD)
-        for origin in settings.origins:
-            if origin.startswith("http://") and not _LOOPBACK.match(origin):
-                return (f"{origin} is not encrypted", "serve the site over https", CheckState.WARNING)
-        return ("", "", CheckState.OK)
-
 
 async def _say_to(sockets: Sequence[_Socket], frame: bytes) -> bool:
     """True if at least one page took it. One that does not read holds up the others only PUSH_TIMEOUT."""
     if len(sockets) == 1:
         return await sockets[0].say(frame)
     return any(await asyncio.gather(*(s.say(frame) for s in sockets)))
-
-
-def _new_session() -> str:
-    return secrets.token_hex(16)
-
-
-# --- the key that signs visitors' tokens -------------------------------------------------------------------------
-
-
-def _key_file(state_dir: str, name: str) -> Path:
-    return Path(state_dir) / f"webchat-{name}.key"
-
-
-def _session_key(settings: WebchatSettings, key_file: Path) -> bytes:
-    """The configured key, else the one in the state directory, made at the first start. Raises Fatal."""
-    try:
-        if settings.session_key is None and not key_file.exists():
-            _make_key(key_file)
-        return _long_enough(_read_key(settings, key_file))
-    except (OSError, ValueError) as error:
-        raise Fatal(f"chat: the session key cannot be had: {error}") from error
-
-
-def _read_key(settings: WebchatSettings, key_file: Path) -> bytes:
-    text = settings.session_key.read() if settings.session_key else key_file.read_text("ascii").strip()
-    return text.encode()
-
-
-def _long_enough(key: bytes) -> bytes:
-    if len(key) < MIN_KEY:
-        raise Fatal(f"chat: the session key has {len(key)} octets, at least {MIN_KEY} are needed")
-    return key
-
-
-def _make_key(path: Path) -> None:
-    """Write a new key whole or not at all, readable by us alone; whoever comes second keeps the first one's."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()

@@ -1,23 +1,20 @@
 """The web chat's frame protocol: what a frame from the page means, decided without any input or output.
 
-A `Conversation` is one socket. It is fed text frames and answers each with exactly one effect, which the
-shell (`channels.webchat`) carries out. Frames are JSON objects with a `type`; docs/protocols-webchat.md lists them.
+A `Conversation` is one socket. It is fed text frames and answers each with exactly one effect, which the shell
+(`channels.webchat`) carries out. Frames are JSON objects with a `type`; docs/protocols-webchat.md lists them.
 
 Positions. A line's id is also its position in the transcript: ``m<message id>`` for a visitor's line,
-``o<outbox id>`` for one of ours. `after` is the id of the last line the page surely has ("" for none). Ids do not
-sort by themselves: whoever keeps the transcript knows the order and answers with what comes after that line.
+``o<outbox id>`` for one of ours. `after` is the id of the last line the page surely has ("" for none). Ids do
+not sort by themselves: whoever keeps the transcript knows the order and answers with what comes after it.
 
 Failure semantics. A malformed frame closes the socket (1003, 1007) and nothing of it is kept. Too fast is told
-(`slow_down`) and closes only the socket of one who does not listen (1008). A token that was not signed here is no
-error: its bearer is a new visitor, and sees nobody else's lines.
+(`slow_down`) and closes only the socket of one who does not listen (1008). A token that was not signed here is
+no error: its bearer is a new visitor, and sees nobody else's lines.
 """
 
 from __future__ import annotations
 
-import base64
-import hmac
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,11 +22,14 @@ from typing import Any
 
 import orjson
 
-from channels.adapter import Arrival, Envelope, TranscriptLine
-from channels.message import Address, Medium, Message, Scheme, Verdict
+from channels.adapter import Arrival, Envelope
+from channels.message import Medium
+from channels.webchat_frames import refused, slow_down
+from channels.webchat_reading import clean
+from channels.webchat_tokens import session_of, sign
 
 MAX_TEXT = 4000  # characters of one line
-FRAME_OVERHEAD = 512  # octets of a `msg` frame beside its text
+FRAME_OVERHEAD = 640  # octets of a `msg` frame beside its text
 OCTETS_A_CHARACTER = 3  # at most, of a UTF-16 unit in JSON as browsers write it
 MAX_NAME = 60  # characters
 MAX_PAGE = 300  # characters of the address of the page the visitor is on
@@ -45,28 +45,6 @@ POLICY = 1008
 
 LANGUAGES = frozenset({"zh-Hant", "zh-Hans", "en"})
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
-_OURS = re.compile(r"o[0-9]{1,18}")
-#: C0 and C1 controls but tab and line feed; a database or a terminal may stumble over them.
-_CONTROLS = {c: None for c in (*range(0x20), *range(0x7F, 0xA0)) if c not in (0x09, 0x0A)}
-
-
-# --- who somebody is ---------------------------------------------------------------------------------------------
-
-
-def sign(key: bytes, channel: str, session: str) -> str:
-    """The token that proves a session id to be ours; it is bound to one channel."""
-    mac = hmac.digest(key, f"intake webchat\0{channel}\0{session}".encode(), "sha256")
-    return f"{session}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
-
-
-def session_of(key: bytes, channel: str, token: str) -> str | None:
-    """The session id in a token, None if the token was not signed with this key for this channel."""
-    session = token.partition(".")[0]
-    is_ours = hmac.compare_digest(sign(key, channel, session).encode(), token.encode())
-    return session if is_ours else None
-
-
-# --- how fast somebody may be ------------------------------------------------------------------------------------
 
 
 class Bucket:
@@ -88,9 +66,6 @@ class Bucket:
             self._level -= 1.0
             return 0.0
         return (1.0 - self._level) / self._rate
-
-
-# --- what a frame asks for ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,122 +267,3 @@ def _is_position(value: object) -> bool:
 def _language(data: dict[str, Any]) -> str:
     language = data.get("language")
     return language if isinstance(language, str) and language in LANGUAGES else ""
-
-
-# --- what we say -------------------------------------------------------------------------------------------------
-
-
-def milliseconds(at: datetime) -> int:
-    """Times in frames: milliseconds since 1970, which the page shows in its own time zone."""
-    return round(at.timestamp() * 1000)
-
-
-def _line(line: TranscriptLine) -> dict[str, Any]:
-    shown: dict[str, Any] = {"id": line.id, "text": line.text, "at": milliseconds(line.at)}
-    if line.is_from_visitor:
-        shown["client"] = line.client_id
-    else:
-        shown["author"] = line.author
-    return shown
-
-
-def ours(lines: Iterable[TranscriptLine]) -> list[str]:
-    """The ids of the lines that the page is to confirm."""
-    return [line.id for line in lines if not line.is_from_visitor and _OURS.fullmatch(line.id)]
-
-
-def line(shown: TranscriptLine) -> bytes:
-    """One new line. A visitor's line carries `client`, one of ours `author`."""
-    return orjson.dumps({"type": "line", **_line(shown)})
-
-
-def lines(shown: Iterable[TranscriptLine], has_more: bool) -> bytes:
-    """A stretch of the transcript, oldest first; `more`: ask again with `since`."""
-    return orjson.dumps({"type": "lines", "lines": [_line(each) for each in shown], "more": has_more})
-
-
-def welcome(
-    greet: Greet,
-    shown: Iterable[TranscriptLine],
-    *,
-    has_more: bool,
-    firm: str,
-    promise: str,
-    max_text: int,
-    now: datetime,
-) -> bytes:
-    """The answer to `hello`. `promise` is a sentence on when somebody answers, "" if nothing can be promised."""
-    return orjson.dumps(
-        {
-            "type": "welcome",
-            "token": greet.token,
-            "lines": [_line(each) for each in shown],
-            "more": has_more,
-            "firm": firm,
-            "promise": promise,
-            "max_text": max_text,
-            "now": milliseconds(now),
-        }
-    )
-
-
-def ack(client_id: str, message_id: int) -> bytes:
-    """The line is on the disk; a repeated line gets the same octets."""
-    return b'{"type":"ack","id":"%b","line":"m%d"}' % (client_id.encode(), message_id)
-
-
-def seen(outbox_ids: Iterable[int]) -> bytes:
-    """These confirmations are recorded."""
-    return orjson.dumps({"type": "seen", "ids": [f"o{i}" for i in outbox_ids]})
-
-
-def slow_down(wait: float, client_id: str = "") -> bytes:
-    """Not kept: send it again after so many seconds."""
-    return orjson.dumps({"type": "slow_down", "id": client_id, "retry_ms": int(wait * 1000) + 1})
-
-
-def busy(wait: float, client_id: str = "") -> bytes:
-    """Not kept, the store cannot take it: try again later."""
-    return orjson.dumps({"type": "busy", "id": client_id, "retry_ms": int(wait * 1000)})
-
-
-def refused(client_id: str, reason: str) -> bytes:
-    """Not kept and never will be: `too_long` or `empty`."""
-    return orjson.dumps({"type": "refused", "id": client_id, "reason": reason})
-
-
-# --- raw -> normal form ------------------------------------------------------------------------------------------
-
-
-def read(raw: bytes) -> Message:
-    """The normal form of an accepted line. Raises ValueError for anything this module has not written."""
-    data = orjson.loads(raw)
-    try:
-        session, client_id, text = data["session"], data["client_id"], data["text"]
-        name, language = data.get("name", ""), data.get("language", "")
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"no chat line: {error!r}") from error
-    if not all(isinstance(each, str) for each in (session, client_id, text, name, language)):
-        raise ValueError("no chat line: a field is not a text")
-    words = clean(text)
-    return Message(
-        medium=Medium.CHAT,
-        sender=Address(scheme=Scheme.WEB, value=session, display_name=_safe_name(name)),
-        text=words,
-        text_full=words,
-        message_id=f"{session}:{client_id}",
-        references=(session,),
-        language=language,
-        authentication=(Verdict(by="webchat", method="token", result="pass"),),
-    )
-
-
-def clean(text: str) -> str:
-    """The words without control characters; line ends as line feeds."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS).strip()
-
-
-def _safe_name(name: str) -> str:
-    """Without control, bidi and zero-width characters."""
-    folded = unicodedata.normalize("NFKC", name)
-    return " ".join("".join(c for c in folded if unicodedata.category(c)[0] != "C").split())[:MAX_NAME]

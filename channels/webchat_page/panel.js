@@ -10,7 +10,7 @@ const WORDS = {
   "zh-Hant": {
     people: "由真人回覆", hello: "您好，請問有什麼可以幫忙？",
     hint: "直接把問題寫下來，會有人回覆您。關掉視窗也沒關係，下次回來對話還在。",
-    field: "輸入訊息", send: "送出", close: "收起對話", desk: "客服", you: "您", newer: "有新訊息 ↓",
+    field: "輸入訊息", send: "送出", close: "收起對話", desk: "客服", newer: "有新訊息 ↓",
     offline: "目前離線，您的訊息會先保留，連上後自動送出。", busy: "現在有點忙，您的訊息已保留，稍後自動再送。",
     waiting: "等待送出", stored: "已收到", answered: "已回覆", refused: "沒有送出",
     too_long: "這則太長，沒有送出，請分幾則寫。", empty: "這則沒有內容，沒有送出。", today: "今天", yesterday: "昨天",
@@ -18,7 +18,7 @@ const WORDS = {
   "zh-Hans": {
     people: "由真人回复", hello: "您好，请问有什么可以帮您？",
     hint: "直接把问题写下来，会有人回复您。关掉窗口也没关系，下次回来对话还在。",
-    field: "输入消息", send: "发送", close: "收起对话", desk: "客服", you: "您", newer: "有新消息 ↓",
+    field: "输入消息", send: "发送", close: "收起对话", desk: "客服", newer: "有新消息 ↓",
     offline: "目前离线，您的消息会先保留，连上后自动发送。", busy: "现在有点忙，您的消息已保留，稍后自动再发。",
     waiting: "等待发送", stored: "已收到", answered: "已回复", refused: "没有发送",
     too_long: "这条太长，没有发送，请分几条写。", empty: "这条没有内容，没有发送。", today: "今天", yesterday: "昨天",
@@ -26,7 +26,7 @@ const WORDS = {
   "en": {
     people: "Answered by real people", hello: "Hello, how can we help?",
     hint: "Write your question below and one of us will answer. You can close this window: the conversation will still be here.",
-    field: "Write a message", send: "Send", close: "Close the chat", desk: "Support", you: "You", newer: "New message ↓",
+    field: "Write a message", send: "Send", close: "Close the chat", desk: "Support", newer: "New message ↓",
     offline: "You are offline. Your messages are kept and will be sent when you are back.",
     busy: "We are busy right now. Your message is kept and will be sent again by itself.",
     waiting: "Waiting to be sent", stored: "Received", answered: "Answered", refused: "Not sent",
@@ -64,7 +64,7 @@ const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) =
 const lines = [];          // as shown, oldest first: {id, client, mine, text, at, author, state, isSeen, el}
 const byId = new Map();    // line id or client id -> line
 let skew = 0;              // server's clock minus ours, ms
-let isShown = isAlone, isNear = true, unread = 0, about = { page: isAlone ? location.origin + location.pathname : "", name: "" };
+let isShown = isAlone, isNear = true, unread = 0, about = { page: isAlone ? (location.origin + location.pathname).slice(0, 300) : "", name: "" };
 
 function element(tag, name, text) {
   const el = document.createElement(tag);
@@ -378,7 +378,7 @@ function tell(intake, n) { if (!isAlone) window.parent.postMessage({ intake, n }
 window.addEventListener("message", (e) => {
   if (e.source !== window.parent || isAlone || !e.data?.intake) return;
   const { intake, page, name } = e.data;
-  if (typeof page === "string") about = { page, name: typeof name === "string" ? name : "" };
+  if (typeof page === "string") about = { page: page.slice(0, 300), name: typeof name === "string" ? name.slice(0, 60) : "" };
   isShown = intake !== "hidden";
   if (isShown) { unread = 0; tidy(); }
   if (intake === "open" && !matchMedia("(pointer: coarse)").matches) $("text").focus();

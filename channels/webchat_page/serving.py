@@ -1,8 +1,8 @@
 """The chat's static files as the browser gets them: read once, compressed once, with strict headers.
 
-The panel is one document. Under PATH it is a page of its own, under PATH/panel it fills the frame that the widget puts
-into the firm's site; so nothing of the site's styles reaches it. What it loads carries a digest in its address and may
-be kept for ever; the documents themselves are asked for anew each time.
+The panel is one document. Under PATH it is a page of its own, under PATH/panel it fills the frame that the
+widget puts into the firm's site, so that nothing of the site's styles reaches it. What it loads carries a digest
+in its address and may be kept for ever; the documents themselves are asked for anew each time.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ def digest(text: str) -> str:
 
 
 def content_policy(origins: Sequence[str]) -> str:
-    """The Content-Security-Policy: nothing from elsewhere, and framed by the firm's own sites alone (CSP level 3)."""
+    """The Content-Security-Policy (level 3): nothing from elsewhere, framed by the listed sites alone."""
+    framed_by = " ".join(origins) or "'none'"
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; "
         "img-src 'self' data:; base-uri 'none'; form-action 'none'; "
-        f"frame-ancestors {' '.join(origins) or chr(39) + 'none' + chr(39)}"
+        f"frame-ancestors {framed_by}"
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
 from channels.adapter import (
     Accepted,
     Arrival,
@@ -27,9 +28,12 @@ from channels.webchat import build
 
 HOST_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The firm</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
-* { color: #334 !important; font-family: serif !important; } body { margin: 0; display: grid; gap: 24px; background: #fbf9f4; }
-header { padding: 40px 8vw 0; } h1 { font-size: 40px; margin: 0; } p { padding: 0 8vw; max-width: 640px; line-height: 1.7; font-size: 18px; margin: 0; }
-@media (prefers-color-scheme: dark) { body { background: #191b1f; } * { color: #cdd2da !important; } }
+* { color: #334 !important; font-family: serif !important; }
+body { margin: 0; display: grid; gap: 24px; background: #fbf9f4; }
+header { padding: 40px 8vw 0; } h1 { font-size: 40px; margin: 0; }
+p { padding: 0 8vw; max-width: 640px; line-height: 1.7; font-size: 18px; margin: 0; }
+@media (prefers-color-scheme: dark) {
+body { background: #191b1f; } * { color: #cdd2da !important; } }
 </style></head><body><header><h1>Jade &amp; Lin Tax</h1></header>
 <p id="words">Bookkeeping, tax filing and company registration for firms of every size, since 1998.</p>
 <p>Our office is open from Monday to Friday. Write to us, ring us, or ask in the chat.</p>
