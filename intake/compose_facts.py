@@ -1,0 +1,214 @@
+"""What a mail is written from: frozen facts that the core fills in from the store.
+
+Every time is aware; every name, subject and text may be a stranger's and is cleaned by whoever writes it.
+Ids, addresses and references are given as they go into a header: Message-IDs with their angle brackets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from channels.message import Medium
+from intake.mailbytes import File
+from routing.words import Kind, NoticeKind, Standing, TargetKind
+
+#: Everything below this line of an agent's mail is internal; quote removal may cut there.
+MARK = "──────── 以下僅供內部 · internal ────────"
+
+Person = tuple[str, str]  # (display name, address); the address is "" where there is none to show
+
+
+class MailKind(StrEnum):
+    """Why an agent gets a mail about a ticket."""
+
+    ASSIGNMENT = "assignment"
+    UPDATE = "update"  # more from the customer
+    WARNING = "warning"  # 50 % or 80 % of the time is gone
+    BREACH = "breach"  # all of it
+    SUPERVISOR = "supervisor"  # to the supervisor, with the ticket to act on
+
+
+class Told(StrEnum):
+    """What became of something an agent did."""
+
+    NO_TOKEN = "no_token"  # noqa: S105
+    NO_REFERENCE = "no_reference"
+    NO_EVIDENCE = "no_evidence"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    NOT_YOUR_TICKET = "not_your_ticket"
+    INTERNAL_SURVIVED = "internal_survived"
+    EMPTY_REPLY = "empty_reply"
+    UNKNOWN_COMMAND = "unknown_command"
+    SECOND_ANSWER = "second_answer"
+    CLOSED_TICKET = "closed_ticket"
+    DELIVERY_FAILED = "delivery_failed"
+    DELIVERY_UNKNOWN = "delivery_unknown"
+    DELIVERED_LATE = "delivered_late"
+    CUSTOMER_GONE = "customer_gone"
+    MOVED = "moved"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exchange:
+    """One earlier message, for the history below the rule."""
+
+    who: str
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Action:
+    """A command that an agent may type."""
+
+    typed: str  # "！結案"
+    does: str  # "結案並告訴客戶"
+    mailto: str = ""  # "mailto:…" that does the same; "" for none
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToAgent:
+    """What every mail to an agent has: who writes to whom, and how it is found again."""
+
+    desk_address: str
+    desk_name: str  # as customers know it; "客服 #N" is added
+    agent_name: str
+    agent_address: str
+    language: str  # zh-Hant | zh-Hans | en
+    timezone: str  # IANA, of the reader
+    now: datetime
+    date: datetime  # of the Date header
+    message_id: str
+    reply_to: str = ""  # with the token in it; "" for the desk itself
+    references: tuple[str, ...] = ()
+    loop: str = ""  # value of X-Intake-Loop
+    canary: str = ""  # stands in every internal block
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentMail(ToAgent):
+    """A ticket, as an agent reads and answers it."""
+
+    mail_kind: MailKind
+    ticket: int
+    customer_subject: str  # frozen when the ticket was opened
+    customer_name: str
+    customer_contact: str  # as shown: an address, a number
+    medium: Medium
+    kind: Kind
+    topic: str  # its name in the reader's language; "" if none was found
+    words: str  # of the customer, the new ones
+    subject_name: str = ""  # the customer's name as frozen when the ticket was opened; "" for customer_name
+    channel: str = ""  # name shown beside the medium; "" for none
+    standing: Standing | None = None  # None where nothing can be said, as for a call
+    is_urgent: bool = False
+    target: TargetKind = TargetKind.FIRST_RESPONSE
+    started_at: datetime | None = None  # of the target: with due_at it gives the colour
+    due_at: datetime | None = None
+    why_you: str = ""  # the reason as half a sentence: "您負責營業稅"
+    holder: str = ""  # SUPERVISOR: who has the ticket
+    reason: str = ""  # SUPERVISOR: why it is late
+    answer_goes_to: tuple[Person, ...] = ()  # empty: nobody can be written to
+    cc: tuple[Person, ...] = ()
+    received_at: datetime | None = None  # of the customer's words
+    words_html: str = ""  # as it came; sanitised here
+    files: tuple[File, ...] = ()
+    card: tuple[tuple[str, str], ...] = ()  # (label, value), in order
+    exchanges: tuple[Exchange, ...] = ()  # oldest first; the last three are shown
+    note: str = ""  # an internal note of a colleague
+    suggestion: str = ""
+    actions: tuple[Action, ...] = ()
+    thread_index: bytes = b""  # `mailbytes.thread_index`
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoticeLine:
+    """One target that runs out or has run out."""
+
+    ticket: int
+    customer_name: str
+    medium: Medium
+    notice: NoticeKind
+    target: TargetKind
+    due_at: datetime
+    holder: str  # who has it; "" for nobody
+    topic: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoticeMail(ToAgent):
+    """One or several notices: a line each, several as a small table."""
+
+    lines: tuple[NoticeLine, ...]
+    #: Of the ticket, where all lines are about one and the mail shall stand in its conversation.
+    subject_name: str = ""
+    customer_subject: str | None = None
+    thread_index: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToldMail(ToAgent):
+    """An agent is told what became of something he did."""
+
+    told: Told
+    ticket: int | None = None  # None: which one is not known, or not his to know
+    subject_name: str = ""
+    customer_subject: str | None = None  # None keeps the customer out of the mail
+    detail: str = ""  # the server's words, the command, who answered
+    would_have_left: str = ""  # or what the agent wrote, where nothing would have
+    thread_index: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToCustomer:
+    """What every mail to a customer has."""
+
+    firm: str
+    desk_address: str
+    desk_name: str  # display name of From
+    to: Person
+    language: str
+    customer_subject: str  # his own, as he wrote it; "" where he wrote none
+    message_id: str
+    date: datetime
+    in_reply_to: str = ""  # his last mail's Message-ID; "" begins a thread
+    references: tuple[str, ...] = ()  # with his last mail's id at the end
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CustomerMail(ToCustomer):
+    """An agent's words to a customer."""
+
+    words: str
+    cc: tuple[Person, ...] = ()
+    author: str = ""  # the agent's name over the firm's; "" leaves it out
+    signature: str = ""  # the firm's, in his language; "" for the usual one
+    ticket_in_subject: int | None = None  # only if the firm wants the number there
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acknowledgement(ToCustomer):
+    """Received, number, answered by when."""
+
+    ticket: int
+    due_at: datetime
+    now: datetime
+    timezone: str
+    standing: Standing  # nothing of an unverified sender's own subject is repeated
+    medium: Medium = Medium.EMAIL
+    kind: Kind = Kind.CONSULTATION
+    opens_at: datetime | None = None  # set when the desk is closed now
+    hotline: str = ""
+    loop: str = ""
+
+
+def share_used(started_at: datetime | None, due_at: datetime | None, now: datetime) -> float:
+    """How much of the time of a target is gone: 0.0 at its start, 1.0 and more when due; 0.0 where it has none."""
+    if started_at is None or due_at is None or due_at - started_at <= timedelta(0):
+        return 0.0 if due_at is None or now < due_at else 1.0
+    return max(0.0, (now - started_at) / (due_at - started_at))

@@ -1,0 +1,185 @@
+"""Notices and what became of things: one line each, several as a small table; a told mail says why and what now.
+
+Pure. A told mail quotes what would have left below the mark, with the canary: it is internal like everything there.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from intake import compose_html as html
+from intake import dates, mailbytes
+from intake.compose_facts import MARK, NoticeLine, NoticeMail, ToldMail
+from intake.compose_letter import (
+    MAX_NAME,
+    agent_headers,
+    agent_subject,
+    plain_block,
+    sentence_part,
+    two_parts,
+)
+from intake.compose_words import clean_line, clean_text, cut_text, escape, text_as_html, wrap
+from intake.texts_loader import Texts
+from routing.words import NoticeKind
+
+MAX_LINES = 100  # notices shown in one mail; the rest are counted in the subject
+MAX_QUOTED = 12 * 1024  # octets of what would have left
+
+
+def notice_mail(facts: NoticeMail, texts: Texts) -> bytes:
+    """One line for one notice, a small table in order of deadline for several. `facts.lines` is not empty."""
+    lines = sorted(facts.lines, key=lambda line: (line.due_at, line.ticket))
+    is_one = len({line.ticket for line in lines}) == 1
+    ticket = lines[0].ticket if is_one else None
+    said = [notice_line(line, facts, texts) for line in lines]
+    first = said[0] if len(lines) == 1 else _digest(facts, texts)
+    if ticket is not None and facts.customer_subject is not None:
+        subject = agent_subject(ticket, facts.subject_name, facts.customer_subject, texts, facts.language)
+    else:
+        subject = first
+    last = texts.say("notice.last.agent", facts.language)
+    end = f" · {facts.canary}" if facts.canary else ""
+    plain = [wrap(first + end), *(["\n".join(wrap(s, "", "    ") for s in said[:MAX_LINES])] if len(lines) > 1 else [])]
+    plain += [MARK, wrap(last)]
+    colour = "red" if any(_is_late(line, facts) for line in lines) else _soon(lines)
+    under = [escape(_due(lines[0], facts, texts))] if len(lines) == 1 else []
+    blocks = [html.head(colour, first, html.canary(facts.canary), under)]
+    if len(lines) > 1:
+        blocks.append(f'<tr><td class="p" style="padding:8px 20px">{_table(lines[:MAX_LINES], facts, texts)}</td></tr>')
+    blocks += [html.rule(MARK), html.small(last)]
+    entity = two_parts("\n\n".join(plain) + "\n", html.page(facts.language, subject, blocks), (), facts.message_id)
+    return mailbytes.message(agent_headers(facts, subject, ticket, facts.thread_index), entity)
+
+
+def notice_line(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:
+    """`#1042 王美玲 郵件 · 逾時 4 分 · 陳 · 原因：午休無人接手`."""
+    key = "notice.line.breach" if _is_late(line, facts) else "notice.line.warning"
+    said = texts.say(
+        key,
+        facts.language,
+        ref=f"#{line.ticket}",
+        name=clean_line(line.customer_name, MAX_NAME),
+        medium=texts.say(f"word.medium.{line.medium}", facts.language),
+        span=dates.span(_gap(line, facts), facts.language),
+        holder=_holder(line, facts, texts),
+    )
+    if line.reason:
+        said += f" · {texts.say('notice.reason', facts.language, reason=sentence_part(line.reason, 120))}"
+    return said
+
+
+def told_mail(facts: ToldMail, texts: Texts) -> bytes:
+    """Why, what now, and below the mark what would have left (or what the agent wrote)."""
+    language, key = facts.language, f"told.{facts.told}"
+    head = texts.say(f"{key}.head", language)
+    name = clean_line(facts.subject_name, MAX_NAME) if facts.customer_subject is not None else ""
+    ref = f"#{facts.ticket}" if facts.ticket is not None else ""
+    first = " · ".join(part for part in (head, ref, name) if part)
+    if facts.ticket is not None and facts.customer_subject is not None:
+        subject = agent_subject(facts.ticket, facts.subject_name, facts.customer_subject, texts, language)
+    else:
+        subject = f"[{ref}] {head}" if ref else head
+    said = [texts.say(f"{key}.why", language), texts.say(f"{key}.todo", language)]
+    if facts.detail:
+        said.insert(1, texts.say("told.detail", language, detail=clean_line(facts.detail, 300)))
+    entity = two_parts(
+        _told_plain(facts, texts, first, said), _told_page(facts, texts, subject, first, said), (), facts.message_id
+    )
+    return mailbytes.message(agent_headers(facts, subject, facts.ticket, facts.thread_index), entity)
+
+
+_CALM = frozenset({"moved", "customer_gone", "delivered_late"})
+
+
+def _told_plain(facts: ToldMail, texts: Texts, first: str, said: list[str]) -> str:
+    end = f" · {facts.canary}" if facts.canary else ""
+    blocks = [wrap(first + end), *(wrap(line) for line in said), MARK]
+    if facts.would_have_left:
+        quoted = "\n".join(f"> {line}".rstrip() for line in _quoted(facts).split("\n"))
+        blocks.append(plain_block(_quoted_caption(facts, texts), facts.canary, quoted))
+    return "\n\n".join([*blocks, wrap(texts.say("told.last", facts.language))]) + "\n"
+
+
+def _told_page(facts: ToldMail, texts: Texts, subject: str, first: str, said: list[str]) -> str:
+    canary = html.canary(facts.canary)
+    colour = "calm" if facts.told in _CALM else "amber"
+    blocks = [html.head(colour, first, canary, [escape(line) for line in said]), html.rule(MARK)]
+    if facts.would_have_left:
+        body = html.boxed(text_as_html(_quoted(facts)))
+        blocks.append(html.block(_quoted_caption(facts, texts), canary, body))
+    blocks.append(html.small(texts.say("told.last", facts.language)))
+    return html.page(facts.language, subject, blocks)
+
+
+def _quoted_caption(facts: ToldMail, texts: Texts) -> str:
+    is_lost = facts.told in {
+        "empty_reply",
+        "unknown_command",
+        "delivery_failed",
+        "delivery_unknown",
+        "delivered_late",
+        "customer_gone",
+        "moved",
+    }
+    return texts.say("told.your_words" if is_lost else "told.would", facts.language)
+
+
+def _quoted(facts: ToldMail) -> str:
+    kept, is_cut = cut_text(clean_text(facts.would_have_left), MAX_QUOTED)
+    return f"{kept} …" if is_cut else kept
+
+
+# ---------- parts of a notice ----------
+
+
+def _is_late(line: NoticeLine, facts: NoticeMail) -> bool:
+    return line.notice in (NoticeKind.BREACH, NoticeKind.SUPERVISOR) or facts.now > line.due_at
+
+
+def _soon(lines: list[NoticeLine]) -> str:
+    return "red" if any(line.notice is NoticeKind.WARN_80 for line in lines) else "amber"
+
+
+def _gap(line: NoticeLine, facts: NoticeMail) -> timedelta:
+    return line.due_at - facts.now
+
+
+def _holder(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:
+    return clean_line(line.holder, MAX_NAME) or texts.say("word.nobody", facts.language)
+
+
+def _due(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:
+    deadline = dates.deadline(line.due_at, facts.timezone, facts.language, facts.now)
+    act = texts.say(f"word.act.{line.target}", facts.language)
+    said = texts.say("notice.due", facts.language, deadline=deadline, act=act)
+    return f"{said} · {clean_line(line.topic, 40)}" if line.topic else said
+
+
+def _digest(facts: NoticeMail, texts: Texts) -> str:
+    late = sum(_is_late(line, facts) for line in facts.lines)
+    counts = (("notice.count_late", late), ("notice.count_soon", len(facts.lines) - late))
+    parts = [texts.say(key, facts.language, count=str(count)) for key, count in counts if count]
+    joined = texts.say("word.list_comma", facts.language).join(parts)
+    return texts.say("notice.digest", facts.language, count=str(len(facts.lines)), parts=joined)
+
+
+def _table(lines: list[NoticeLine], facts: NoticeMail, texts: Texts) -> str:
+    titles = [texts.say(f"notice.column.{name}", facts.language) for name in ("ticket", "state", "holder")]
+    return html.table(titles, [_row(line, facts, texts) for line in lines])
+
+
+def _row(line: NoticeLine, facts: NoticeMail, texts: Texts) -> list[str]:
+    is_late = _is_late(line, facts)
+    key = "notice.late" if is_late else "notice.left"
+    state = texts.say(key, facts.language, span=dates.span(_gap(line, facts), facts.language))
+    medium = texts.say(f"word.medium.{line.medium}", facts.language)
+    quiet = f'<br><span class="q" style="{html.QUIET};font-size:13px">'
+    who = f"<b>#{line.ticket}</b> {escape(clean_line(line.customer_name, MAX_NAME))}"
+    due = dates.deadline_clock(line.due_at, facts.timezone, facts.language, facts.now)
+    reason = f"{quiet}{escape(sentence_part(line.reason, 120))}</span>" if line.reason else ""
+    about = " · ".join(part for part in (medium, clean_line(line.topic, 40)) if part)
+    return [
+        f"{who}{quiet}{escape(about)}</span>",
+        f"{html.coloured(state, 'red' if is_late else 'amber')}{quiet}{escape(due)}</span>",
+        f"{escape(_holder(line, facts, texts))}{reason}",
+    ]
