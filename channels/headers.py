@@ -1,0 +1,341 @@
+"""Header fields: octets to names and values, encoded words, parameters, addresses, dates.
+
+Everything here is linear in its input, takes any octets and raises nothing. Values stay octets until somebody
+asks for them as text. Sources: RFC 5322 (syntax), RFC 2047 (encoded words), RFC 2231 (parameters).
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+from channels.charsets import decode
+
+MAX_BLOCK = 64 * 1024  # octets of all headers of one part
+MAX_HEADER = 8 * 1024  # octets of one header, unfolded
+MAX_ADDRESSES = 200  # of one header
+
+_FOLD = re.compile(rb"\n+(?=[ \t])")
+_NAME = re.compile(rb"[!-9;-~]{1,100}[ \t]*:")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+
+
+class Headers:
+    """The header fields of one part, in order: (lower-case name, unfolded value)."""
+
+    __slots__ = ("_index", "defects", "fields")
+
+    def __init__(self, fields: tuple[tuple[bytes, bytes], ...], defects: tuple[str, ...] = ()) -> None:
+        self.fields = fields
+        self.defects = defects
+        self._index: dict[bytes, list[bytes]] = {}
+        for name, value in fields:
+            self._index.setdefault(name, []).append(value)
+
+    def first(self, name: bytes) -> bytes:
+        """The topmost value of a header (lower-case name), b"" if there is none."""
+        values = self._index.get(name)
+        return values[0] if values else b""
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Every value of a header, topmost first."""
+        return self._index.get(name, [])
+
+    def has(self, name: bytes) -> bool:
+        return name in self._index
+
+
+def split_head(octets: bytes, start: int, end: int) -> tuple[int, int]:
+    """Where the header block of a part ends and where its body begins. Both are `end` without a blank line."""
+    if octets.startswith(b"\n", start, end):
+        return start, start + 1
+    if octets.startswith(b"\r\n", start, end):
+        return start, start + 2
+    # The form that the first line has is looked for first: the other search then ends where this one found.
+    first = octets.find(b"\n", start, end)
+    if first > start and octets[first - 1] == 0x0D:
+        long = octets.find(b"\n\r\n", first, end)
+        short = octets.find(b"\n\n", first, end if long < 0 else long + 1)
+        long = long if short < 0 else -1
+    else:
+        short = octets.find(b"\n\n", start, end)
+        long = octets.find(b"\n\r\n", start, end if short < 0 else short)
+    if long >= 0:
+        return long + 1, long + 3
+    if short >= 0:
+        return short + 1, short + 2
+    return end, end
+
+
+def read_block(block: bytes) -> tuple[Headers, bytes]:
+    """The fields of a header block, and what at its end is no header at all (a body without a blank line)."""
+    defects: list[str] = []
+    if len(block) > MAX_BLOCK:
+        defects.append(f"headers of {len(block)} octets: only the first {MAX_BLOCK} were read")
+        block = block[:MAX_BLOCK]
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = _FOLD.sub(b"", block).split(b"\n")
+    fields: list[tuple[bytes, bytes]] = []
+    stray: list[int] = []
+    for number, line in enumerate(lines):
+        if _NAME.match(line):
+            name, _, value = line.partition(b":")
+            if len(value) > MAX_HEADER:
+                defects.append(f"header {name[:40].decode('ascii', 'replace')} of {len(value)} octets was cut")
+                value = value[:MAX_HEADER]
+            fields.append((name.rstrip().lower(), value.strip()))
+            last = number
+        elif line.strip() and not (number == 0 and line.startswith((b"From ", b">From "))):
+            stray.append(number)
+    rest = b""
+    if stray:
+        defects.append("a line among the headers is no header")
+        after = [n for n in stray if not fields or n > last]
+        if after:
+            rest = b"\n".join(lines[after[0] :])
+    return Headers(tuple(fields), tuple(defects)), rest
+
+
+# --- text -----------------------------------------------------------------------------------------------------
+
+# The charset, an optional language (RFC 2231 §5), the encoding, the octets. Spaces within are wrong but common.
+_WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]{0,8000})\?=")
+
+
+def text(value: bytes) -> str:
+    """A header value as people read it, on one line."""
+    if b"=?" not in value:
+        return one_line(decode(value))
+    out: list[str] = []
+    pending, label, position = b"", b"", 0
+    for word in _WORD.finditer(value):
+        between = value[position : word.start()]
+        charset = word[1].lower()
+        # RFC 2047 §6.2: white space between two words is not shown. Words of one charset are joined before
+        # decoding, because webmailers cut in the middle of a character.
+        if position == 0 or between.strip() or charset != label:
+            out.append(decode(pending, label.decode("ascii", "replace")))
+            pending = b""
+            if position == 0 or between.strip():
+                out.append(decode(between))
+        pending += _word_octets(word[2], word[3])
+        label, position = charset, word.end()
+    out.append(decode(pending, label.decode("ascii", "replace")))
+    out.append(decode(value[position:]))
+    return one_line("".join(out))
+
+
+def _word_octets(encoding: bytes, body: bytes) -> bytes:
+    if encoding in b"bB":
+        return base64_octets(body)
+    return binascii.a2b_qp(body.replace(b"_", b" "))
+
+
+def base64_octets(body: bytes) -> bytes:
+    """Decoded base64, as much of it as is whole; foreign octets are passed over."""
+    try:
+        return binascii.a2b_base64(body)
+    except binascii.Error:
+        pass
+    for padding in (b"==", b"A=="):  # a cut quantum: two characters, or one that tells nothing
+        try:
+            octets = binascii.a2b_base64(body + padding)
+        except binascii.Error:
+            continue
+        return octets if padding == b"==" else octets[:-1]
+    return b""
+
+
+def one_line(value: str) -> str:
+    """A value without control characters and line ends."""
+    if value.isascii() and value.isprintable():
+        return value.strip()
+    return _CONTROLS.sub(lambda run: " " if set(run[0]) & set("\t\n\r") else "", value).strip()
+
+
+# --- parameters -----------------------------------------------------------------------------------------------
+
+_PARAMETER = re.compile(rb';\s*([^\s=;"*]{1,60})(\*\d{1,3})?(\*)?\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*))', re.S)
+_ESCAPED = re.compile(rb"\\(.)", re.S)
+MAX_PARAMETERS = 100
+
+
+@lru_cache(maxsize=512)
+def parameters(value: bytes) -> tuple[str, dict[str, str]]:
+    """A value such as `text/plain; charset=utf-8` as its lower-case head and its parameters, decoded."""
+    head, _, _ = value.partition(b";")
+    pieces: dict[str, list[tuple[int, bool, bytes]]] = {}
+    for count, match in enumerate(_PARAMETER.finditer(value)):
+        if count >= MAX_PARAMETERS:
+            break
+        name = match[1].decode("ascii", "replace").lower()
+        body = _ESCAPED.sub(rb"\1", match[4]) if match[4] is not None else match[5].strip()
+        if match[4] is not None and b"\\" in match[4] and b"\\\\" not in match[4] and b'\\"' not in match[4]:
+            body = match[4]  # a Windows path, not an escape
+        number = int(match[2][1:]) if match[2] else -1
+        pieces.setdefault(name, []).append((number, bool(match[3]), body))
+    return head.strip().lower().decode("ascii", "replace"), {n: _join(p) for n, p in pieces.items()}
+
+
+def _join(pieces: list[tuple[int, bool, bytes]]) -> str:
+    """One parameter: the RFC 2231 forms before the plain one, which older readers were meant to take."""
+    extended = [(max(number, 0), is_encoded, body) for number, is_encoded, body in pieces if number >= 0 or is_encoded]
+    if not extended:
+        return text(pieces[0][2])
+    extended.sort(key=lambda piece: piece[0])
+    label, octets = "", b""
+    for number, is_encoded, body in extended:
+        if is_encoded:
+            if number == 0 and body.count(b"'") >= 2:
+                charset, _, body = body.split(b"'", 2)
+                label = charset.decode("ascii", "replace")
+            body = unquote_to_bytes(body)
+        octets += body
+    if not label and b"=?" in octets:  # both ways at once: seen from Chinese webmailers
+        return text(octets)
+    return one_line(decode(octets, label))
+
+
+# --- addresses ------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|<([^<>]*)>?|([,;:()])|([^"<,;:()]+)|(.)', re.S)
+# Once a quote has been found open, none is looked for again: looking at each would be quadratic.
+_TOKEN_UNQUOTED = re.compile(rb'(?!)()|<([^<>]*)>?|([,;:()])|([^"<,;:()]+)|(.)', re.S)
+_SPEC = re.compile(r"[^\s@<>,;:\"()]+@[^\s@<>,;:\"()]+")
+_WIDE_ASCII = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3002: 0x2E}
+
+
+@dataclass(slots=True)
+class _Mailbox:
+    """One mailbox while it is being read."""
+
+    words: list[bytes]
+    comments: list[bytes]
+    specs: list[bytes]  # what stood between angle brackets
+
+
+def addresses(value: bytes) -> list[tuple[str, str]]:
+    """(display name, lower-case address) of each mailbox of a header; groups are opened.
+
+    The address is the one in angle brackets, never one that the display name contains. Two pairs of angle
+    brackets give two addresses, so that whoever counts them is warned.
+    """
+    found: list[tuple[str, str]] = []
+    for box in _mailboxes(value):
+        name = text(b" ".join(box.words))
+        if box.specs:
+            found.extend((name, spec) for spec in map(_address, box.specs) if spec)
+        elif spec := _address(b"".join(box.words)):
+            found.append((text(b" ".join(box.comments)), spec))
+        if len(found) >= MAX_ADDRESSES:
+            break
+    return found
+
+
+def _tokens(value: bytes) -> Iterator[re.Match[bytes]]:
+    pattern, position = _TOKEN, 0
+    while token := pattern.match(value, position):
+        position = token.end()
+        if token[5] == b'"':
+            pattern = _TOKEN_UNQUOTED
+        yield token
+
+
+def _mailboxes(value: bytes) -> Iterator[_Mailbox]:
+    box = _Mailbox([], [], [])
+    depth = 0
+    for token in _tokens(value):
+        quoted, angle, mark, plain, _ = token.groups()
+        if depth or mark in (b"(", b")"):
+            depth = max(0, depth + (mark == b"(") - (mark == b")"))
+            if mark not in (b"(", b")"):
+                box.comments.append(token[0].strip())
+        elif quoted is not None:
+            box.words.append(_ESCAPED.sub(rb"\1", quoted))
+        elif angle is not None:
+            box.specs.append(angle)
+        elif mark == b":":
+            # The name of a group (RFC 5322 §3.4) goes; a colon elsewhere is a wrong address and goes too.
+            box = _Mailbox([], [], [])
+        elif mark is not None:
+            yield box
+            box = _Mailbox([], [], [])
+        elif plain is not None and (word := plain.strip()):
+            box.words.append(word)
+    yield box
+
+
+def _address(octets: bytes) -> str:
+    """A bare address in canonical form: half-width, lower case, no route; "" if it is none."""
+    spec = decode(octets).strip().strip("'").translate(_WIDE_ASCII) if octets else ""
+    if ":" in spec:  # a source route or a stray "mailto:"
+        spec = spec.rpartition(":")[2]
+    spec = _CONTROLS.sub("", spec.replace(" ", "")).lower()
+    local, at, domain = spec.rpartition("@")
+    if not at or not local or not domain or len(spec) > 320:
+        return ""
+    return spec
+
+
+def address_within(value: str) -> str:
+    """The first thing in a text that looks like an address, lower case; "" if nothing does."""
+    match = _SPEC.search(value.translate(_WIDE_ASCII))
+    return match[0].strip("'.").lower() if match else ""
+
+
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
+MAX_REFERENCES = 200
+
+
+def message_ids(value: bytes) -> tuple[str, ...]:
+    """The ids of Message-ID, In-Reply-To or References, with angle brackets, each once, the newest 200."""
+    if not value:
+        return ()
+    line = decode(value)
+    ids = _MESSAGE_ID.findall(line) or _MESSAGE_ID.findall(re.sub(r"\s+", "", line))
+    if not ids and (bare := address_within(line)):
+        ids = [f"<{line.strip()}>"] if _MESSAGE_ID.fullmatch(f"<{line.strip()}>") else [f"<{bare}>"]
+    return tuple(dict.fromkeys(ids))[-MAX_REFERENCES:]
+
+
+# --- dates ----------------------------------------------------------------------------------------------------
+
+_DATE = re.compile(
+    r"(\d{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*\.?[\s-]+(\d{2,4})[\s,]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(?:\.\d+)?"
+    r"\s*(?:([+-])\s?(\d{2}):?(\d{2})|([A-Za-z]{1,4}))?"
+)
+_MONTHS = {m: n for n, m in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)}
+_ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7, "jst": 9, "hkt": 8}
+
+
+def date(value: bytes) -> datetime | None:
+    """A Date header as an aware moment in UTC; None if it tells none. Obsolete zones as RFC 5322 §4.3 says."""
+    match = _DATE.search(value[:200].decode("ascii", "replace"))
+    if match is None or (month := _MONTHS.get(match[2].lower())) is None:
+        return None
+    year = int(match[3])
+    if len(match[3]) < 4:
+        year += 2000 if year < 50 else 1900
+    if match[7]:
+        offset = timedelta(hours=int(match[8]), minutes=int(match[9])) * (-1 if match[7] == "-" else 1)
+    else:
+        offset = timedelta(hours=_ZONES.get((match[10] or "").lower(), 0))
+    try:
+        moment = datetime(
+            year,
+            month,
+            int(match[1]),
+            int(match[4]),
+            int(match[5]),
+            min(int(match[6] or 0), 59),  # a leap second
+            tzinfo=timezone(offset),
+        )
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
