@@ -1,0 +1,323 @@
+"""The guard: what of an agent's reply may leave to the customer.
+
+First everything that is ours is taken away: all from our mark down, and the headings with which mail clients
+introduce what they quote. Then what is left is searched, and the search fails closed (PROMISES.md, G15): a canary,
+a token, a line of the card, a heading of an internal mail, the agent's private address or number, a quote that is
+not the customer's own words, and the reply is held, whatever else it says. What leaves are the agent's words exactly.
+
+The search sees through line wrapping, quote marks, soft hyphens and invisible characters, not through pictures and
+files: mail inside attachments is therefore not sent at all. Time is linear in the reply; longer than MAX_TEXT is held.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from channels.message import Attachment, Message
+from routing.folding import fold, squeeze
+from routing.reasons import Reason, because
+from routing.tokens import find_canaries, find_wrapped_tokens
+
+MAX_TEXT = 200_000  # characters of a reply
+MAX_HEADING = 500  # characters of a line that may be a heading
+MIN_WITHIN = 8  # squeezed characters: a shorter internal line counts only where it is a whole line
+MIN_DIGITS = 8  # last digits of a private number that are looked for
+MAX_SHOWN = 80  # characters of what survived, for showing it to the agent
+
+#: The line above everything internal in our mails to agents; it is recognised by its words alone.
+MARK = "──────── 以下僅供內部 · internal ────────"
+_RULES = re.compile("[─━—–-]+")
+_MARK = _RULES.sub("", squeeze(MARK))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuardFacts:
+    """What the guard must know: above all, what the agent was sent."""
+
+    internal_lines: tuple[str, ...] = ()  # labelled lines of card, history, notes; not texts offered for copying
+    customer_words: tuple[str, ...] = ()  # lines of the customer's own messages in this ticket
+    key_ids: frozenset[int] = frozenset()  # Key.id of the ring: spread tokens count only with one of them
+    tokens: frozenset[str] = frozenset()  # issued for this ticket
+    token_addresses: frozenset[str] = frozenset()  # reply addresses given to agents
+    internal_message_ids: frozenset[str] = frozenset()  # of mails between desk and agents, with or without brackets
+    private_addresses: frozenset[str] = frozenset()  # the agent's mailboxes
+    private_numbers: frozenset[str] = frozenset()  # his telephones, as he writes them or E.164
+    known_attachments: frozenset[str] = frozenset()  # sha256 of files that our mail to him held
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """`text` and `attachments` may leave only if `is_clean`; else they are what would have left."""
+
+    text: str
+    attachments: tuple[Attachment, ...]
+    survived: tuple[str, ...]  # what was found, cut to MAX_SHOWN characters; not empty: held
+    is_clean: bool
+    reasons: tuple[Reason, ...] = ()
+
+
+def inspect(reply: Message, facts: GuardFacts) -> Inspection:
+    """What of an agent's reply would leave, and whether it may."""
+    written = reply.text.replace("\r\n", "\n")
+    if len(written) > MAX_TEXT:
+        why = because("survived", what=f"more than {MAX_TEXT} characters")
+        return Inspection(text="", attachments=(), survived=("too_long",), is_clean=False, reasons=(why,))
+    known = _Known.of(facts)
+    lines, lost = _own_lines(written.split("\n"), known)
+    lines, masked = _mask_signature(lines, facts)
+    text = _trimmed(lines)
+    attachments, file_reasons, unsafe = _sift(reply.attachments, facts)
+
+    reasons = list(file_reasons)
+    survived = list(unsafe)
+    if masked:
+        reasons.append(because("masked", lines=masked))
+    if lost:
+        survived.append("words_below")
+        reasons.append(because("words_below", lines=lost))
+    for code, what in _survivors(text, facts, known):
+        survived.append(what[:MAX_SHOWN])
+        reasons.append(because("foreign_quote") if code == "foreign_quote" else because("survived", what=code))
+    is_empty = not text and not attachments
+    if is_empty:
+        reasons.append(because("empty_reply"))
+    return Inspection(
+        text=text,
+        attachments=attachments,
+        survived=tuple(dict.fromkeys(survived)),
+        is_clean=not survived and not is_empty,
+        reasons=tuple(dict.fromkeys(reasons)),
+    )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the agent was sent, squeezed for comparing."""
+
+    internal: frozenset[str]  # lines
+    everything: str  # all lines of ours and of the customer's, end to end
+    customer: str  # the customer's, end to end
+
+    @classmethod
+    def of(cls, facts: GuardFacts) -> _Known:
+        customer = squeeze("\n".join(facts.customer_words)[:MAX_TEXT])
+        # A line of the card that the customer wrote himself tells him nothing; a rule of dashes tells nobody.
+        lines = [squeeze(line) for line in facts.internal_lines]
+        internal = frozenset(line for line in lines if _says_something(line) and line not in customer)
+        return cls(internal, "".join((*lines, "\n", customer)), customer)
+
+    def holds(self, line: str) -> bool:
+        """Whether the line stood in what the agent was sent, wrapped as it may be."""
+        return squeeze(line) in self.everything or bool(find_canaries(line))
+
+
+def _says_something(squeezed: str) -> bool:
+    return sum(map(str.isalnum, squeezed)) >= 2
+
+
+# --- taking away what is ours ---------------------------------------------------------------------------------------
+
+
+def _own_lines(lines: list[str], known: _Known) -> tuple[list[str], int]:
+    """(the agent's lines, how many of his lines stand below our mark and would be lost)."""
+    mark = next((i for i, line in enumerate(lines) if _is_mark(line)), len(lines))
+    above, below = lines[:mark], lines[mark:]
+    last_own = _last_own_line(above, known)
+    kept: list[str] = []
+    position = 0
+    for start, end in _headings(above):
+        if start < position:
+            continue
+        kept.extend(above[position:start])
+        position = end
+        if end > last_own:
+            # Nothing of his stands below this heading: what follows is what his client quoted.
+            return kept, _lost(below, known)
+    return [*kept, *above[position:]], _lost(below, known)
+
+
+def _is_mark(line: str) -> bool:
+    return _MARK in _RULES.sub("", squeeze(line[:MAX_HEADING]))
+
+
+def _is_quoted(line: str) -> bool:
+    return line.lstrip().startswith((">", "＞"))
+
+
+def _last_own_line(lines: list[str], known: _Known) -> int:
+    """Index of the last line that the agent wrote himself, -1 if none: neither quoted nor sent to him."""
+    for index in range(len(lines) - 1, -1, -1):
+        line = lines[index]
+        if line.strip() and not _is_quoted(line) and not _HEADER.match(line) and not known.holds(line):
+            return index
+    return -1
+
+
+def _lost(below: list[str], known: _Known) -> int:
+    """How many lines the agent wrote below our mark, between quoted ones.
+
+    Told only where his client marks quotes: without `>` nobody can tell his words from re-wrapped ones of ours.
+    """
+    if sum(map(_is_quoted, below)) < 2:
+        return 0
+    signature = next((i for i, line in enumerate(below) if line.rstrip() == "--"), len(below))
+    return sum(
+        1 for line in below[1:signature] if _says_something(line) and not _is_quoted(line) and not known.holds(line)
+    )
+
+
+_HEADER = re.compile(
+    r"[\s>*]*(?:from|sent|date|to|cc|subject|reply-to|importance|寄件者|寄件人|發件人|发件人|發送者|发送者"
+    r"|傳送時間|傳送日期|寄件日期|發送時間|发送时间|发送日期|日期|時間|时间|收件者|收件人|副本|抄送|抄送人"
+    r"|主旨|主題|主题|回覆至|回复至)[ \t*　]{0,4}[:：]",
+    re.IGNORECASE,
+)
+_FROM = re.compile(r"[\s>*]*(?:from|寄件者|寄件人|發件人|发件人|發送者|发送者)[ \t*　]{0,4}[:：]", re.IGNORECASE)
+_ORIGINAL = re.compile(
+    r"[\s>]*[-_=─*—]{2,40}\s*(?:original (?:message|appointment)|forwarded message|原始(?:郵件|邮件|訊息|信件|消息)"
+    r"|(?:轉寄|轉發|转发)(?:的)?(?:郵件|邮件|信件)|(?:回复的|回覆的)?原(?:邮件|郵件)(?:信息)?)\s*[-_=─*—]{0,40}\s*$",
+    re.IGNORECASE,
+)
+_WROTE = re.compile(r"(?:wrote|writes|寫道|写道|寫到|写到|schrieb|a écrit|escribió)\s{0,4}[:：]\s*$", re.IGNORECASE)
+_WHEN_OR_WHO = re.compile(r"@|\d{1,4}\s?[-/.年:月]\s?\d{1,2}")
+_ON = re.compile(r"[\s>]*(?:on|at|am|le|el)\b|.{0,120}(?:於|于|在)\s*\d", re.IGNORECASE)
+
+
+def _headings(lines: list[str]) -> list[tuple[int, int]]:
+    """(first, after the last) line of every heading that introduces a quote, in order."""
+    found: list[tuple[int, int]] = []
+    index = 0
+    while index < len(lines):
+        line = lines[index]
+        if len(line) <= MAX_HEADING:
+            if _ORIGINAL.match(line):
+                end = _end_of_headers(lines, index + 1)
+                found.append((index, end))
+                index = end
+                continue
+            if _FROM.match(line) and (end := _end_of_headers(lines, index)) - index >= 2:
+                found.append((index, end))
+                index = end
+                continue
+            if _WROTE.search(line) and (start := _start_of_attribution(lines, index)) >= 0:
+                found.append((start, index + 1))
+        index += 1
+    return found
+
+
+def _end_of_headers(lines: list[str], start: int) -> int:
+    end = start
+    while end < len(lines) and _HEADER.match(lines[end]):
+        end += 1
+    return end
+
+
+def _start_of_attribution(lines: list[str], end: int) -> int:
+    """Where "On … wrote:" begins, wrapped over three lines at most; -1 where it is the agent's own sentence."""
+    for start in range(end, max(end - 3, -1), -1):
+        if not lines[start].strip() or len(lines[start]) > MAX_HEADING:
+            break
+        if _ON.match(lines[start]) and _WHEN_OR_WHO.search(" ".join(lines[start : end + 1])):
+            return start
+    return end if "@" in lines[end] else -1
+
+
+def _mask_signature(lines: list[str], facts: GuardFacts) -> tuple[list[str], int]:
+    """The lines without those below `-- ` that show the agent's private address or number, and how many those were."""
+    signature = next((i for i in range(len(lines) - 1, -1, -1) if lines[i].rstrip() == "--"), len(lines))
+    kept = [line for line in lines[signature:] if not _private(line, facts)]
+    return [*lines[:signature], *kept], len(lines) - signature - len(kept)
+
+
+def _trimmed(lines: list[str]) -> str:
+    """The lines as text, without a signature mark that nothing follows and without blank lines at the ends."""
+    text = "\n".join(lines).strip("\n\r\t \u3000\u00a0")
+    return "" if text == "--" else text.removesuffix("\n--").rstrip() if text.endswith("\n--") else text
+
+
+# --- searching what is left -----------------------------------------------------------------------------------------
+
+
+def _survivors(text: str, facts: GuardFacts, known: _Known) -> list[tuple[str, str]]:
+    """(code, what) of everything in the text that must not leave."""
+    squeezed = squeeze(text)
+    found = [("canary", canary) for canary in find_canaries(text)]
+    found.extend(("token", token) for token in find_wrapped_tokens(text, facts.key_ids))
+    found.extend(("token", token) for token in facts.tokens if token.lower() in squeezed.replace("-", ""))
+    found.extend(("token_address", one) for one in facts.token_addresses if squeeze(one) in squeezed)
+    ids = (one.strip("<> ") for one in facts.internal_message_ids)
+    found.extend(("internal_message_id", one) for one in ids if one and squeeze(one) in squeezed)
+    whole_lines = {squeeze(line) for line in text.split("\n")}
+    found.extend(("internal_line", line) for line in sorted(known.internal) if _shows(line, squeezed, whole_lines))
+    found.extend(("private", what) for what in _private(text, facts))
+    found.extend(("foreign_quote", line) for line in _foreign_quotes(text, known))
+    found.extend(("header_block", line) for line in _header_blocks(text.split("\n")))
+    return found
+
+
+def _shows(line: str, squeezed: str, whole_lines: set[str]) -> bool:
+    return line in whole_lines or (len(line) >= MIN_WITHIN and line in squeezed)
+
+
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[ \t().·-]+(?=\d)")
+
+
+def _private(text: str, facts: GuardFacts) -> list[str]:
+    """The agent's private addresses and numbers that the text shows."""
+    squeezed = squeeze(text)
+    found = [address for address in facts.private_addresses if address and squeeze(address) in squeezed]
+    digits = _BETWEEN_DIGITS.sub("", fold(text))
+    for number in facts.private_numbers:
+        last = "".join(filter(str.isdigit, number))[-MIN_DIGITS:]
+        if len(last) == MIN_DIGITS and last in digits:
+            found.append(number)
+    return found
+
+
+def _foreign_quotes(text: str, known: _Known) -> list[str]:
+    """Quoted lines that the customer did not write."""
+    quoted = [line for line in text.split("\n") if _is_quoted(line)]
+    return [line for line in quoted if _says_something(squeeze(line)) and squeeze(line) not in known.customer]
+
+
+def _header_blocks(lines: Iterable[str]) -> list[str]:
+    """Two header lines of a mail, one below the other: the remains of a heading."""
+    found: list[str] = []
+    before = False
+    for line in lines:
+        is_header = _HEADER.match(line[:MAX_HEADING]) is not None
+        if is_header and before:
+            found.append(line)
+        before = is_header
+    return found
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+_HOLDS_MAIL = ("message/", "application/ms-tnef", "application/vnd.ms-outlook")  # may contain the internal mail
+_MAIL_NAMES = (".eml", ".msg", ".mht", ".mhtml")
+#: What his client adds, with the agent's private address in it.
+_ABOUT_SENDER = ("text/vcard", "text/x-vcard", "application/pkcs7-signature", "application/x-pkcs7-signature")
+
+
+def _sift(
+    attachments: Iterable[Attachment], facts: GuardFacts
+) -> tuple[tuple[Attachment, ...], tuple[Reason, ...], tuple[str, ...]]:
+    """(what may be sent, why the rest is not, what the reply is held for)."""
+    kept: list[Attachment] = []
+    reasons: list[Reason] = []
+    unsafe: list[str] = []
+    for one in attachments:
+        media_type = one.media_type.lower()
+        if media_type.startswith(_HOLDS_MAIL) or one.name.lower().endswith(_MAIL_NAMES):
+            unsafe.append(one.name or media_type)
+            reasons.append(because("attachment_unsafe", name=one.name or media_type))
+        elif media_type in _ABOUT_SENDER or media_type == "application/pgp-signature":
+            reasons.append(because("attachment_dropped", name=one.name or media_type, why="signature"))
+        elif one.sha256 in facts.known_attachments:
+            reasons.append(because("attachment_dropped", name=one.name, why="quoted"))
+        else:
+            kept.append(one)
+    return tuple(kept), tuple(reasons), tuple(unsafe)
