@@ -117,8 +117,8 @@ async def record_breach(tx: Transaction, targets: Sequence[Target]) -> None:
 async def record_met(tx: Transaction, target: Target, answered_at: datetime, met_at: datetime) -> bool:
     """Stamp a target as met, once. Delivered after due_at it is a breach as well. False if it was met or withdrawn."""
     values: dict[str, Any] = {"answered_at": answered_at, "met_at": met_at, "next_at": None}
-    if met_at > target.due_at:
-        values["breached_at"] = target.due_at
+    # An act that is told late (a call's answer) may have been in time after all: then there was no breach.
+    values["breached_at"] = target.due_at if met_at > target.due_at else None
     done = await tx.execute(update(TARGET).where(*_THIS, *_AND_OPEN).values(**values), _key(target))
     return done.rowcount == 1
 
@@ -128,9 +128,12 @@ async def reopen(tx: Transaction, target: Target, next_at: datetime | None) -> N
     await tx.execute(update(TARGET).where(*_THIS).values(answered_at=None, met_at=None, next_at=next_at), _key(target))
 
 
-async def withdraw(tx: Transaction, ticket: int, now: datetime) -> None:
-    """Close every open target of a ticket without meeting it."""
-    await tx.execute(update(TARGET).where(TARGET.c.ticket == ticket, *_AND_OPEN).values(withdrawn_at=now, next_at=None))
+async def withdraw(tx: Transaction, target: Target, at: datetime) -> None:
+    """End an open target without meeting it. What was overdue by then stays a breach."""
+    values: dict[str, Any] = {"withdrawn_at": at, "next_at": None}
+    if target.due_at < at:
+        values["breached_at"] = target.due_at
+    await tx.execute(update(TARGET).where(*_THIS, *_AND_OPEN).values(**values), _key(target))
 
 
 async def open_count(tx: Transaction) -> int:

@@ -1,0 +1,122 @@
+"""The chain: what becomes of one message. Filters, then who speaks, then what he may do.
+
+Pure: a message and the desk in, a decision out; the desk has taken note of it for the next one.
+"""
+
+from __future__ import annotations
+
+
+from channels.message import Medium
+from routing.answering import from_agent, unproven_agent
+from routing.calling import on_call
+from routing.desk import Decision, Desk, Incoming, reason_data
+from routing.filters import Screen, ScreenFacts, ScreenVerdict, screen
+from routing.identity import speaker
+from routing.opening import from_customer
+from routing.reasons import because
+from routing.reporting import on_report
+from routing.tokens import tokens_in_recipients
+from routing.words import Outcome, Speaker
+
+#: Machine-made mail that nobody need look at: an absence note, a newsletter. The rest of it opens a ticket (G5).
+UNSEEN = ("auto-replied", "bulk", "junk")
+
+
+def decide(incoming: Incoming, desk: Desk) -> Decision:
+    """Decide about one message, after those before it."""
+    if incoming.message.call is not None:
+        return on_call(incoming, desk)
+    copy = _copy(incoming, desk)
+    if copy is not None:
+        return copy
+    screened = screen(incoming.message, _screen_facts(incoming, desk))
+    if screened.verdict is ScreenVerdict.OWN:
+        return _ignored(incoming, desk, screened, Speaker.SYSTEM)
+    judged = speaker(
+        incoming.message,
+        desk.policy,
+        desk.channel(incoming.channel),
+        verdict=screened.verdict,
+        authenticated_as=incoming.envelope.authenticated_as,
+        known=desk.known_domains,
+    )
+    if screened.verdict is ScreenVerdict.BOUNCE:
+        return on_report(incoming, desk, screened.reasons)
+    if screened.verdict is ScreenVerdict.AUTOMATIC and (judged.claims_agent or _is_unseen(incoming)):
+        # An agent's absence note reaches no customer; whose it is, is a hint for the supervisor.
+        return _ignored(incoming, desk, screened, Speaker.MACHINE, judged.claims_agent or None)
+    if judged.agent is not None:
+        return from_agent(incoming, desk, judged)
+    if judged.claims_agent:
+        return unproven_agent(incoming, desk, judged)
+    reasons = (*screened.reasons, *judged.reasons)
+    if tokens_in_recipients(incoming.message, incoming.envelope.rcpt_to):
+        desk.tell("token_misused", message=incoming.id, channel=incoming.channel)
+    if incoming.failure:
+        reasons = (*reasons, because("unparseable", what=incoming.failure[:200]))
+    return from_customer(
+        incoming,
+        desk,
+        judged.standing,
+        reasons,
+        may_acknowledge=screened.may_acknowledge and not incoming.failure,
+    )
+
+
+def _is_unseen(incoming: Incoming) -> bool:
+    return incoming.message.auto_submitted.startswith(UNSEEN)
+
+
+def _screen_facts(incoming: Incoming, desk: Desk) -> ScreenFacts:
+    is_mail = incoming.medium is Medium.EMAIL
+    known = desk.keys.get(incoming.message.message_id)
+    desk.peers[incoming.sender] = desk.peers.get(incoming.sender, 0) + 1
+    return ScreenFacts(
+        envelope_from=incoming.envelope.mail_from if is_mail and incoming.envelope.rcpt_to else None,
+        peer_messages=desk.peers[incoming.sender],
+        peer_cap=desk.policy.peer_cap if is_mail else 10**9,
+        loop_keys=desk.keyring.secrets,
+        is_own_message_id=bool(is_mail and known and known[1]),
+        own_addresses=frozenset(c.address.lower() for c in desk.policy.channels.values() if c.address),
+    )
+
+
+def _copy(incoming: Incoming, desk: Desk) -> Decision | None:
+    """The same mail in another folder or mailbox: one message, seen twice."""
+    key = incoming.message.content_key
+    if not key:
+        return None
+    known = desk.content.get(key)
+    if known is None or known[0] == incoming.id:
+        return None
+    original, ticket = known
+    desk.tell("message_copied", message=incoming.id, ticket=ticket, copy_of=original, channel=incoming.channel)
+    return Decision(outcome=Outcome.COPY, speaker=Speaker.SYSTEM, ticket=ticket, copy_of=original)
+
+
+def _ignored(
+    incoming: Incoming, desk: Desk, screened: Screen, speaker: Speaker, agent: str | None = None
+) -> Decision:
+    """Recorded, never answered."""
+    found = next((desk.keys[i][0] for i in incoming.message.in_reply_to if i in desk.keys), None)
+    desk.tell(
+        "message_ignored",
+        message=incoming.id,
+        ticket=found,
+        agent=agent,
+        channel=incoming.channel,
+        verdict=screened.verdict.value,
+        reasons=reason_data(screened.reasons),
+    )
+    return Decision(
+        outcome=Outcome.IGNORED, speaker=speaker, ticket=found, agent=agent, reasons=screened.reasons
+    )
+
+
+def note_decided(incoming: Incoming, decision: Decision, desk: Desk) -> None:
+    """Let the next message of the batch see that this one has been decided."""
+    key = incoming.message.content_key
+    if key and decision.copy_of is None:
+        desk.content[key] = (incoming.id, decision.ticket)
+
+

@@ -1,0 +1,257 @@
+"""The desk as a batch of decisions sees it: facts read once, kept up to date as the fold goes on.
+
+Each decision sees what those before it in the batch have done: two mails of one thread fall into one ticket, and the
+second of two new tickets finds the first one's agent busier. Nothing here reads or writes: the caller fills a
+`Desk` from the store, folds the batch over it, and writes `changes` in one transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b32encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from channels.adapter import Envelope
+from channels.message import Medium, Message
+from routing.assignment import AgentSnapshot
+from routing.identity import KnownDomains
+from routing.policy import ChannelPolicy, Policy
+from routing.reasons import Reason
+from routing.records import Contact, Customer, Event, NewOutbox, StoredCall, Target, Ticket
+from routing.tokens import Keyring, TokenRecord
+from routing.words import Outcome, Purpose, Speaker
+
+MINUTES_A_TICKET = 10.0  # what an open ticket is expected to cost, until it is measured
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incoming:
+    """One claimed message, parsed."""
+
+    id: int
+    channel: str
+    medium: Medium
+    received_at: datetime
+    message: Message
+    envelope: Envelope = field(default_factory=Envelope)
+    known_ticket: int | None = None  # it was decided before and put back by an operator
+    failure: str = ""  # why it could not be parsed; then `message` is a stub
+
+    @property
+    def sender(self) -> str:
+        return str(self.message.sender)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SentMail:
+    """A row of the outbox as far as a report of non-delivery concerns it."""
+
+    id: int
+    ticket: int | None
+    purpose: Purpose
+    agent: str | None
+    address: str
+    mail_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What became of one message."""
+
+    outcome: Outcome
+    speaker: Speaker
+    ticket: int | None = None
+    customer: int | None = None
+    agent: str | None = None  # who spoke, if an agent did
+    copy_of: int | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass
+class Changes:
+    """Everything a batch of decisions writes."""
+
+    customers: list[Customer] = field(default_factory=list)
+    contacts: list[Contact] = field(default_factory=list)
+    opened: dict[int, Ticket] = field(default_factory=dict)
+    changed: dict[int, Ticket] = field(default_factory=dict)
+    targets: list[Target] = field(default_factory=list)
+    met: list[tuple[Target, datetime, datetime]] = field(default_factory=list)  # (target, answered, delivered)
+    reopened: list[Target] = field(default_factory=list)
+    withdrawn_targets: list[tuple[Target, datetime]] = field(default_factory=list)
+    outbox: list[NewOutbox] = field(default_factory=list)
+    bounced: list[tuple[int, str]] = field(default_factory=list)  # (outbox row, the remote server's words)
+    tokens: list[TokenRecord] = field(default_factory=list)
+    keys: list[tuple[str, int, bool]] = field(default_factory=list)  # (Message-ID, ticket, we sent it)
+    calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
+    assigned: dict[str, datetime] = field(default_factory=dict)  # agent -> when he last got work
+    verified: set[str] = field(default_factory=set)  # contacts that somebody vouched for
+    events: list[Event] = field(default_factory=list)
+
+
+@dataclass
+class Desk:
+    """Facts for one batch. Every mapping is complete for the keys that the batch asks for."""
+
+    policy: Policy
+    keyring: Keyring
+    now: datetime
+    next_ticket: int
+    next_customer: int
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    contacts_of: dict[int, list[Contact]] = field(default_factory=dict)
+    customers: dict[int, Customer] = field(default_factory=dict)
+    tickets: dict[int, Ticket] = field(default_factory=dict)
+    open_of: dict[int, list[int]] = field(default_factory=dict)  # customer -> open tickets
+    keys: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    tokens: dict[str, TokenRecord] = field(default_factory=dict)
+    content: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    targets: dict[int, list[Target]] = field(default_factory=dict)
+    peers: dict[str, int] = field(default_factory=dict)
+    acknowledged: dict[str, int] = field(default_factory=dict)
+    sent: dict[str, SentMail] = field(default_factory=dict)
+    calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
+    loads: dict[str, int] = field(default_factory=dict)
+    presence: dict[str, bool] = field(default_factory=dict)  # absent: on duty
+    last_assigned: dict[str, datetime] = field(default_factory=dict)
+    known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
+    changes: Changes = field(default_factory=Changes)
+
+    # ---- reading
+
+    def channel(self, name: str) -> ChannelPolicy:
+        return self.policy.channels.get(name) or ChannelPolicy(name=name, medium="")
+
+    def open_targets(self, ticket: int) -> list[Target]:
+        return [t for t in self.targets.get(ticket, ()) if t.is_open]
+
+    def snapshot(self) -> list[AgentSnapshot]:
+        """Everybody, as he stands after the decisions made so far."""
+        return [
+            AgentSnapshot(
+                agent=agent,
+                is_on_duty=self.presence.get(name, True),
+                open_tickets=self.loads.get(name, 0),
+                expected_minutes=self.loads.get(name, 0) * MINUTES_A_TICKET,
+                last_assigned_at=self.last_assigned.get(name),
+            )
+            for name, agent in self.policy.agents.items()
+        ]
+
+    def mail_channel_of(self, ticket: Ticket) -> ChannelPolicy | None:
+        """The mail channel by which agents hear of a ticket: its own, the one named for it, else the desk's first."""
+        own = self.channel(ticket.channel)
+        if own.medium == Medium.EMAIL:
+            return own
+        named = self.policy.channels.get(own.reply_channel)
+        if named is not None:
+            return named
+        return next((c for c in self.policy.channels.values() if c.medium == Medium.EMAIL), None)
+
+    # ---- writing
+
+    def tell(self, kind: str, **facts: Any) -> None:
+        """Report one fact. `ticket`, `message`, `customer`, `agent`, `outbox` are columns, the rest is data."""
+        columns = {n: facts.pop(n) for n in ("ticket", "message", "customer", "agent", "outbox") if n in facts}
+        self.changes.events.append(Event(at=self.now, kind=kind, data=facts, **columns))
+
+    def put_ticket(self, ticket: Ticket) -> None:
+        """Change a ticket, or add one."""
+        before = self.tickets.get(ticket.id)
+        self._count_load(before, -1)
+        self._count_load(ticket, +1)
+        self.tickets[ticket.id] = ticket
+        if before is None:
+            self.changes.opened[ticket.id] = ticket
+            self.open_of.setdefault(ticket.customer, []).insert(0, ticket.id)
+        elif ticket.id in self.changes.opened:
+            self.changes.opened[ticket.id] = ticket
+        else:
+            self.changes.changed[ticket.id] = ticket
+
+    def _count_load(self, ticket: Ticket | None, by: int) -> None:
+        if ticket is not None and ticket.agent and ticket.state == "open":
+            self.loads[ticket.agent] = max(0, self.loads.get(ticket.agent, 0) + by)
+
+    def put_target(self, target: Target) -> None:
+        self.targets.setdefault(target.ticket, []).append(target)
+        self.changes.targets.append(target)
+
+    def replace_target(self, old: Target, new: Target) -> None:
+        """Keep the view right after a target was met, reopened or withdrawn."""
+        mine = self.targets.get(old.ticket, [])
+        self.targets[old.ticket] = [new if t is old else t for t in mine]
+
+    def meet(self, target: Target, answered_at: datetime, delivered_at: datetime) -> None:
+        self.changes.met.append((target, answered_at, delivered_at))
+        self.replace_target(target, replace(target, answered_at=answered_at, met_at=delivered_at, next_at=None))
+
+    def withdraw(self, target: Target, at: datetime) -> None:
+        """End a target without meeting it, as of a moment; what was overdue by then stays a breach."""
+        if target.due_at < at and target.breached_at is None:
+            self.tell(
+                "target_breached",
+                ticket=target.ticket,
+                target=target.kind.value,
+                ordinal=target.ordinal,
+                due_at=target.due_at.isoformat(),
+            )
+        self.tell("target_withdrawn", ticket=target.ticket, target=target.kind.value, ordinal=target.ordinal)
+        self.changes.withdrawn_targets.append((target, at))
+        self.replace_target(target, replace(target, withdrawn_at=at, next_at=None))
+
+    def put_key(self, key: str, ticket: int, *, is_ours: bool) -> None:
+        if key and key not in self.keys:
+            self.keys[key] = (ticket, is_ours)
+            self.changes.keys.append((key, ticket, is_ours))
+
+    def put_call(self, call: StoredCall) -> None:
+        self.calls[(call.channel, call.call_id)] = call
+        self.changes.calls[(call.channel, call.call_id)] = call
+
+    def send(self, item: NewOutbox) -> None:
+        self.changes.outbox.append(item)
+        if item.mail_id and item.ticket is not None:
+            self.put_key(item.mail_id, item.ticket, is_ours=True)
+
+    def new_ticket_number(self) -> int:
+        number = self.next_ticket
+        self.next_ticket += 1
+        return number
+
+    def new_customer(self, name: str, language: str, agent: str | None = None) -> Customer:
+        customer = Customer(id=self.next_customer, name=name, language=language, created_at=self.now, agent=agent)
+        self.next_customer += 1
+        self.customers[customer.id] = customer
+        self.changes.customers.append(customer)
+        return customer
+
+    def new_contact(self, contact: Contact) -> None:
+        self.contacts[contact.address] = contact
+        self.contacts_of.setdefault(contact.customer, []).append(contact)
+        self.changes.contacts.append(contact)
+
+
+def mail_id(desk: Desk, domain: str, *facts: object) -> str:
+    """A Message-ID for these facts: always the same one, so that deciding again gives the same mail."""
+    words = "\0".join(str(f) for f in ("mail-id", *facts)).encode()
+    mac = hmac.digest(desk.keyring.current.secret, words, "sha256")[:15]
+    return f"<{b32encode(mac).decode().lower()}@{domain}>"
+
+
+def domain_of(channel: ChannelPolicy) -> str:
+    return channel.address.rpartition("@")[2] or "intake.invalid"
+
+
+def reason_data(reasons: Sequence[Reason]) -> list[Mapping[str, Any]]:
+    """Reasons as an event keeps them."""
+    return [{"code": r.code, "words": r.words, **({"data": dict(r.data)} if r.data else {})} for r in reasons]
+
+
+def fingerprint(text: str) -> str:
+    """A short name for a value that must not stand in the log itself."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,442 @@
+"""A customer's message: it joins its ticket or opens one, with targets, an agent, and an acknowledgement.
+
+What opens here is seen by a person, whatever it is (PROMISES.md, G5); what is sent back by machine is decided apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from channels.message import MESSAGING, Medium, Message, Scheme
+from routing.assignment import Need, assign
+from routing.calendars import is_open
+from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_data
+from routing.policy import Agent, ChannelPolicy
+from routing.reasons import Reason, because
+from routing.records import Contact, Customer, NewOutbox, Target, Ticket
+from routing.rules import Classification, classify
+from routing.sla import TargetPlan, next_response_for, targets_for
+from routing.threads import ThreadFacts, ThreadMatch, TicketFacts, lookup, match
+from routing.tokens import TokenRecord, mint, reference_message_id
+from routing.words import Kind, Outcome, Purpose, Speaker, Standing, TargetKind, TicketState
+
+TOO_OLD_TO_ACKNOWLEDGE = timedelta(hours=24)  # nobody wants to hear today that yesterday's mail came
+MAX_SUBJECT = 300  # characters
+REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
+
+
+def session_key(incoming: Incoming) -> str:
+    """The key of a chat's latest ticket; "" for other media."""
+    is_chat = incoming.medium is Medium.CHAT or incoming.medium in MESSAGING
+    return f"session:{incoming.channel}:{incoming.message.sender.value}" if is_chat else ""
+
+
+def from_customer(
+    incoming: Incoming, desk: Desk, standing: Standing, reasons: tuple[Reason, ...], *, may_acknowledge: bool
+) -> Decision:
+    """Take in what a customer (or a machine that a person must see) has sent."""
+    found = _match(incoming, desk, standing)
+    if found.ticket is not None:
+        return _added(incoming, desk, found, standing, (*reasons, *found.reasons))
+    return _opened(incoming, desk, found, standing, (*reasons, *found.reasons), may_acknowledge=may_acknowledge)
+
+
+# ---- which ticket
+
+
+def _match(incoming: Incoming, desk: Desk, standing: Standing) -> ThreadMatch:
+    if incoming.known_ticket is not None and incoming.known_ticket in desk.tickets:
+        return ThreadMatch(ticket=incoming.known_ticket, is_certain=True)
+    contact = desk.contacts.get(incoming.sender)
+    wanted = lookup(incoming.message)
+    by_id = {i: desk.keys[i][0] for i in wanted.message_ids if i in desk.keys}
+    session = desk.keys.get(session_key(incoming))
+    numbers: set[int] = {*by_id.values(), *wanted.numbers, *([session[0]] if session else [])}
+    facts = ThreadFacts(
+        now=desk.now,
+        closed_days=desk.policy.closed_token_days,
+        tickets={n: _facts(desk.tickets[n], desk) for n in numbers if n in desk.tickets},
+        by_message_id={i: n for i, n in by_id.items() if n in desk.tickets},
+        by_session=session[0] if session and session[0] in desk.tickets else None,
+        sender_customer=contact.customer if contact else None,
+        standing=standing,
+    )
+    return match(incoming.message, facts)
+
+
+def _facts(ticket: Ticket, desk: Desk) -> TicketFacts:
+    scheme, _, value = ticket.contact.partition(":")
+    return TicketFacts(
+        ticket=ticket.id,
+        customer=ticket.customer,
+        participants=frozenset({(scheme, value)}),
+        state=ticket.state,
+        closed_at=ticket.closed_at,
+    )
+
+
+# ---- joining
+
+
+def _added(
+    incoming: Incoming, desk: Desk, found: ThreadMatch, standing: Standing, reasons: tuple[Reason, ...]
+) -> Decision:
+    ticket = desk.tickets[found.ticket]  # type: ignore[index]
+    was = ticket.state
+    ticket = replace(ticket, state=TicketState.OPEN, updated_at=desk.now, closed_at=None, closed_reason=None)
+    if ticket.agent is None:
+        ticket = _assign(incoming, desk, ticket)[0]
+    desk.put_ticket(ticket)
+    _remember(incoming, desk, ticket)
+    desk.tell(
+        "message_added",
+        ticket=ticket.id,
+        message=incoming.id,
+        customer=ticket.customer,
+        channel=incoming.channel,
+        standing=standing.value,
+        reopened=was is TicketState.CLOSED,
+        reasons=reason_data(reasons),
+    )
+    if was is not TicketState.OPEN and not desk.open_targets(ticket.id):
+        plan = next_response_for(
+            desk.policy,
+            channel=ticket.channel,
+            medium=Medium(ticket.medium),
+            urgent=ticket.is_urgent,
+            at=incoming.received_at,
+            team=ticket.team,
+        )
+        add_target(desk, ticket, plan, incoming.id)
+    notify_agent(desk, ticket, incoming, Purpose.UPDATE)
+    return Decision(
+        outcome=Outcome.ADDED, speaker=Speaker.CUSTOMER, ticket=ticket.id, customer=ticket.customer, reasons=reasons
+    )
+
+
+def _remember(incoming: Incoming, desk: Desk, ticket: Ticket) -> None:
+    desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
+    session = session_key(incoming)
+    if session:
+        desk.put_key(session, ticket.id, is_ours=False)
+
+
+# ---- opening
+
+
+def _opened(
+    incoming: Incoming,
+    desk: Desk,
+    found: ThreadMatch,
+    standing: Standing,
+    reasons: tuple[Reason, ...],
+    *,
+    may_acknowledge: bool,
+) -> Decision:
+    channel = desk.channel(incoming.channel)
+    about = classify(incoming.message, desk.policy, channel)
+    customer = customer_of(incoming, desk, standing, about.language)
+    ticket = Ticket(
+        id=desk.new_ticket_number(),
+        state=TicketState.OPEN,
+        kind=about.kind,
+        topic=about.topic,
+        is_urgent=about.urgent,
+        channel=incoming.channel,
+        medium=incoming.medium.value,
+        customer=customer.id,
+        contact=incoming.sender,
+        contact_name=incoming.message.sender.display_name or customer.name,
+        standing=standing.value,
+        subject=incoming.message.subject[:MAX_SUBJECT],
+        language=about.language or customer.language or desk.policy.language,
+        team=about.team or channel.team or desk.policy.default_team,
+        agent=None,
+        opened_by=incoming.id,
+        opened_at=incoming.received_at,
+        updated_at=desk.now,
+        follows=found.points_at,
+    )
+    reasons = (*reasons, *about.reasons)
+    return open_ticket(incoming, desk, ticket, reasons, about=about, may_acknowledge=may_acknowledge)
+
+
+def open_ticket(
+    incoming: Incoming,
+    desk: Desk,
+    ticket: Ticket,
+    reasons: tuple[Reason, ...],
+    *,
+    about: Classification | None = None,
+    is_ringing: bool = False,
+    may_acknowledge: bool,
+) -> Decision:
+    """Register a new ticket with everything that belongs to it. While it `is_ringing`, nobody is written to."""
+    ticket, assignment_reasons = _assign(incoming, desk, ticket, about)
+    desk.put_ticket(ticket)
+    _remember(incoming, desk, ticket)
+    desk.tell(
+        "ticket_opened",
+        ticket=ticket.id,
+        message=incoming.id,
+        customer=ticket.customer,
+        channel=ticket.channel,
+        medium=ticket.medium,
+        kind_of_ticket=ticket.kind.value,
+        topic=ticket.topic,
+        urgent=ticket.is_urgent,
+        team=ticket.team,
+        standing=ticket.standing,
+        follows=ticket.follows,
+        policy=desk.policy.version,
+        reasons=reason_data(reasons),
+    )
+    if not is_ringing:
+        for plan in targets_for(
+            desk.policy,
+            channel=ticket.channel,
+            medium=Medium(ticket.medium),
+            kind=ticket.kind,
+            urgent=ticket.is_urgent,
+            at=incoming.received_at,
+            team=ticket.team,
+        ):
+            add_target(desk, ticket, plan, incoming.id)
+        notify_agent(desk, ticket, incoming, Purpose.ASSIGNMENT, assignment_reasons)
+    if may_acknowledge:
+        acknowledge(desk, ticket, incoming)
+    return Decision(
+        outcome=Outcome.OPENED, speaker=Speaker.CUSTOMER, ticket=ticket.id, customer=ticket.customer, reasons=reasons
+    )
+
+
+def customer_of(incoming: Incoming, desk: Desk, standing: Standing, language: str) -> Customer:
+    """The customer whose contact the sender is; a new one if nobody knows him."""
+    known = desk.contacts.get(incoming.sender)
+    if known is not None:
+        if standing is Standing.VERIFIED and not known.is_verified:
+            desk.changes.verified.add(known.address)
+        return desk.customers[known.customer]
+    name = incoming.message.sender.display_name or _shown(incoming.message)
+    customer = desk.new_customer(name[:200], language or desk.policy.language)
+    desk.new_contact(
+        Contact(
+            address=incoming.sender,
+            customer=customer.id,
+            name=name[:200],
+            source=incoming.channel,
+            first_seen_at=desk.now,
+            is_verified=standing is Standing.VERIFIED,
+        )
+    )
+    desk.tell("customer_registered", customer=customer.id, message=incoming.id, source=incoming.channel)
+    return customer
+
+
+def _shown(message: Message) -> str:
+    """What to call somebody who gave no name."""
+    if message.sender.scheme is Scheme.WEB:
+        return ""
+    return message.sender.value
+
+
+# ---- targets
+
+
+def add_target(desk: Desk, ticket: Ticket, plan: TargetPlan, message: int) -> Target:
+    """Promise something on a ticket."""
+    ordinal = 1 + sum(1 for t in desk.targets.get(ticket.id, ()) if t.kind is plan.kind)
+    target = Target(
+        ticket=ticket.id,
+        kind=plan.kind,
+        ordinal=ordinal,
+        policy_key=plan.key,
+        budget=str(plan.budget),
+        calendar=plan.calendar,
+        calendar_version=plan.calendar_version,
+        policy_version=plan.policy_version,
+        started_at=plan.started_at,
+        due_at=plan.due_at,
+        warn_50_at=plan.warn_50_at,
+        warn_80_at=plan.warn_80_at,
+        supervisor_at=plan.supervisor_at,
+        next_at=None,
+    )
+    target = replace(target, next_at=target.notices()[0][0])
+    desk.put_target(target)
+    desk.tell(
+        "target_set",
+        ticket=ticket.id,
+        message=message,
+        target=plan.kind.value,
+        ordinal=ordinal,
+        due_at=plan.due_at.isoformat(),
+        started_at=plan.started_at.isoformat(),
+        budget=str(plan.budget),
+        key=plan.key,
+        calendar=plan.calendar,
+        calendar_version=plan.calendar_version,
+    )
+    return target
+
+
+# ---- the agent
+
+
+def _assign(
+    incoming: Incoming, desk: Desk, ticket: Ticket, about: Classification | None = None
+) -> tuple[Ticket, tuple[Reason, ...]]:
+    """Find somebody for a ticket; it stays with nobody, and says so, when there is nobody."""
+    team = desk.policy.teams.get(ticket.team) or desk.policy.teams[desk.policy.default_team]
+    customer = desk.customers.get(ticket.customer)
+    wanted = about.agent if about and about.agent else ""
+    found = assign(
+        desk.snapshot(),
+        Need(
+            members=frozenset(team.members),
+            topic=ticket.topic,
+            language=ticket.language,
+            is_complaint=ticket.kind is Kind.COMPLAINT,
+            preferred=wanted or _own_agent(desk, ticket, customer),
+        ),
+    )
+    if found.agent is None:
+        desk.tell(
+            "assignment_failed",
+            ticket=ticket.id,
+            message=incoming.id,
+            team=team.name,
+            reasons=reason_data(found.reasons),
+            candidates=[list(c) for c in found.candidates],
+        )
+        return ticket, found.reasons
+    assigned(desk, found.agent)
+    desk.tell(
+        "assigned",
+        ticket=ticket.id,
+        message=incoming.id,
+        agent=found.agent.name,
+        reasons=reason_data(found.reasons),
+        candidates=[list(c) for c in found.candidates],
+    )
+    return replace(ticket, agent=found.agent.name), found.reasons
+
+
+def _own_agent(desk: Desk, ticket: Ticket, customer: Customer | None) -> str:
+    """Who is already at work for this customer, else who knows him."""
+    for number in desk.open_of.get(ticket.customer, ()):
+        other = desk.tickets.get(number)
+        if other is not None and other.agent and other.state is not TicketState.CLOSED:
+            return other.agent
+    return (customer.agent if customer else None) or ""
+
+
+def assigned(desk: Desk, agent: Agent) -> None:
+    desk.last_assigned[agent.name] = desk.now
+    desk.changes.assigned[agent.name] = desk.now
+
+
+def notify_agent(
+    desk: Desk, ticket: Ticket, incoming: Incoming, purpose: Purpose, reasons: Iterable[Reason] = ()
+) -> None:
+    """Put a ticket's message before whoever has it; before the team's supervisors when nobody has."""
+    channel = desk.mail_channel_of(ticket)
+    if channel is None:
+        desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, agent=ticket.agent, why="no mail channel")
+        return
+    team = desk.policy.teams.get(ticket.team)
+    names = [ticket.agent] if ticket.agent else list(team.supervisors if team else ())
+    for name in names:
+        agent = desk.policy.agents.get(name)
+        if agent is None:
+            continue
+        send_to_agent(desk, ticket, agent, channel, purpose, message=incoming.id, reasons=reasons)
+    if not names:
+        desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, why="the team has no supervisor")
+
+
+def send_to_agent(
+    desk: Desk,
+    ticket: Ticket,
+    agent: Agent,
+    channel: ChannelPolicy,
+    purpose: Purpose,
+    *,
+    message: int | None,
+    reasons: Iterable[Reason] = (),
+    **more: object,
+) -> None:
+    """One mail to one agent about one ticket, with a token of its own to answer by."""
+    current = desk.tickets.get(ticket.id, ticket)
+    serial = current.token_serial + 1
+    desk.put_ticket(replace(current, token_serial=serial))
+    token = mint(desk.keyring, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial)
+    desk.changes.tokens.append(
+        TokenRecord(token=token, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial, issued_at=desk.now)
+    )
+    domain = domain_of(channel)
+    if channel.token_in == "references":  # noqa: S105
+        this_id = reference_message_id(token, domain)
+    else:
+        this_id = mail_id(desk, domain, purpose.value, ticket.id, agent.name, serial)
+    desk.send(
+        NewOutbox(
+            ticket=ticket.id,
+            source=message,
+            channel=channel.name,
+            address=f"{Scheme.MAIL.value}:{agent.addresses[0]}",
+            purpose=purpose,
+            agent=agent.name,
+            recipe={"token": token, "message": message, "why": reason_data(tuple(reasons)), **more},
+            mail_id=this_id,
+        )
+    )
+
+
+# ---- the acknowledgement
+
+
+def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming) -> None:
+    """Say at once that it came, its number, and until when a person answers; or record why not."""
+    refusal = _no_acknowledgement(desk, ticket, incoming)
+    if refusal is not None:
+        desk.tell("acknowledgement_withheld", ticket=ticket.id, message=incoming.id, reasons=reason_data((refusal,)))
+        return
+    promise = next((t for t in desk.targets.get(ticket.id, ()) if t.kind is TargetKind.FIRST_RESPONSE), None)
+    if promise is None:
+        return
+    channel = desk.channel(ticket.channel)
+    spec = desk.policy.calendar_of(ticket.channel, ticket.team)
+    this_id = mail_id(desk, domain_of(channel), "acknowledgement", ticket.id) if incoming.medium is Medium.EMAIL else ""
+    desk.acknowledged[incoming.sender] = desk.acknowledged.get(incoming.sender, 0) + 1
+    desk.send(
+        NewOutbox(
+            ticket=ticket.id,
+            source=incoming.id,
+            channel=ticket.channel,
+            address=ticket.contact,
+            purpose=Purpose.ACKNOWLEDGEMENT,
+            agent=None,
+            recipe={
+                "message": incoming.id,
+                "due_at": promise.due_at.isoformat(),
+                "is_open": is_open(spec, incoming.received_at),
+                "calendar": spec.name,
+            },
+            mail_id=this_id,
+        )
+    )
+
+
+def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming) -> Reason | None:
+    """Why this sender gets no acknowledgement, or None."""
+    if not desk.channel(ticket.channel).acknowledge:
+        return because("ack_off")
+    if desk.now - incoming.received_at > TOO_OLD_TO_ACKNOWLEDGE:
+        return because("ack_too_old")
+    count = desk.acknowledged.get(incoming.sender, 0)
+    if count >= desk.policy.ack_per_address_and_day:
+        return because("ack_cap", count=count)
+    return None
