@@ -101,9 +101,7 @@ def source_time(posted: PostedEvent, now: datetime) -> datetime | None:
     return min(said, now)
 
 
-def canonical_json(
-    posted: PostedEvent, region: str, received_at: datetime, source_at: datetime | None
-) -> bytes:
+def canonical_json(posted: PostedEvent, region: str, received_at: datetime, source_at: datetime | None) -> bytes:
     """What is stored: sorted keys, numbers as sent and in canonical form, both times."""
     return orjson.dumps(
         {
@@ -223,9 +221,7 @@ def _call_id(fields: Mapping[str, Any]) -> str:
         raise EventError('The field "callId" must be text: write it in quotation marks.')
     text = str(value).strip()
     if not text or len(text) > MAX_CALL_ID or _CONTROL.search(text):
-        raise EventError(
-            f'The field "callId" must be 1 to {MAX_CALL_ID} characters without control characters.'
-        )
+        raise EventError(f'The field "callId" must be 1 to {MAX_CALL_ID} characters without control characters.')
     return text
 
 
@@ -233,9 +229,7 @@ def _users(fields: Mapping[str, Any]) -> tuple[str, ...]:
     """`user` and `answeringNumber`, each once, in the order sent."""
     value = fields.get("user")
     listed: Iterable[Any] = value if isinstance(value, list) else (value,)
-    if not all(
-        user is None or (isinstance(user, str | int) and not isinstance(user, bool)) for user in listed
-    ):
+    if not all(user is None or (isinstance(user, str | int) and not isinstance(user, bool)) for user in listed):
         raise EventError('The field "user" must be text or a list of texts.')
     named = [_text({"user": user}, "user") for user in listed] + [_text(fields, "answeringnumber")]
     return tuple(dict.fromkeys(user for user in named if user))[:MAX_USERS]

@@ -235,9 +235,7 @@ class TelephonyChecker:
 
     def _line(self, state: CheckState, problem: str = "", mend: str = "") -> CheckLine:
         found = f"generic CTI, POST {self._settings.path}/…"
-        return CheckLine(
-            subject="phone", name=self._name, found=found, state=state, problem=problem, mend=mend
-        )
+        return CheckLine(subject="phone", name=self._name, found=found, state=state, problem=problem, mend=mend)
 
 
 def build(name: str, settings: TelephonySettings, tools: Tools) -> Adapter:

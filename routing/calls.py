@@ -109,9 +109,7 @@ def apply(
     return replace(found, first_human_answer_at=received_at, answered_by=call.users)
 
 
-def fold(
-    events: Iterable[tuple[Call, datetime]], machine_numbers: Set[str] = frozenset()
-) -> CallFacts | None:
+def fold(events: Iterable[tuple[Call, datetime]], machine_numbers: Set[str] = frozenset()) -> CallFacts | None:
     """The facts of one call from its events and their times, in any order; None if there are none."""
     facts: CallFacts | None = None
     for call, received_at in events:
@@ -196,9 +194,7 @@ def _described(facts: CallFacts | None, call: Call, at: datetime) -> CallFacts:
     )
 
 
-def _description(
-    event: CallEvent, at: datetime, source: CallFacts | Call
-) -> tuple[int, datetime, bool, str, str]:
+def _description(event: CallEvent, at: datetime, source: CallFacts | Call) -> tuple[int, datetime, bool, str, str]:
     """Orders what events say of a call; the least is believed."""
     return (_RANK[event], at, source.is_inbound, source.from_number, source.to_number)
 

@@ -142,7 +142,7 @@ async def test_a_large_body_is_refused_before_it_has_come(start: Start) -> None:
     listener = await start({"POST /": small_body})
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
 
-    answer = await exchange(listener, head + b"x" * 1000)
+    answer = await exchange(listener, head)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.message import Call, CallEvent
@@ -76,9 +76,10 @@ calls = st.builds(
     from_number=st.sampled_from(["", "+886912345678", "801"]),
     to_number=st.sampled_from(["+886223456789", "+886223456780"]),
 )
-heard = st.lists(st.tuples(calls, st.integers(0, 5).map(at)), min_size=1, max_size=8)
+heard = st.lists(st.tuples(calls, st.integers(0, 1).map(at)), min_size=1, max_size=8)
 
 
+@settings(max_examples=500)  # few times and few names, so that events often collide
 @given(heard, st.data())
 def test_any_order_with_any_repetitions_ends_in_the_same_facts(
     events: list[tuple[Call, datetime]], data: st.DataObject
@@ -108,9 +109,7 @@ STORIES = {
 
 
 @pytest.mark.parametrize(("events", "expected"), STORIES.values(), ids=STORIES.keys())
-def test_the_outcome_is_the_same_in_whatever_order_the_events_arrive(
-    events: list[Call], expected: CallOutcome
-) -> None:
+def test_the_outcome_is_the_same_in_whatever_order_the_events_arrive(events: list[Call], expected: CallOutcome) -> None:
     for order in permutations(events):
         facts = folded(*((call, float(second)) for second, call in enumerate(order)))
 
