@@ -64,7 +64,7 @@ class DemoMailServer:
         self.home = frozenset({authserv_id.partition(".")[2]})
         self.now = now
         self._passwords = {address.lower(): password for address, password in users.items()}
-        self._delivered = delivered or (lambda address: None)
+        self.delivered = delivered or (lambda address: None)
         self._sizes: dict[str, dict[int, int]] = {address: {} for address in self._passwords}
         self._login: Any = None
         self._servers: list[asyncio.Server] = []
@@ -172,7 +172,7 @@ class DemoMailServer:
         inbox = await self._inbox(user)
         message = await inbox.append(AppendMessage(raw, self.now(), frozenset()), recent=True)
         self._sizes[user][message.uid] = len(raw)
-        self._delivered(user)
+        self.delivered(user)
 
     async def _inbox(self, user: str) -> Any:
         from pymap.backend.dict import Identity

@@ -1,0 +1,108 @@
+"""The strip on top of the playground: where each message stands in the queue, told by the event log; pure.
+
+accepted -> claimed -> assigned -> answered -> delivered. A customer's message is a dot from its acceptance until the
+answer has reached him. What an agent writes is no dot of its own for long: it moves the dots of its ticket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+MAX_DOTS = 40  # the oldest finished one goes first
+
+
+class Stage(StrEnum):
+    """A station of the strip; the order is the order of the stations."""
+
+    ACCEPTED = "accepted"
+    CLAIMED = "claimed"
+    ASSIGNED = "assigned"
+    ANSWERED = "answered"
+    DELIVERED = "delivered"
+
+
+ORDER = {stage: position for position, stage in enumerate(Stage)}
+
+#: Events about a message that is now somebody's work.
+TAKEN = frozenset({"message_claimed", "ticket_opened", "message_added", "message_joined", "ticket_reopened"})
+#: Events about a message that will not be answered: a copy, a machine's, a note, a report of non-delivery.
+SET_ASIDE = frozenset(
+    {"message_copied", "message_ignored", "message_parked", "note_recorded", "bounce_recorded", "answer_held"}
+)
+ASSIGNED = frozenset({"assigned", "reassigned"})
+ANSWERED = frozenset({"answer_recorded", "answer_accepted", "call_answered"})
+DELIVERED = frozenset({"answer_delivered", "first_response_recorded", "next_response_recorded", "call_ended"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dot:
+    """One message on its way."""
+
+    message: int
+    channel: str
+    stage: Stage
+    accepted_at: datetime
+    ticket: int | None = None
+    agent: str = ""
+    delivered_at: datetime | None = None  # stops its clock
+
+
+class Strip:
+    """The dots, as of the events seen so far. Feeding it is the only way to change it."""
+
+    def __init__(self) -> None:
+        self._dots: dict[int, Dot] = {}
+
+    @property
+    def dots(self) -> list[Dot]:
+        """Oldest first."""
+        return [*self._dots.values()]
+
+    def feed(self, events: Iterable[Mapping[str, Any]]) -> bool:
+        """Take in events, oldest first; True if a dot came, moved or went."""
+        before = dict(self._dots)
+        for event in events:
+            self._take(event)
+        while len(self._dots) > MAX_DOTS:
+            done = (number for number, dot in self._dots.items() if dot.delivered_at)
+            self._dots.pop(next(done, next(iter(self._dots))))
+        return before != self._dots
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        kind, ticket = event["kind"], event.get("ticket")
+        message = event.get("message") or 0  # ids begin at 1
+        if kind == "message_accepted":
+            channel = str(event.get("data", {}).get("channel", ""))
+            self._dots[message] = Dot(message=message, channel=channel, stage=Stage.ACCEPTED, accepted_at=event["at"])
+        elif kind in SET_ASIDE:
+            self._dots.pop(message, None)
+        elif kind in TAKEN and message in self._dots:
+            self._move(message, Stage.CLAIMED, ticket=ticket)
+        elif kind in ASSIGNED:
+            self._move_ticket(ticket, Stage.ASSIGNED, agent=event.get("agent") or "")
+        elif kind in ANSWERED:
+            if self._is_answer(message, ticket):
+                self._dots.pop(message, None)
+            self._move_ticket(ticket, Stage.ANSWERED)
+        elif kind in DELIVERED:
+            self._move_ticket(ticket, Stage.DELIVERED, delivered_at=event["at"])
+
+    def _is_answer(self, message: int, ticket: int | None) -> bool:
+        """Whether a message is the answer itself: an answered call is question and answer in one."""
+        dot = self._dots.get(message)
+        return dot is not None and (dot.ticket is None or dot.ticket != ticket)
+
+    def _move_ticket(self, ticket: int | None, stage: Stage, **changes: Any) -> None:
+        for number, dot in self._dots.items():
+            if ticket is not None and dot.ticket == ticket and not dot.delivered_at:
+                self._move(number, stage, **changes)
+
+    def _move(self, number: int, stage: Stage, **changes: Any) -> None:
+        dot = self._dots[number]
+        # Never back: events of one commit may tell of the assignment before the opening.
+        forward = max(dot.stage, stage, key=ORDER.__getitem__)
+        self._dots[number] = replace(dot, stage=forward, **changes)
