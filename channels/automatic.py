@@ -19,8 +19,8 @@ _AWAY = re.compile(
     r"\W{0,3}(?:(?:来自|來自).{1,60}的)?(?:休假|假期|外出|离线|離線|邮件|郵件)?"
     r"(?:自动回复|自动答复|自動回覆|自動回復|自動答覆|自動返信|不在办公室|不在辦公室|外出中|休假中"
     r"|automatic reply|automatic response|auto(?:matic)?[ -]?repl(?:y|ied)|auto[ -]?response|auto(?=:)"
-    r"|out of (?:the )?office(?: auto[ -]?reply| reply| notification| message)?|ooo|abwesenheitsnotiz|automatische antwort"
-    r"|réponse automatique|respuesta automática|vacation reply|i(?:'|’)?m (?:out of|away from) (?:the )?office)"
+    r"|out of (?:the )?office(?: auto[ -]?reply| reply| notification| message)?|ooo"
+    r"|abwesenheitsnotiz|automatische antwort|réponse automatique|respuesta automática|vacation reply|i(?:'|’)?m (?:out of|away from) (?:the )?office)"
     r"\s*(?:$|[:：\])】）,，!！-]|re[:：])",
     re.I,
 )

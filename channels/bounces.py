@@ -38,25 +38,28 @@ _ACTIONS = {
     "expanded": BounceKind.DELIVERED,
 }
 _MACHINE = re.compile(
-    r"(?:mailer[-_.]?daemon|mail[-_.]?daemon|postmaster|mdaemon|daemon|mailadmin|mail-?admin|mailsystem|bounces?|"
-    r"no-?reply|root|mail[-_.]?delivery[-_.]?(?:sub)?system)[\w.+=-]*@|(?:mailer-daemon|postmaster)$",
+    r"(?:mailer[-_.]?daemon|mail[-_.]?daemon|postmaster|mdaemon|daemon|mailadmin|mail-?admin|mailsystem|"
+    r"mail[-_.]?delivery[-_.]?(?:sub)?system)[\w.+=-]*@|(?:mailer-daemon|postmaster)$",
     re.I,
 )
 _MACHINE_NAME = re.compile(
     r"mail delivery (?:sub)?system|mail administrator|postmaster|系统退信|退信|mailer-daemon", re.I
 )
 _FAILED = re.compile(
-    r"undeliver|delivery (?:status notification|(?:has |to .{1,100} )?fail|error|problem|report)|fail(?:ed|ure) (?:notice|delivery|to deliver)"
-    r"|returned mail|mail (?:could not|delivery|system error|error|failure)|(?:could|can)(?: ?not|n't) be (?:delivered|sent)"
-    r"|not (?:be )?delivered|unable to deliver|non[- ]?deliver|message (?:delivery|not delivered|undelivered|could)|delivery failure"
-    r"|returned to sender|unknown user|user unknown|no such user|permanent (?:fatal )?error|delivery incomplete|bounced"
-    r"|退信|无法(?:投递|送达|发送)|投递失败|发送失败|未能(?:投递|送达)|無法(?:投遞|傳送|送達|寄達|遞送)|投遞失敗|傳送失敗|寄送失敗|未送達"
+    r"undeliver|delivery (?:status notification|(?:has |to .{1,100} )?fail|error|problem|report|incomplete)"
+    r"|fail(?:ed|ure) (?:notice|delivery|to deliver)|returned mail|returned to sender|bounced"
+    r"|mail (?:could not|delivery|system error|error|failure)|(?:could|can)(?: ?not|n't) be (?:delivered|sent)"
+    r"|not (?:be )?delivered|unable to deliver|non[- ]?deliver"
+    r"|message (?:delivery|not delivered|undelivered|could)"
+    r"|unknown user|user unknown|no such user|permanent (?:fatal )?error"
+    r"|退信|无法(?:投递|送达|发送)|投递失败|发送失败|未能(?:投递|送达)"
+    r"|無法(?:投遞|傳送|送達|寄達|遞送)|投遞失敗|傳送失敗|寄送失敗|未送達"
     r"|配信(?:不能|できません|エラー)|unzustellbar|nicht zugestellt|non remis|no se ha podido entregar",
     re.I,
 )
 _DELAYED = re.compile(
-    r"delay|still (?:being retried|undelivered|trying)|will (?:be retried|keep trying|continue to)|not yet been delivered"
-    r"|延[迟遲]|暂未|仍在(?:尝试|嘗試)",
+    r"delay|still (?:being retried|undelivered|trying)|will (?:be retried|keep trying|continue to)"
+    r"|not yet been delivered|延[迟遲]|暂未|仍在(?:尝试|嘗試)",
     re.I,
 )
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
@@ -122,14 +125,17 @@ def _from_wording(tree: Tree, sender: str, sender_name: str, subject: str, words
     """A report that follows no standard: a machine's sender, and words of failure."""
     headers = tree.headers
     failed = text(headers.first(b"x-failed-recipients"))  # Exim
-    is_machine = bool(_MACHINE.match(sender) or _MACHINE_NAME.search(sender_name)) or is_null_path(headers)
-    if not failed:
-        if not is_machine or headers.first(b"auto-submitted").lower().startswith(b"auto-replied"):
-            return None
-        if not _FAILED.search(subject) and not _FAILED.search(words[:4000]):
-            return None
+    is_daemon = bool(_MACHINE.match(sender) or _MACHINE_NAME.search(sender_name))
     first_words = words[:8000]
     status = _STATUS.search(first_words)
+    if not failed and not is_daemon:
+        # The empty return path alone says only "automatic": a parcel that could not be delivered is no bounce.
+        has_proof = status is not None or bool(_returned_id(tree))
+        if not (is_null_path(headers) and has_proof and _FAILED.search(subject)):
+            return None
+    is_answer = headers.first(b"auto-submitted").lower().startswith(b"auto-replied")
+    if not failed and not _FAILED.search(subject) and (is_answer or not _FAILED.search(words[:4000])):
+        return None
     is_delayed = bool(_DELAYED.search(subject)) or (
         not failed and not _FAILED.search(subject) and bool(_DELAYED.search(words[:1500]))
     )

@@ -170,6 +170,9 @@ MAX_PARAMETERS = 100
 def parameters(value: bytes) -> tuple[str, dict[str, str]]:
     """A value such as `text/plain; charset=utf-8` as its lower-case head and its parameters, decoded."""
     head, _, _ = value.partition(b";")
+    if b"=" in head and len(words := head.split(None, 1)) == 2:  # the first semicolon was forgotten
+        head = words[0]
+        value = b"%b;%b" % (head, value.lstrip()[len(head) :])
     pieces: dict[str, list[tuple[int, bool, bytes]]] = {}
     for count, match in enumerate(_PARAMETER.finditer(value)):
         if count >= MAX_PARAMETERS:
@@ -310,7 +313,8 @@ _DATE = re.compile(
     r"(\d{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*\.?[\s-]+(\d{2,4})[\s,]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(?:\.\d+)?"
     r"\s*(?:([+-])\s?(\d{2}):?(\d{2})|([A-Za-z]{1,4}))?"
 )
-_MONTHS = {m: n for n, m in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)}
+_MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES.split(), 1)}
 _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7, "jst": 9, "hkt": 8}
 
 

@@ -21,9 +21,11 @@ _ATTRIBUTE = re.compile(r"""\b(href|alt|style)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\
 _BLANKS = re.compile(r"[ \t\r\n\f\u00a0]+")
 _UNSEEN = frozenset({"script", "style", "title", "template", "object", "svg", "math", "xml"})
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "pre", "blockquote"})
-_LINES = frozenset(
-    ["div", "li", "tr", "dt", "dd", "address", "article", "aside", "body", "center", "fieldset", "figure", "footer", "form", "header", "html", "main", "nav", "section", "caption", "thead", "tbody", "tfoot", "option", "legend"]
-)
+_LINE_TAGS = """
+div li tr dt dd address article aside body center fieldset figure footer form header html main nav
+section caption thead tbody tfoot option legend
+"""
+_LINES = frozenset(_LINE_TAGS.split())
 _RULE = "_" * 32  # as Outlook writes it in its own plain text
 
 

@@ -10,9 +10,12 @@ _KANA_OR_HANGUL = re.compile(r"[\u3041-\u30fa\uac00-\ud7a3]")
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _OTHER_LETTERS = re.compile(r"[\u00c0-\u024f\u0370-\u06ff\u0900-\u0eff]")
 _NOISE = re.compile(r"https?://\S+|\S+@\S+")
-_ENGLISH = frozenset(
-    ["a", "about", "all", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "dear", "did", "do", "for", "from", "get", "had", "has", "have", "hello", "help", "hi", "how", "i", "if", "in", "is", "it", "me", "my", "need", "no", "not", "of", "on", "or", "our", "please", "regarding", "regards", "so", "thank", "thanks", "that", "the", "there", "this", "to", "us", "was", "we", "what", "when", "where", "which", "why", "will", "with", "would", "yes", "you", "your"]
-)
+_COMMON_WORDS = """
+a about all am an and any are as at be been but by can could dear did do for from get had has have
+hello help hi how i if in is it me my need no not of on or our please regarding regards so thank
+thanks that the there this to us was we what when where which why will with would yes you your
+"""
+_ENGLISH = frozenset(_COMMON_WORDS.split())
 
 
 def guess(text: str, charset: str = "") -> str:

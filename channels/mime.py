@@ -62,13 +62,10 @@ def parse(raw: bytes, *, is_truncated: bool = False) -> Message:
     if len(full) > MAX_TEXT:
         defects.append(f"text of {len(full)} characters: only the first {MAX_TEXT} were kept")
         full = full[:MAX_TEXT]
-    split = quotes.split(full)
     files = _files(tree, body.files, is_truncated=is_truncated)
     if is_truncated:
         defects.append("larger than the limit: only the beginning was fetched")
-    return _message(
-        tree, defects, full=full, split=split, html=html, files=files, charset=body.charset, is_stub=is_truncated
-    )
+    return _message(tree, defects, full=full, html=html, files=files, charset=body.charset, is_stub=is_truncated)
 
 
 def headers_only(raw: bytes) -> Message:
@@ -86,15 +83,11 @@ def part_bytes(raw: bytes, path: str) -> bytes:
     raise NoSuchPart(path)
 
 
-_NOTHING = quotes.Split("", "")
-
-
 def _message(
     tree: Tree,
     defects: list[str],
     *,
     full: str = "",
-    split: quotes.Split = _NOTHING,
     html: str = "",
     files: tuple[Attachment, ...] = (),
     charset: str = "",
@@ -104,6 +97,7 @@ def _message(
     senders = [pair for value in headers.all(b"from") for pair in addresses(value)]
     sender = _sender(headers, senders, defects)
     subject = text(headers.first(b"subject"))[:MAX_SUBJECT]
+    split = quotes.split(full, sender.value)
     report_type = tree.root_params.get("report-type", "").lower()
     ids = message_ids(headers.first(b"message-id"))
     return Message(

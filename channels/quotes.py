@@ -11,6 +11,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from channels.quote_words import (
+    CLOSERS,
+    DEVICE,
+    ENDS,
+    FORWARDED,
+    INNER,
+    LABELS,
+    OPENERS,
+    SENT_FROM,
+    SENTENCE,
+    SEPARATORS,
+)
+
 MAX_LINE = 400  # characters; an attribution or a header line is not longer
 MAX_ATTRIBUTION = 4  # lines that one attribution may be wrapped into
 _BLOCK = 10  # lines within which the headers of a quoted mail must stand
@@ -20,36 +33,12 @@ _DATE = re.compile(
     r"(?:19|20)\d\d\s?[年./-]\s?\d|\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2,4}|\d{1,2}[:：]\d\d|\b(?:19|20)\d\d\b|\d月\s?\d{1,2}日"
 )
 _SEPARATOR = re.compile(r"[>\s*]*[-—_=*－]{2,60}\s*([^-—_=*－]{2,40}(?:-[^-—_=*－]{2,20})?)\s*[-—_=*－]{2,60}\s*", re.I)
-_SEPARATOR_WORDS = ["原始邮件", "原始郵件", "邮件原件", "郵件原件", "原邮件", "原郵件", "原始信件", "原始訊息", "原始消息", "转发邮件", "转发的邮件", "轉寄郵件", "轉寄的郵件", "轉發郵件", "轉寄訊息", "轉發訊息", "转发信息", "已轉寄", "已转发的邮件", "回复的邮件", "回覆的郵件", "元のメッセージ", "転送メッセージ", "転送された", "転送元", "original", "original message", "original mail", "original email", "original appointment", "forwarded message", "forwarded by", "replied message", "reply message", "ursprüngliche nachricht", "original-nachricht", "originalnachricht", "weitergeleitete nachricht", "message d'origine", "message transféré", "mensaje original", "mensaje reenviado", "messaggio originale"]
-_ENDS = (
-    "wrote", "writes", "写道", "寫道", "写到", "寫到", "schrieb", "a écrit", "escribió", "ha scritto", "のメール",
-    "さんは書きました", "書きました", "schreef", "escreveu", "skrev", "napisał(a)", "napisał", "написал", "來信", "来信",
-)  # fmt: skip
-_CLOSERS = (":", "：", "写道", "寫道")
-_INNER = (" schrieb ", " wrote ", " a écrit ", " escribió ", " skrev ", " napisał")
-_OPENERS = ("on ", "at ", "am ", "le ", "el ", "il ", "op ", "den ", "em ", "在", "於", "于")
-_JAPANESE_GMAIL = re.compile(r"\d{4}年\d{1,2}月\d{1,2}日.{0,40}[<＜][^<>＜＞@]{1,100}@[^<>＜＞]{1,200}[>＞]")
+_DATED_SENDER = re.compile(
+    r"\d{4}[-/年].{4,60}[<＜][^<>＜＞@]{1,100}@[^<>＜＞]{1,200}[>＞]"
+)  # no verb: old and Japanese Gmail
 _LABEL = re.compile(r"[>\s*|]*([^:：|<>@]{2,16}?)[\s*]*(?:[:：]|\|)(.*)", re.S)
-_LABELS = {
-    kind: frozenset(words.split())
-    for kind, words in {
-        "from": "发件人 寄件者 寄件人 發件人 发信人 發信人 from 差出人 送信者 von de da mittente",
-        "date": "发送时间 寄件日期 傳送時間 發送時間 发送日期 發送日期 日期 时间 時間 已发送 已傳送 送件日期 寄件時間 sent date"
-        " senton 送信日時 日時 日付 gesendet datum envoyé date fecha enviado data inviato",
-        "to": "收件人 收件者 收信人 to 宛先 an à para a",
-        "cc": "抄送 抄送人 副本 副本抄送 cc kopie",
-        "subject": "主题 主旨 主題 标题 標題 subject 件名 betreff objet asunto oggetto",
-    }.items()
-}
+_FOREIGN_SEPARATORS = tuple(words for words in SEPARATORS if not words.isascii())
 _RULE = re.compile(r"[\s>]*[_\-—=*]{5,200}\s*")
-_SENT_FROM = re.compile(
-    r"\s*(?:发自我的|發自我的|傳送自我的|传送自我的|寄自我的|發自我|来自我的|來自我的|从我的.{1,20}发送|從我的.{1,20}(?:傳送|寄出|發送)"
-    r"|由我的.{1,20}(?:发送|傳送|發送)|发自.{0,20}(?:邮箱|手机|邮件)|發自.{0,20}(?:信箱|手機|郵件)|从.{0,20}邮件发送|從.{0,20}郵件傳送"
-    r"|(?:获取|取得|下载|下載).{0,16}Outlook|Sent from (?:my |Mail|Outlook|Yahoo|Samsung|the )|Get Outlook for "
-    r"|Von meinem .{1,20} gesendet|Envoyé de mon |Enviado desde mi |.{1,20}から送信|通过.{1,12}(?:邮箱|邮件).{0,8}发送)",
-    re.I,
-)
-_ADDRESS_LINE = re.compile(r"\s*<?[^\s@]{1,64}@[^\s@]{1,120}>?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +49,13 @@ class Split:
     quoted: str
 
 
-def split(text: str) -> Split:
-    """The new words of a mail's text and the rest of it."""
+def split(text: str, sender: str = "") -> Split:
+    """The new words of a mail's text and the rest of it. Foxmail writes the `sender`'s address above the quote."""
     lines = text.split("\n")
     cut, after = _find(lines)
     if after is None:
         return Split(text.strip("\n"), "")
-    new, footer = _without_footer(lines[:cut], is_before_quote=cut < len(lines))
+    new, footer = _without_footer(lines[:cut], sender, is_before_quote=cut < len(lines))
     tail = lines[after:]
     if not any(map(_is_word, new)):
         if not any(map(_is_word, tail)):
@@ -80,7 +69,7 @@ def _find(lines: list[str]) -> tuple[int, int | None]:
     """Where the quote begins and where it ends; (0, None) to keep everything."""
     near_closer: set[int] = set()  # lines at which an attribution may begin that ends at most three lines on
     for number, line in enumerate(lines):
-        if line.rstrip(" \t*\u3000").endswith(_CLOSERS):
+        if line.rstrip(" \t*\u3000").endswith(CLOSERS):
             near_closer.update(range(number - MAX_ATTRIBUTION + 1, number + 1))
     for number, line in enumerate(lines):
         if len(line) > MAX_LINE or not line.strip():
@@ -103,13 +92,17 @@ def _is_quoted(line: str) -> bool:
 
 
 def _is_separator(line: str) -> bool:
+    """True for "-----Original Message-----", "---- On …, … wrote ----", "Begin forwarded message:"."""
+    if line.lstrip("> ").lower().startswith(FORWARDED) and line.rstrip().endswith((":", "：")):
+        return True
     if "-" not in line and "—" not in line and "_" not in line and "=" not in line and "－" not in line:
         return False
     match = _SEPARATOR.fullmatch(line)
     if match is None:
-        return False
+        inner = line.strip("> -")
+        return line.lstrip("> ").startswith("--") and line.rstrip().endswith("--") and _says_who_wrote(inner + ":")
     words = match[1].strip().rstrip(":：").strip().lower()
-    return words in _SEPARATOR_WORDS or any(w in words for w in _SEPARATOR_WORDS if not w.isascii())
+    return words in SEPARATORS or any(w in words for w in _FOREIGN_SEPARATORS)
 
 
 def _label(line: str) -> tuple[str, str]:
@@ -120,7 +113,7 @@ def _label(line: str) -> tuple[str, str]:
     if match is None:
         return "", ""
     name = "".join(match[1].split()).replace("*", "").lower()
-    for kind, names in _LABELS.items():
+    for kind, names in LABELS.items():
         if name in names:
             return kind, match[2]
     return "", ""
@@ -166,20 +159,20 @@ def _attribution(lines: list[str], start: int) -> int:
 
 
 def _may_open(line: str) -> bool:
-    return line.lower().startswith(_OPENERS) or "<" in line or _DATE.search(line) is not None
+    return line.lower().startswith(OPENERS) or "<" in line or _DATE.search(line) is not None
 
 
 def _says_who_wrote(line: str) -> bool:
     bare = line.rstrip(" \t*")
     has_colon = bare.endswith((":", "："))
     bare = bare.rstrip(":： *")
-    if has_colon and _JAPANESE_GMAIL.match(bare):
+    if has_colon and _DATED_SENDER.match(bare):
         return True
     lower = bare.lower()
-    if lower.endswith(_ENDS):
+    if lower.endswith(ENDS):
         if not has_colon and not lower.endswith(("写道", "寫道")):
             return False
-    elif not (has_colon and lower.startswith(_OPENERS) and any(verb in lower for verb in _INNER)):
+    elif not (has_colon and any(verb in lower for verb in INNER) and (lower.startswith(OPENERS) or "<" in lower)):
         return False
     return _DATE.search(bare) is not None or ("@" in bare and ("<" in bare or "(" in bare or "[" in bare))
 
@@ -212,7 +205,12 @@ def _is_answer(lines: list[str], number: int) -> bool:
 def _is_footer(lines: list[str]) -> bool:
     """Only a signature, a list's footer or "sent from my …" follows."""
     first = next(line for line in lines if line.strip())
-    return first.rstrip() == "--" or _SENT_FROM.match(first) is not None or _RULE.fullmatch(first) is not None
+    return first.rstrip() == "--" or _is_sent_from(first) or _RULE.fullmatch(first) is not None
+
+
+def _is_sent_from(line: str) -> bool:
+    """Sent from my iPhone"""
+    return len(line) < 80 and bool(SENT_FROM.match(line) and DEVICE.search(line)) and not SENTENCE.search(line)
 
 
 def _trailing_quote(lines: list[str]) -> tuple[int, int | None]:
@@ -233,14 +231,14 @@ def _trailing_quote(lines: list[str]) -> tuple[int, int | None]:
     return start, len(lines)
 
 
-def _without_footer(lines: list[str], *, is_before_quote: bool) -> tuple[list[str], list[str]]:
+def _without_footer(lines: list[str], sender: str, *, is_before_quote: bool) -> tuple[list[str], list[str]]:
     """The lines before a quote, and what at their end belongs to nobody's words: rules, "sent from my phone"."""
     end = len(lines)
     while end:
         line = lines[end - 1]
         is_rule = is_before_quote and _RULE.fullmatch(line) and line.strip() != "--"
-        is_address = is_before_quote and _ADDRESS_LINE.fullmatch(line)
-        if line.strip() and not is_rule and not is_address and not (len(line) < 80 and _SENT_FROM.match(line)):
+        is_address = is_before_quote and sender and line.strip(" <>\t").lower() == sender
+        if line.strip() and not is_rule and not is_address and not _is_sent_from(line):
             break
         end -= 1
     return lines[:end], [line for line in lines[end:] if line.strip()]
