@@ -5,7 +5,6 @@ Pure: a message and the desk in, a decision out; the desk has taken note of it f
 
 from __future__ import annotations
 
-
 from channels.message import Medium
 from routing.answering import from_agent, unproven_agent
 from routing.calling import on_call
@@ -94,9 +93,7 @@ def _copy(incoming: Incoming, desk: Desk) -> Decision | None:
     return Decision(outcome=Outcome.COPY, speaker=Speaker.SYSTEM, ticket=ticket, copy_of=original)
 
 
-def _ignored(
-    incoming: Incoming, desk: Desk, screened: Screen, speaker: Speaker, agent: str | None = None
-) -> Decision:
+def _ignored(incoming: Incoming, desk: Desk, screened: Screen, speaker: Speaker, agent: str | None = None) -> Decision:
     """Recorded, never answered."""
     found = next((desk.keys[i][0] for i in incoming.message.in_reply_to if i in desk.keys), None)
     desk.tell(
@@ -108,9 +105,7 @@ def _ignored(
         verdict=screened.verdict.value,
         reasons=reason_data(screened.reasons),
     )
-    return Decision(
-        outcome=Outcome.IGNORED, speaker=speaker, ticket=found, agent=agent, reasons=screened.reasons
-    )
+    return Decision(outcome=Outcome.IGNORED, speaker=speaker, ticket=found, agent=agent, reasons=screened.reasons)
 
 
 def note_decided(incoming: Incoming, decision: Decision, desk: Desk) -> None:
@@ -118,5 +113,3 @@ def note_decided(incoming: Incoming, decision: Decision, desk: Desk) -> None:
     key = incoming.message.content_key
     if key and decision.copy_of is None:
         desk.content[key] = (incoming.id, decision.ticket)
-
-

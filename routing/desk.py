@@ -84,6 +84,7 @@ class Changes:
     reopened: list[Target] = field(default_factory=list)
     withdrawn_targets: list[tuple[Target, datetime]] = field(default_factory=list)
     outbox: list[NewOutbox] = field(default_factory=list)
+    released: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): what was held for a question
     bounced: list[tuple[int, str]] = field(default_factory=list)  # (outbox row, the remote server's words)
     tokens: list[TokenRecord] = field(default_factory=list)
     keys: list[tuple[str, int, bool]] = field(default_factory=list)  # (Message-ID, ticket, we sent it)
@@ -118,6 +119,8 @@ class Desk:
     loads: dict[str, int] = field(default_factory=dict)
     presence: dict[str, bool] = field(default_factory=dict)  # absent: on duty
     last_assigned: dict[str, datetime] = field(default_factory=dict)
+    customer_words: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by ticket, line by line
+    internal_lines: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by ticket: of cards and histories
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
     changes: Changes = field(default_factory=Changes)
 

@@ -40,8 +40,15 @@ def on_report(incoming: Incoming, desk: Desk, reasons: tuple[Reason, ...]) -> De
 
 def _failed(incoming: Incoming, desk: Desk, sent: SentMail, bounce: Bounce, ticket: Ticket | None) -> None:
     desk.changes.bounced.append((sent.id, f"{bounce.status} {bounce.reason}".strip()[:500]))
-    desk.tell("delivery_bounced", message=incoming.id, ticket=sent.ticket, outbox=sent.id, agent=sent.agent,
-              purpose=sent.purpose.value, status=bounce.status)
+    desk.tell(
+        "delivery_bounced",
+        message=incoming.id,
+        ticket=sent.ticket,
+        outbox=sent.id,
+        agent=sent.agent,
+        purpose=sent.purpose.value,
+        status=bounce.status,
+    )
     if ticket is None:
         return
     if sent.purpose is Purpose.ANSWER:
@@ -58,8 +65,13 @@ def _reopen(desk: Desk, ticket: Ticket) -> None:
     latest: Target = max(met, key=lambda t: t.started_at)
     desk.changes.reopened.append(latest)
     desk.replace_target(latest, replace(latest, met_at=None, answered_at=None, next_at=latest.next_after(desk.now)))
-    desk.tell("target_reopened", ticket=ticket.id, target=latest.kind.value, ordinal=latest.ordinal,
-              due_at=latest.due_at.isoformat())
+    desk.tell(
+        "target_reopened",
+        ticket=ticket.id,
+        target=latest.kind.value,
+        ordinal=latest.ordinal,
+        due_at=latest.due_at.isoformat(),
+    )
 
 
 _ANSWERED_BY_WORDS = (TargetKind.FIRST_RESPONSE, TargetKind.NEXT_RESPONSE)

@@ -49,6 +49,7 @@ class Claimed:
     is_alone: bool
     attempts: int
     size: int
+    ticket: int | None = None  # of an earlier decision, for what was put back by an operator
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +151,7 @@ _CLAIMED_COLUMNS = (
     MESSAGE.c.is_alone,
     MESSAGE.c.attempts,
     MESSAGE.c.size,
+    MESSAGE.c.ticket,
 )
 _WAITING = (
     select(*_CLAIMED_COLUMNS)
@@ -199,6 +201,7 @@ def _claimed(row: Mapping[str, Any]) -> Claimed:
         is_alone=bool(row["is_alone"]),
         attempts=row["attempts"] + bool(row["is_alone"]),
         size=row["size"],
+        ticket=row["ticket"],
     )
 
 
@@ -222,6 +225,21 @@ async def give_back(tx: Transaction, ids: Sequence[int], *, alone: bool) -> None
     await tx.execute(
         update(MESSAGE).where(MESSAGE.c.id.in_(ids), MESSAGE.c.state == MessageState.CLAIMED.value).values(**values)
     )
+
+
+async def give_back_all(tx: Transaction, epoch: int) -> int:
+    """Return everything that this decider had claimed and not decided, as it was. The number of them."""
+    done = await tx.execute(
+        update(MESSAGE)
+        .where(MESSAGE.c.state == MessageState.CLAIMED.value, MESSAGE.c.epoch == epoch)
+        .values(state=MessageState.ACCEPTED.value)
+    )
+    return int(done.rowcount)
+
+
+async def any_waiting(tx: Transaction) -> bool:
+    """Whether there is something to claim."""
+    return await tx.scalar(_WAITING, {"how_many": 1}) is not None
 
 
 async def recover(tx: Transaction) -> int:

@@ -201,6 +201,15 @@ async def record_failure(
     await tx.execute(update(OUTBOX).where(OUTBOX.c.id == number).values(**values))
 
 
+async def record_bounce(tx: Transaction, number: int, words: str) -> None:
+    """What had been delivered came back after all."""
+    await tx.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id == number)
+        .values(state=OutboxState.FAILED.value, error=words[:500], delivered_at=None, next_attempt_at=None)
+    )
+
+
 async def cut_off(tx: Transaction, now: datetime, *, everybody: bool) -> list[OutboxItem]:
     """Rows that were being attempted when the program died. `everybody`: no other node can be attempting them."""
     statement = select(*_COLUMNS).where(OUTBOX.c.state == OutboxState.ATTEMPTING.value)
@@ -217,6 +226,16 @@ async def release(tx: Transaction, number: int, now: datetime) -> bool:
         .values(state=OutboxState.PENDING.value, next_attempt_at=now, held_reason=None)
     )
     return done.rowcount == 1
+
+
+async def release_latest(tx: Transaction, ticket: int, agent: str, now: datetime) -> bool:
+    """Let the latest held answer of an agent on a ticket go; False if there is none."""
+    number = await tx.scalar(
+        select(func.max(OUTBOX.c.id)).where(
+            OUTBOX.c.ticket == ticket, OUTBOX.c.agent == agent, OUTBOX.c.state == OutboxState.HELD.value
+        )
+    )
+    return number is not None and await release(tx, int(number), now)
 
 
 async def of_ticket(tx: Transaction, ticket: int) -> list[OutboxItem]:

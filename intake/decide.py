@@ -1,0 +1,358 @@
+"""Decide: one decider at a time for the desk takes what waits and writes what becomes of it.
+
+claim -> parse -> gather -> fold -> commit, a batch at a time; while one batch is decided the next is being parsed.
+Ticket, targets, outbox rows, reasons and events of a batch commit together, under a lease whose fencing token
+refuses a decider that was replaced. Dying anywhere loses nothing: what was claimed is claimed again, each alone. A
+message that fails alone three times is parked with its reason, and a stub of a ticket lets a person see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from channels.adapter import Clock, Decided, ProgressNote, StoreUnavailable
+from channels.message import Medium, Message
+from channels.mime import PARSER_VERSION
+from channels.normal_json import dumps
+from channels.parsing import ParseJob, ParserPool
+from intake.accept import DecisionBoard
+from intake.gather import domains_of, gather, people
+from intake.logs import tell
+from routing.chain import decide, note_decided
+from routing.desk import Changes, Decision, Desk, Incoming
+from routing.policy import Policy
+from routing.records import Event
+from routing.tokens import Keyring
+from routing.words import Outcome, Speaker
+from store import agents, calls, customers, deadlines, events, leases, messages, outbox, tickets, tokens
+from store.crashpoint import crashpoint
+from store.engine import Database, Transaction
+from store.messages import Claimed, Finished
+from store.numbers import COUNTER, FIRST
+
+log = structlog.get_logger(__name__)
+
+LEASE = "decider"
+IDLE_POLL = 5.0  # seconds; a wake-up may be lost between nodes, so look anyway
+MAX_WAIT_FOR_LEASE = 10.0  # seconds between tries while another node decides
+
+Reader = Callable[[bytes], Message]
+Parsed = tuple[Incoming, bytes]  # with the normal form as it is stored
+
+
+class Decider:
+    """The loop. `run` works until cancelled; whatever it had claimed and not decided goes back."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        keyring: Keyring,
+        policy: Callable[[], Policy],
+        parsers: ParserPool,
+        readers: Mapping[Medium, Reader],
+        board: DecisionBoard,
+        owner: str,
+        progress: ProgressNote,
+        on_outbox: Callable[[], None],
+        on_targets: Callable[[], None],
+        batch: int = 50,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._keyring = keyring
+        self._policy = policy
+        self._parsers = parsers
+        self._readers = readers
+        self._board = board
+        self._owner = owner
+        self._progress = progress
+        self._on_outbox = on_outbox
+        self._on_targets = on_targets
+        self._batch = batch
+        self._woken = asyncio.Event()
+        self._epoch = 0
+        self._loads: dict[str, int] | None = None
+        self._domains: tuple[str, Any] = ("", None)
+        self.decided = 0  # messages, since the start
+
+    def wake(self) -> None:
+        """There may be something to decide."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        await self._take_lease()
+        self._loads = None
+        ahead: asyncio.Task[list[tuple[Claimed, Parsed]]] | None = None
+        try:
+            while True:
+                self._progress("deciding", 60.0)
+                batch = await ahead if ahead is not None else await self._claim_and_parse()
+                ahead = None
+                if not batch:
+                    await self._rest()
+                    continue
+                if not batch[0][0].is_alone:
+                    ahead = asyncio.create_task(self._claim_and_parse(), name="parse ahead")
+                await self._decide(batch)
+        finally:
+            await self._give_back(ahead)
+
+    # ---- the lease
+
+    async def _take_lease(self) -> None:
+        while True:
+            now = self._clock.now()
+            async with self._db.transaction() as tx:
+                epoch = await leases.acquire(tx, LEASE, self._owner, now)
+                if epoch is not None:
+                    cut_off = await messages.recover(tx)
+                    break
+            self._progress("another node decides", 60.0)
+            await asyncio.sleep(MAX_WAIT_FOR_LEASE)
+        self._epoch = epoch
+        log.info("decider_started", epoch=epoch, cut_off=cut_off)
+
+    async def _rest(self) -> None:
+        self._woken.clear()
+        try:
+            async with asyncio.timeout(IDLE_POLL):
+                await self._woken.wait()
+        except TimeoutError:
+            async with self._db.transaction() as tx:
+                await leases.fence(tx, LEASE, self._owner, self._epoch, self._clock.now())
+
+    async def _give_back(self, ahead: asyncio.Task[list[tuple[Claimed, Parsed]]] | None) -> None:
+        """What was claimed ahead and not decided goes back as it was; the lease too."""
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+        try:
+            async with self._db.transaction() as tx:
+                await messages.give_back_all(tx, self._epoch)
+                await leases.release(tx, LEASE, self._owner, self._clock.now())
+        except StoreUnavailable:
+            log.warning("lease_not_released", why="the store is not there; it lapses by itself")
+
+    # ---- claim and parse
+
+    async def _claim_and_parse(self) -> list[tuple[Claimed, Parsed]]:
+        # A look that finds nothing must not cost a write transaction.
+        async with self._db.reading() as tx:
+            if not await messages.any_waiting(tx):
+                return []
+        async with self._db.transaction() as tx:
+            await leases.fence(tx, LEASE, self._owner, self._epoch, self._clock.now())
+            claimed = await messages.claim(tx, self._epoch, self._batch)
+            crashpoint("claim.before_commit")
+        if not claimed:
+            return []
+        crashpoint("claim.after_commit")
+        async with self._db.reading() as tx:
+            raw = await messages.raws(tx, [c.id for c in claimed])
+        parsed = await self._parse(claimed, raw)
+        return list(zip(claimed, parsed, strict=True))
+
+    async def _parse(self, claimed: Sequence[Claimed], raw: Mapping[int, bytes]) -> list[Parsed]:
+        mails = [c for c in claimed if c.medium is Medium.EMAIL]
+        jobs = [ParseJob(raw=raw[c.id], is_truncated=c.is_truncated) for c in mails]
+        from_workers = dict(zip((c.id for c in mails), await self._parsers.parse(jobs) if jobs else [], strict=True))
+        result: list[Parsed] = []
+        for one in claimed:
+            if one.id in from_workers:
+                done = from_workers[one.id]
+                result.append((_incoming(one, done.message, done.failure), done.normal))
+            else:
+                message, failure = self._read(one, raw[one.id])
+                result.append((_incoming(one, message, failure), dumps(message)))
+        return result
+
+    def _read(self, one: Claimed, raw: bytes) -> tuple[Message, str]:
+        """The normal form of what a push channel had checked before it was accepted."""
+        return self._readers[one.medium](raw), ""
+
+    # ---- decide
+
+    async def _decide(self, batch: Sequence[tuple[Claimed, Parsed]]) -> None:
+        try:
+            await self._decide_together(batch)
+        except (StoreUnavailable, leases.LeaseLost, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001  # the loop's one broad catch: it names the message and parks it
+            self._loads = None
+            await self._blame(batch, error)
+
+    async def _blame(self, batch: Sequence[tuple[Claimed, Parsed]], error: Exception) -> None:
+        """A batch failed: each of it is tried alone. What failed alone often enough is parked, and seen by a person."""
+        one, (incoming, normal) = batch[0]
+        if len(batch) == 1 and one.attempts >= messages.MAX_ATTEMPTS:
+            reason = f"{type(error).__name__}: {error}"[:400]
+            log.error("message_parked", message=one.id, channel=one.channel, reason=reason)
+            await self._park(incoming, normal, reason)
+            return
+        if len(batch) == 1:
+            log.warning(
+                "decision_failed", message=one.id, attempt=one.attempts, error=f"{type(error).__name__}: {error}"
+            )
+        async with self._db.transaction() as tx:
+            await messages.give_back(tx, [c.id for c, _ in batch], alone=True)
+
+    async def _park(self, incoming: Incoming, normal: bytes, reason: str) -> None:
+        """Park it with its raw bytes and reason; a stub of a ticket is opened where even that works."""
+        stub = replace(incoming, message=_stub(incoming.message), failure=reason)
+        try:
+            await self._decide_together([(None, (stub, normal))], parked=reason)
+        except (StoreUnavailable, leases.LeaseLost):
+            raise
+        except Exception:
+            log.exception("stub_failed", message=incoming.id)
+            now = self._clock.now()
+            async with self._db.transaction() as tx:
+                await leases.fence(tx, LEASE, self._owner, self._epoch, now)
+                await messages.park(tx, incoming.id, reason)
+                await events.append(
+                    tx, [Event(at=now, kind="message_parked", message=incoming.id, data={"reason": reason})]
+                )
+
+    async def _decide_together(self, batch: Sequence[tuple[Claimed | None, Parsed]], parked: str | None = None) -> None:
+        policy, now = self._policy(), self._clock.now()
+        incoming = [parsed[0] for _, parsed in batch]
+        async with self._db.reading() as tx:
+            desk = await gather(tx, incoming, policy, self._keyring, now)
+            await self._people(tx, desk)
+        desk.known_domains = self._known_domains(policy)
+        first = (desk.next_ticket, desk.next_customer)
+        finished: list[Finished] = []
+        for one, (_, normal) in zip(incoming, (parsed for _, parsed in batch), strict=True):
+            decision = decide(one, desk)
+            note_decided(one, decision, desk)
+            park_it = parked or one.failure or None
+            if park_it:
+                desk.tell("message_parked", message=one.id, ticket=decision.ticket, reason=park_it[:400])
+            finished.append(_finished(one, decision, normal, policy, park_it))
+        async with self._db.transaction() as tx:
+            await leases.fence(tx, LEASE, self._owner, self._epoch, now)
+            await _numbers(tx, desk, first)
+            await write(tx, desk.changes, now)
+            await messages.finish(tx, finished, self._epoch, now)
+            crashpoint("decide.before_commit")
+        crashpoint("decide.after_commit")
+        self._after(desk, finished)
+
+    async def _people(self, tx: Transaction, desk: Desk) -> None:
+        """Loads are counted once and then kept: only this decider changes tickets."""
+        if self._loads is None:
+            await people(tx, desk)
+            self._loads, self._presence, self._last = desk.loads, desk.presence, desk.last_assigned
+        desk.loads, desk.presence, desk.last_assigned = self._loads, self._presence, self._last
+
+    def _known_domains(self, policy: Policy) -> Any:
+        if self._domains[0] != policy.version:
+            self._domains = (policy.version, domains_of(policy))
+        return self._domains[1]
+
+    def _after(self, desk: Desk, finished: Sequence[Finished]) -> None:
+        self.decided += len(finished)
+        tell(log, desk.changes.events)
+        for one in finished:
+            ticket = desk.tickets.get(one.ticket) if one.ticket is not None else None
+            self._board.tell(Decided(message_id=one.id, ticket=one.ticket, agent=ticket.agent if ticket else None))
+        if desk.changes.outbox:
+            self._on_outbox()
+        if desk.changes.targets or desk.changes.reopened:
+            self._on_targets()
+
+
+def _incoming(one: Claimed, message: Message, failure: str) -> Incoming:
+    return Incoming(
+        id=one.id,
+        channel=one.channel,
+        medium=one.medium,
+        received_at=one.received_at,
+        message=message,
+        envelope=one.envelope,
+        known_ticket=one.ticket,
+        failure=failure,
+    )
+
+
+def _stub(message: Message) -> Message:
+    """The least of a message that a ticket can be opened for."""
+    return Message(
+        medium=message.medium,
+        sender=message.sender,
+        subject=message.subject[:200],
+        message_id=message.message_id,
+        is_stub=True,
+        from_count=message.from_count,
+        authentication=message.authentication,
+        source_headers=message.source_headers,
+    )
+
+
+def _finished(one: Incoming, decision: Decision, normal: bytes, policy: Policy, parked: str | None) -> Finished:
+    is_copy = decision.outcome is Outcome.COPY
+    return Finished(
+        id=one.id,
+        outcome=decision.outcome.value,
+        speaker=decision.speaker.value,
+        ticket=decision.ticket,
+        customer=decision.customer,
+        agent=decision.agent,
+        sender=one.sender if decision.speaker is not Speaker.SYSTEM else "",
+        content_key=None if is_copy else (one.message.content_key or None),
+        copy_of=decision.copy_of,
+        policy_version=policy.version,
+        normal=normal,
+        parser_version=PARSER_VERSION,
+        parked=parked,
+    )
+
+
+async def _numbers(tx: Transaction, desk: Desk, first: tuple[int, int]) -> None:
+    """Take the numbers that the batch gave out. Raises if somebody else has taken them meanwhile."""
+    for name, began, next_free in (
+        ("ticket", first[0], desk.next_ticket),
+        ("customer", first[1], desk.next_customer),
+    ):
+        if began == next_free:
+            continue
+        dialect = sqlite if tx.dialect == "sqlite" else postgresql
+        await tx.execute(dialect.insert(COUNTER).on_conflict_do_nothing(), {"name": name, "value": FIRST[name]})
+        done = await tx.execute(
+            update(COUNTER).where(COUNTER.c.name == name, COUNTER.c.value == began - 1).values(value=next_free - 1)
+        )
+        if done.rowcount != 1:
+            raise leases.LeaseLost(f"the numbers of {name}s")
+
+
+async def write(tx: Transaction, changes: Changes, now: Any) -> None:
+    """Everything that a batch of decisions changes, in one transaction that the caller owns."""
+    await customers.add(tx, changes.customers, changes.contacts)
+    await customers.mark_verified(tx, changes.verified)
+    await tickets.add(tx, list(changes.opened.values()))
+    await tickets.change(tx, list(changes.changed.values()))
+    await deadlines.add(tx, changes.targets)
+    for target, answered_at, met_at in changes.met:
+        await deadlines.record_met(tx, target, answered_at, met_at)
+    for target in changes.reopened:
+        await deadlines.reopen(tx, target, target.next_after(now))
+    for target, at in changes.withdrawn_targets:
+        await deadlines.withdraw(tx, target, at)
+    for ticket, agent in changes.released:
+        await outbox.release_latest(tx, ticket, agent, now)
+    for number, words in changes.bounced:
+        await outbox.record_bounce(tx, number, words)
+    await tokens.add(tx, changes.tokens)
+    await outbox.add(tx, changes.outbox, now)
+    await tickets.add_keys(tx, changes.keys)
+    await calls.write(tx, list(changes.calls.values()))
+    await agents.assigned(tx, changes.assigned)
+    await events.append(tx, changes.events)

@@ -1,0 +1,140 @@
+"""What a batch of decisions must know: read from the store, a query for each kind of fact, not for each message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from channels.message import Medium, Scheme
+from routing.calling import caller_key
+from routing.desk import Desk, Incoming, SentMail
+from routing.identity import KnownDomains
+from routing.opening import session_key
+from routing.policy import Policy
+from routing.threads import lookup
+from routing.tokens import Keyring, tokens_in_recipients, tokens_in_references
+from store import agents, calls, customers, deadlines, messages, outbox, tickets, tokens
+from store.engine import Transaction
+from store.numbers import COUNTER, FIRST
+
+PEER_WINDOW = timedelta(hours=1)
+ACK_WINDOW = timedelta(days=1)
+
+
+async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, keyring: Keyring, now: datetime) -> Desk:
+    """A desk that can decide about these messages."""
+    counters = {r["name"]: r["value"] for r in await tx.rows(select(COUNTER))}
+    desk = Desk(
+        policy=policy,
+        keyring=keyring,
+        now=now,
+        next_ticket=counters.get("ticket", FIRST["ticket"]) + 1,
+        next_customer=counters.get("customer", FIRST["customer"]) + 1,
+    )
+    senders = {i.sender for i in batch if i.message.call is None} | _callers(batch)
+    mails = [i for i in batch if i.medium is Medium.EMAIL]
+    desk.content = await messages.by_content_key(tx, [i.message.content_key for i in batch if i.message.content_key])
+    desk.keys = await tickets.by_keys(tx, _thread_keys(batch))
+    presented = _tokens(mails, policy)
+    desk.tokens = await tokens.by_tokens(tx, presented) if presented else {}
+    if mails:
+        people = [i.sender for i in mails]
+        desk.peers = await messages.recent_by_sender(tx, people, now - PEER_WINDOW)
+    desk.contacts = await customers.contacts(tx, senders)
+    known = {c.customer for c in desk.contacts.values()}
+    desk.customers = await customers.by_ids(tx, known)
+    if known and any(i.message.call for i in batch):
+        desk.contacts_of = await customers.contacts_of(tx, known)
+    desk.acknowledged = await outbox.acknowledgements_since(
+        tx, senders | {c.address for some in desk.contacts_of.values() for c in some}, now - ACK_WINDOW
+    )
+    await _calls(tx, batch, desk)
+    await _sent(tx, batch, desk)
+    await _tickets(tx, batch, desk, known)
+    return desk
+
+
+def _callers(batch: Sequence[Incoming]) -> set[str]:
+    found = set()
+    for one in batch:
+        call = one.message.call
+        if call is not None:
+            found |= {f"{Scheme.PHONE.value}:{call.from_number}", f"{Scheme.PHONE.value}:{call.to_number}"}
+    return found
+
+
+def _thread_keys(batch: Sequence[Incoming]) -> set[str]:
+    keys: set[str] = set()
+    for one in batch:
+        keys.update(lookup(one.message).message_ids)
+        keys.add(one.message.message_id)
+        keys.add(session_key(one))
+        call = one.message.call
+        if call is not None:
+            keys.update(caller_key(one.channel, n) for n in (call.from_number, call.to_number))
+    keys.discard("")
+    return keys
+
+
+def _tokens(mails: Iterable[Incoming], policy: Policy) -> set[str]:
+    found: set[str] = set()
+    for one in mails:
+        found.update(tokens_in_recipients(one.message, one.envelope.rcpt_to))
+        channel = policy.channels.get(one.channel)
+        if channel is not None and channel.token_in == "references":  # noqa: S105
+            found.update(tokens_in_references(one.message, channel.address.rpartition("@")[2]))
+    return found
+
+
+async def _calls(tx: Transaction, batch: Sequence[Incoming], desk: Desk) -> None:
+    wanted = {(i.channel, i.message.call.call_id) for i in batch if i.message.call}
+    if wanted:
+        desk.calls = await calls.by_ids(tx, wanted)
+
+
+async def _sent(tx: Transaction, batch: Sequence[Incoming], desk: Desk) -> None:
+    wanted = {i.message.bounce.original_message_id for i in batch if i.message.bounce}
+    wanted.discard("")
+    for mail_id, item in (await outbox.by_mail_ids(tx, wanted)).items():
+        desk.sent[mail_id] = SentMail(
+            id=item.id,
+            ticket=item.ticket,
+            purpose=item.purpose,
+            agent=item.agent,
+            address=item.address,
+            mail_id=mail_id,
+        )
+
+
+async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, customers_known: set[int]) -> None:
+    numbers = {ticket for ticket, _ in desk.keys.values()}
+    numbers |= {record.ticket for record in desk.tokens.values()}
+    numbers |= {n for i in batch for n in lookup(i.message).numbers}
+    numbers |= {i.known_ticket for i in batch if i.known_ticket is not None}
+    numbers |= {c.ticket for c in desk.calls.values() if c.ticket is not None}
+    numbers |= {s.ticket for s in desk.sent.values() if s.ticket is not None}
+    desk.tickets = await tickets.by_ids(tx, numbers)
+    for customer, theirs in (await tickets.open_of_customers(tx, customers_known)).items():
+        desk.open_of[customer] = [t.id for t in theirs]
+        desk.tickets.update({t.id: t for t in theirs})
+    missing = {t.customer for t in desk.tickets.values()} - set(desk.customers)
+    desk.customers.update(await customers.by_ids(tx, missing))
+    desk.targets = await deadlines.of_tickets(tx, desk.tickets)
+
+
+async def people(tx: Transaction, desk: Desk) -> None:
+    """How busy and how present everybody is."""
+    desk.loads = await tickets.open_loads(tx)
+    for name, state in (await agents.states(tx)).items():
+        desk.presence[name] = state.presence == "on"
+        if state.last_assigned_at is not None:
+            desk.last_assigned[name] = state.last_assigned_at
+
+
+def domains_of(policy: Policy) -> KnownDomains:
+    """The firm's own domains, which nobody outside should resemble."""
+    addresses = [c.address for c in policy.channels.values() if c.address]
+    addresses += [a for agent in policy.agents.values() for a in agent.addresses]
+    return KnownDomains.of(addresses)

@@ -1,0 +1,392 @@
+"""An agent's mail: an answer to the customer, a note, a command; or none of these, and he is told why.
+
+Speaking to a customer needs all three: a good token, a reference to that ticket, and evidence of who writes
+(PROMISES.md, G8); and nothing internal may be left in the words (G15). What fails is held: nothing leaves, the event
+says why, and the agent hears what would have happened, at his own mailbox and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from channels.message import Medium, Scheme
+from routing.commands import Command, CommandName, parse
+from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_data
+from routing.guard import GuardFacts, inspect
+from routing.identity import SpeakerJudgement
+from routing.opening import assigned, send_to_agent
+from routing.policy import Agent, ChannelPolicy
+from routing.reasons import Reason, because
+from routing.records import NewOutbox, Ticket
+from routing.threads import refers_to
+from routing.tokens import (
+    TokenVerdict,
+    is_canary_of,
+    judge,
+    tokens_in_recipients,
+    tokens_in_references,
+)
+from routing.words import Outcome, Purpose, Speaker, TargetKind, TicketState
+
+#: What the judge of tokens says -> what the agent is told. A forged token is, to him, none.
+_TOLD = {
+    "no_token": "no_token",
+    "forged": "no_token",
+    "foreign_agent": "not_your_ticket",
+    "revoked": "revoked",
+    "expired": "expired",
+    "closed_ticket": "closed_ticket",
+}
+
+
+def unproven_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Decision:
+    """It says it is from an agent and nothing proves that: nothing happens, and the real one hears of it."""
+    agent = desk.policy.agents[judged.claims_agent]
+    _tell_plainly(incoming, desk, agent, "no_evidence")
+    return _held(incoming, desk, agent, None, "no_evidence", judged.reasons)
+
+
+def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Decision:
+    """Do what an agent's mail asks for, or hold it."""
+    agent = judged.agent
+    assert agent is not None
+    channel = desk.channel(incoming.channel)
+    token, verdict = _token(incoming, desk, channel, agent)
+    if not verdict.ok:
+        code = _TOLD[verdict.reason]
+        _tell_plainly(incoming, desk, agent, code)
+        return _held(incoming, desk, agent, None, code, judged.reasons)
+    ticket = desk.tickets[desk.tokens[token].ticket]
+    if not _refers(incoming, desk, ticket):
+        return _hold_and_tell(incoming, desk, agent, ticket, "no_reference", judged.reasons)
+    return _act(incoming, desk, agent, ticket, judged.reasons)
+
+
+def _token(incoming: Incoming, desk: Desk, channel: ChannelPolicy, agent: Agent) -> tuple[str, TokenVerdict]:
+    """The first token that counts; else the last one's verdict."""
+    presented = list(tokens_in_recipients(incoming.message, incoming.envelope.rcpt_to))
+    if channel.token_in == "references":  # noqa: S105
+        presented += tokens_in_references(incoming.message, domain_of(channel))
+    verdict, token = TokenVerdict(False, "no_token"), ""
+    for token in presented:
+        record = desk.tokens.get(token)
+        ticket = desk.tickets.get(record.ticket) if record else None
+        verdict = judge(
+            desk.keyring,
+            record if ticket else None,
+            speaker_agent=agent.name,
+            ticket_closed_at=ticket.closed_at if ticket else None,
+            now=desk.now,
+            closed_days=desk.policy.closed_token_days,
+        )
+        if verdict.ok:
+            break
+    return token, verdict
+
+
+def _refers(incoming: Incoming, desk: Desk, ticket: Ticket) -> bool:
+    by_id = {key: number for key, (number, _) in desk.keys.items()}
+    return refers_to(incoming.message, ticket.id, by_id, lambda found: is_canary_of(desk.keyring, found, ticket.id))
+
+
+# ---- doing it
+
+
+def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
+    asked = parse(incoming.message.text)
+    names = {c.name for c in asked.commands}
+    if asked.unknown:
+        return _hold_and_tell(incoming, desk, agent, ticket, "unknown_command", reasons, detail=asked.unknown[0][:200])
+    if CommandName.NOTE in names:
+        return _note(incoming, desk, agent, ticket, reasons)
+    if ticket.state is TicketState.CLOSED and (asked.rest or CommandName.SEND in names):
+        return _hold_and_tell(incoming, desk, agent, ticket, "closed_ticket", reasons)
+    decision: Decision | None = None
+    if CommandName.SEND in names and not asked.rest:
+        decision = _release(incoming, desk, agent, ticket, reasons)
+    elif asked.rest or not asked.commands:
+        decision = _answer(incoming, desk, agent, ticket, asked.rest, reasons, ask=asked.looks_like_note)
+        if decision.outcome is Outcome.HELD:
+            return decision
+    for command in asked.commands:
+        _command(incoming, desk, agent, command, ticket.id)
+    return decision or Decision(
+        outcome=Outcome.NOTED,
+        speaker=Speaker.AGENT,
+        ticket=ticket.id,
+        customer=ticket.customer,
+        agent=agent.name,
+        reasons=reasons,
+    )
+
+
+def _answer(
+    incoming: Incoming,
+    desk: Desk,
+    agent: Agent,
+    ticket: Ticket,
+    words: str,
+    reasons: tuple[Reason, ...],
+    *,
+    ask: bool,
+) -> Decision:
+    """Send the agent's words to the customer, if nothing internal is in them."""
+    found = inspect(replace(incoming.message, text=words), guard_facts(desk, agent, ticket))
+    if not found.is_clean:
+        code = "internal_survived" if found.survived else "empty_reply"
+        return _hold_and_tell(
+            incoming,
+            desk,
+            agent,
+            ticket,
+            code,
+            (*reasons, *found.reasons),
+            detail="; ".join(s for s in found.survived if not s.startswith("ik"))[:200],
+            would_have_left=found.text[:4000],
+        )
+    way = _way_to_customer(desk, ticket)
+    if way is None:
+        return _hold_and_tell(
+            incoming, desk, agent, ticket, "customer_gone", reasons, would_have_left=found.text[:4000]
+        )
+    channel, address = way
+    is_mail = channel.medium == Medium.EMAIL
+    desk.send(
+        NewOutbox(
+            ticket=ticket.id,
+            source=incoming.id,
+            channel=channel.name,
+            address=address,
+            purpose=Purpose.ANSWER,
+            agent=agent.name,
+            recipe={"message": incoming.id, "words": found.text, "files": [a.path for a in found.attachments]},
+            mail_id=mail_id(desk, domain_of(channel), "answer", ticket.id, incoming.id) if is_mail else "",
+            answered_at=incoming.received_at,
+            held_reason="looks_like_note" if ask else None,
+        )
+    )
+    if ask:
+        return _hold_and_tell(
+            incoming, desk, agent, ticket, "looks_like_note", reasons, would_have_left=found.text[:4000]
+        )
+    desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
+    desk.put_ticket(
+        replace(
+            desk.tickets[ticket.id], state=TicketState.ANSWERED, agent=ticket.agent or agent.name, updated_at=desk.now
+        )
+    )
+    desk.tell(
+        "answer_queued",
+        ticket=ticket.id,
+        message=incoming.id,
+        agent=agent.name,
+        channel=channel.name,
+        answered_at=incoming.received_at.isoformat(),
+        files=len(found.attachments),
+        reasons=reason_data((*reasons, *found.reasons)),
+    )
+    return Decision(
+        outcome=Outcome.ANSWERED,
+        speaker=Speaker.AGENT,
+        ticket=ticket.id,
+        customer=ticket.customer,
+        agent=agent.name,
+        reasons=reasons,
+    )
+
+
+def guard_facts(desk: Desk, agent: Agent, ticket: Ticket) -> GuardFacts:
+    """What must not leave in this agent's answer on this ticket."""
+    tokens = frozenset(r.token for r in desk.tokens.values() if r.ticket == ticket.id)
+    return GuardFacts(
+        internal_lines=desk.internal_lines.get(ticket.id, ()),
+        customer_words=desk.customer_words.get(ticket.id, ()),
+        key_ids=frozenset(k.id for k in desk.keyring.all),
+        tokens=tokens,
+        internal_message_ids=frozenset(k for k, (n, ours) in desk.keys.items() if n == ticket.id and ours),
+        private_addresses=frozenset(agent.addresses),
+    )
+
+
+def _way_to_customer(desk: Desk, ticket: Ticket) -> tuple[ChannelPolicy, str] | None:
+    """By which channel and to which address words reach the customer: always the stored address."""
+    own = desk.channel(ticket.channel)
+    if own.medium != Medium.PHONE:
+        return own, ticket.contact
+    mail = desk.mail_channel_of(ticket)
+    known = desk.contacts_of.get(ticket.customer, ())
+    address = next((c.address for c in known if c.address.startswith(f"{Scheme.MAIL.value}:")), None)
+    return (mail, address) if mail is not None and address else None
+
+
+def _release(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
+    """`!send` alone: what was held for a question leaves after all."""
+    desk.changes.released.append((ticket.id, agent.name))
+    desk.put_ticket(replace(desk.tickets[ticket.id], state=TicketState.ANSWERED, updated_at=desk.now))
+    desk.tell("held_released", ticket=ticket.id, message=incoming.id, agent=agent.name)
+    return Decision(
+        outcome=Outcome.ANSWERED,
+        speaker=Speaker.AGENT,
+        ticket=ticket.id,
+        customer=ticket.customer,
+        agent=agent.name,
+        reasons=reasons,
+    )
+
+
+def _note(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
+    desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
+    desk.tell("note_recorded", ticket=ticket.id, message=incoming.id, agent=agent.name)
+    return Decision(
+        outcome=Outcome.NOTED,
+        speaker=Speaker.AGENT,
+        ticket=ticket.id,
+        customer=ticket.customer,
+        agent=agent.name,
+        reasons=reasons,
+    )
+
+
+def _command(incoming: Incoming, desk: Desk, agent: Agent, command: Command, number: int) -> None:
+    ticket = desk.tickets[number]
+    if command.name is CommandName.CLOSE:
+        _close(incoming, desk, agent, ticket)
+    elif command.name is CommandName.TO:
+        _hand_over(incoming, desk, agent, ticket, command.argument)
+    elif command.name in (CommandName.HELP, CommandName.MINE):
+        _tell(incoming, desk, agent, ticket, command.name.value)
+
+
+def _close(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
+    """Close it. Promises of words end with it, unless an answer is on its way and will meet them."""
+    closed = replace(
+        ticket,
+        state=TicketState.CLOSED,
+        closed_at=desk.now,
+        closed_reason=f"closed by {agent.name}",
+        updated_at=desk.now,
+    )
+    desk.put_ticket(closed)
+    is_answered = ticket.state is TicketState.ANSWERED
+    for target in desk.open_targets(ticket.id):
+        if target.kind is TargetKind.RESOLUTION:
+            desk.meet(target, desk.now, desk.now)
+        elif not is_answered or target.kind.value not in ("first_response", "next_response"):
+            desk.withdraw(target, desk.now)
+    desk.tell("ticket_closed", ticket=ticket.id, message=incoming.id, agent=agent.name, reason="closed by agent")
+
+
+def _hand_over(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, name: str) -> None:
+    wanted = name.strip().lower()
+    other = next(
+        (a for a in desk.policy.agents.values() if wanted in (a.name.lower(), a.display_name.lower(), *a.addresses)),
+        None,
+    )
+    channel = desk.mail_channel_of(ticket)
+    if other is None or channel is None:
+        _tell(incoming, desk, agent, ticket, "unknown_agent", detail=name[:100])
+        return
+    desk.put_ticket(replace(ticket, agent=other.name, updated_at=desk.now, state=TicketState.OPEN))
+    assigned(desk, other)
+    desk.tell(
+        "assigned",
+        ticket=ticket.id,
+        message=incoming.id,
+        agent=other.name,
+        by=agent.name,
+        reasons=reason_data((because("handed_over", agent=agent.name),)),
+    )
+    send_to_agent(
+        desk,
+        desk.tickets[ticket.id],
+        other,
+        channel,
+        Purpose.ASSIGNMENT,
+        message=ticket.opened_by,
+        reasons=(because("handed_over", agent=agent.name),),
+    )
+    _tell(incoming, desk, agent, ticket, "moved", detail=other.display_name)
+
+
+# ---- holding it
+
+
+def _hold_and_tell(
+    incoming: Incoming,
+    desk: Desk,
+    agent: Agent,
+    ticket: Ticket,
+    code: str,
+    reasons: tuple[Reason, ...],
+    *,
+    detail: str = "",
+    would_have_left: str = "",
+) -> Decision:
+    _tell(incoming, desk, agent, ticket, code, detail=detail, would_have_left=would_have_left)
+    return _held(incoming, desk, agent, ticket, code, reasons)
+
+
+def _held(
+    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket | None, code: str, reasons: tuple[Reason, ...]
+) -> Decision:
+    desk.tell(
+        "reply_held",
+        message=incoming.id,
+        ticket=ticket.id if ticket else None,
+        agent=agent.name,
+        why=code,
+        reasons=reason_data(reasons),
+    )
+    return Decision(
+        outcome=Outcome.HELD,
+        speaker=Speaker.AGENT,
+        ticket=ticket.id if ticket else None,
+        customer=ticket.customer if ticket else None,
+        agent=agent.name,
+        reasons=reasons,
+    )
+
+
+def _tell(
+    incoming: Incoming,
+    desk: Desk,
+    agent: Agent,
+    ticket: Ticket,
+    code: str,
+    *,
+    detail: str = "",
+    would_have_left: str = "",
+) -> None:
+    """Tell the agent about a ticket that is his, in its conversation; he may answer by replying."""
+    channel = desk.channel(incoming.channel)
+    send_to_agent(
+        desk,
+        desk.tickets.get(ticket.id, ticket),
+        agent,
+        channel,
+        Purpose.TOLD,
+        message=incoming.id,
+        code=code,
+        detail=detail,
+        would_have_left=would_have_left,
+    )
+
+
+def _tell_plainly(incoming: Incoming, desk: Desk, agent: Agent, code: str) -> None:
+    """Tell an agent without naming any ticket: it may not be his to know. At most so many a day, against bombs."""
+    channel = desk.channel(incoming.channel)
+    address = f"{Scheme.MAIL.value}:{agent.addresses[0]}"
+    if desk.peers.get(incoming.sender, 0) > desk.policy.peer_cap:
+        return
+    desk.send(
+        NewOutbox(
+            ticket=None,
+            source=incoming.id,
+            channel=channel.name,
+            address=address,
+            purpose=Purpose.TOLD,
+            agent=agent.name,
+            recipe={"message": incoming.id, "code": code},
+            mail_id=mail_id(desk, domain_of(channel), "told", incoming.id, agent.name),
+        )
+    )
