@@ -1,0 +1,210 @@
+"""The tables of config.toml: which keys there are, of which type, with which defaults.
+
+Channels are not here: their settings are in `channels/settings.py`, one model per type.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from channels.settings import MIB, Duration, Port, Secret, Strict
+from routing.words import Evidence, Kind
+
+GIB = 1024 * MIB
+Language = Literal["zh-Hant", "zh-Hans", "en"]
+
+
+def _region(value: object) -> object:
+    if isinstance(value, str) and not (len(value) == 2 and value.isascii() and value.isupper()):
+        raise ValueError(f'"{value}" is no country code: write two capital letters, for example "TW" or "HK"')
+    return value
+
+
+Region = Annotated[str, BeforeValidator(_region)]
+
+_SIZES = {"KiB": 1024, "MiB": MIB, "GiB": GIB}
+
+
+def _size(value: object) -> object:
+    """`"512MiB"` as octets; whole numbers are octets already."""
+    if isinstance(value, str):
+        for unit, factor in _SIZES.items():
+            number = value.removesuffix(unit).strip()
+            if value.endswith(unit) and number.isascii() and number.isdigit() and len(number) < 8:
+                return int(number) * factor
+        raise ValueError(f'"{value}" is no size: write for example "512MiB" or "1GiB"')
+    return value
+
+
+Size = Annotated[int, BeforeValidator(_size)]
+
+
+class Desk(Strict):
+    """The firm, and what holds where nothing nearer is said."""
+
+    firm: str = Field(min_length=1)
+    language: Language = "zh-Hant"
+    region: Region = "TW"
+    timezone: str = ""  # IANA; "": the calendar's
+    calendar: str = ""  # "": the region's built-in one
+    hotline: str = ""
+    default_team: str = ""  # "": the only team
+
+
+class Store(Strict):
+    """Where everything is kept."""
+
+    url: str = "sqlite:///var/intake.db"
+    password: Secret | None = None  # of a postgresql:// url
+    state_dir: Path = Path("var")
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        # The url itself is never repeated: it may hold a password.
+        if not value.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError('write "sqlite:///var/intake.db" or "postgresql://user@host/database"')
+        try:
+            has_password = bool(urlsplit(value).password)
+        except ValueError:
+            raise ValueError("this is no url") from None
+        if has_password:
+            raise ValueError(
+                'a password does not belong in this file: take it out of the url and write password = { file = "…" }'
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Store:
+        if self.password is not None and self.url.startswith("sqlite:"):
+            raise ValueError("SQLite has no password")
+        return self
+
+    def full_url(self) -> str:
+        """The url with the password in it: for the driver, never for a log. Raises OSError, ValueError."""
+        if self.password is None:
+            return self.url
+        from urllib.parse import quote
+
+        parts = urlsplit(self.url)
+        user, _, host = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user}:{quote(self.password.read(), safe='')}@{host}"))
+
+
+class Http(Strict):
+    """The one listener of web chat, telephony and /healthz."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str = ""  # as the world sees it, behind a proxy; "": http://HOST:PORT
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and (not value.startswith(("https://", "http://")) or value.endswith("/")):
+            raise ValueError('write it like "https://desk.firm.example", without a slash at the end')
+        return value
+
+
+class Log(Strict):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"  # auto: console on a terminal, else JSON
+
+
+class Tokens(Strict):
+    """The key that signs reply addresses (G8)."""
+
+    key: Secret | None = None  # None in the playground only, which makes one
+    previous_keys: tuple[Secret, ...] = ()  # still accepted while older mails are answered
+
+
+class Limits(Strict):
+    """What one message, and the daemon, may cost."""
+
+    parser_workers: int = Field(default=0, ge=0, le=64)  # 0: one fewer than there are processors, at least one
+    parser_cpu: Duration = timedelta(seconds=5)  # a message
+    parser_memory: Size = Field(default=512 * MIB, ge=64 * MIB)  # octets, a worker
+    free_space: Size = Field(default=GIB, ge=0)  # octets; with less, or …
+    free_space_share: float = Field(default=0.05, ge=0, lt=1)  # … a smaller share of the disk free, reading stops
+    drain_timeout: Duration = timedelta(seconds=25)  # below TimeoutStopSec= of the unit
+    batch_size: int = Field(default=100, ge=1, le=1000)  # messages decided in one transaction
+    retries: tuple[Duration, ...] = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60))
+    retry_every: Duration = timedelta(hours=4)  # after those
+    retry_for: Duration = timedelta(days=5)
+    unknown_retry_after: Duration = timedelta(minutes=15)
+    ack_per_address_and_day: int = Field(default=3, ge=0)
+    peer_cap: int = Field(default=20, ge=1)  # messages of one peer an hour that may still cause anything automatic
+    closed_token_days: int = Field(default=30, ge=0)  # a reply address lives on after its ticket was closed
+
+
+class AgentTable(Strict):
+    """[agents.NAME]"""
+
+    display_name: str = Field(min_length=1)
+    addresses: tuple[str, ...] = Field(min_length=1)  # the first is where work is sent
+    evidence: tuple[Evidence, ...] = Field(default=(Evidence.AUTHSERV,), min_length=1)
+    language: Language = "zh-Hant"
+    languages: tuple[Language, ...] = ("zh-Hant", "zh-Hans", "en")
+    topics: tuple[str, ...] = ()
+    complaints: bool = False
+    capacity: int = Field(default=20, ge=1)
+    supervisor: bool = False
+    login: str = ""
+    phone_users: tuple[str, ...] = ()
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            local, _, domain = address.rpartition("@")
+            if not local or not domain or any(c.isspace() for c in address):
+                raise ValueError(f'"{address}" is no mail address')
+        return tuple(address.lower() for address in value)
+
+
+class TeamTable(Strict):
+    """[teams.NAME]"""
+
+    display_name: str = Field(min_length=1)
+    members: tuple[str, ...] = Field(min_length=1)
+    supervisors: tuple[str, ...] = ()
+    calendar: str = ""
+
+
+class CalendarTable(Strict):
+    """[calendars.NAME]: what is left out is taken from `like`, or from the built-in calendar of that name."""
+
+    like: str = ""
+    timezone: str = ""
+    country: str | None = None  # ISO 3166-1, or 3166-2 ("GB-ENG"); "" for no public holidays
+    holiday_categories: tuple[str, ...] | None = None
+    hours: dict[str, tuple[str, ...]] | None = None  # "mon-fri" -> ["09:00-12:00", "13:30-18:00"]
+    #: "2027-02-13" -> ["09:00-12:00"], or "closed", or "workday": the hours of an ordinary working day
+    exceptions: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+
+
+class RuleTable(Strict):
+    """[[rules]]"""
+
+    name: str = Field(min_length=1)
+    channels: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    kind: Kind | None = None
+    topic: str | None = None
+    urgent: bool | None = None
+    team: str | None = None
+    agent: str | None = None
+
+
+class ChannelKeys(Strict):
+    """The keys of [channels.NAME] that are the desk's, whatever the channel's type."""
+
+    team: str = ""
+    calendar: str = ""
+    reply_channel: str = ""  # for channels that cannot carry words back: the mail channel that does
