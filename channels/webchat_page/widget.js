@@ -120,6 +120,8 @@ function fit() {
 }
 
 button.addEventListener("click", () => show(!isOpen, true));
+// Who points at the button is about to press it: by then the panel is there.
+for (const hint of ["pointerover", "pointerdown", "focus"]) button.addEventListener(hint, load, { once: true });
 window.visualViewport?.addEventListener("resize", fit);
 window.visualViewport?.addEventListener("scroll", fit);
 window.addEventListener("message", (e) => {

@@ -283,6 +283,17 @@ async def test_the_widget_opens_fast_and_moves_nothing_of_the_site(
         assert opened_in < 2000  # far above the aim of 100, which a busy machine may miss
 
 
+async def test_who_points_at_the_button_finds_the_panel_loaded(browser: Browser, desk: Desk) -> None:
+    async with visitor(browser, desk, path="/") as page:
+        await page.get_by_role("button", name="線上客服").hover()
+        field = page.frame_locator("iframe").locator("#text")
+        await expect(field).to_be_attached()
+        await expect(field).to_be_hidden()
+        await page.get_by_role("button", name="線上客服").click()
+
+        await expect(field).to_be_focused()
+
+
 async def test_an_answer_to_a_closed_panel_is_counted_on_the_button(browser: Browser, desk: Desk) -> None:
     async with visitor(browser, desk, path="/") as page:
         await page.get_by_role("button", name="線上客服").click()
