@@ -141,10 +141,10 @@ def mend_of(failure: TemporaryFailure, settings: ImapSettings | SmtpSettings, se
     if isinstance(failure, LoginRefused):
         place = "" if secret is None else f" in {secret.file or f'the credential {secret.credential}'}"
         return f"check the user name and the password{place}; many providers want an app password"
-    if isinstance(cause, FileNotFoundError | PermissionError | ValueError):
-        return "put the password into that file, alone on one line, readable by the daemon"
     if cause is not None and (mend := mend_for(cause, settings.host)):
         return mend
+    if isinstance(cause, FileNotFoundError | PermissionError | ValueError):
+        return "put the password into that file, alone on one line, readable by the daemon"
     if "STARTTLS" in failure.reason:
         return 'set security = "tls" with its own port (imap 993, smtp 465), or ask the provider'
     return f"see that {settings.host} is the right host, {settings.port} its port, and no firewall stands between"

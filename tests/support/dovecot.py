@@ -16,10 +16,10 @@ import os
 import shutil
 import signal
 import smtplib
-import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -186,26 +186,23 @@ class Dovecot:
         process, self._process = self._process, None
         if process is None:
             return
-        if process.poll() is None:
-            # SIGTERM to the master, which ends its children; SIGKILL to the whole session that we started.
-            if how == signal.SIGKILL:
-                os.killpg(process.pid, how)
-            else:
-                process.send_signal(how)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=10)
-        self._await_silence()
-
-    def _await_silence(self, seconds: float = 10.0) -> None:
-        """Children may hold a port a moment longer than the master lives."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if not any(_is_open(port) for port in (self.imap_port, self.imaps_port, self.lmtp_port)):
+        # The whole session that we started: a process that serves a client in IDLE outlives its master.
+        for signaled in (how, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signaled)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
+            if self._await_silence(process.pid):
                 return
+
+    def _await_silence(self, group: int, seconds: float = 1.0) -> bool:
+        """True once none of our processes is left; children may hold a port longer than the master lives."""
+        deadline = time.monotonic() + seconds
+        while _lives(group):
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.02)
+        return True
 
     def deliver(self, user: str, raw: bytes, sender: str = "someone@customer.example") -> None:
         """One mail through LMTP; it gets Return-Path, Delivered-To and Received lines, as any delivered mail."""
@@ -256,10 +253,16 @@ class Dovecot:
             shutil.chown(box / "dovecot-uidlist", "nobody", "nogroup")
 
 
-def _is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _lives(group: int) -> bool:
+    """True while a process of that group runs."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = status.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(its_group) == group and state != "Z":
+            return True
+    return False
 
 
 def _own_user() -> str:

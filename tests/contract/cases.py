@@ -1,0 +1,76 @@
+"""The adapters that the contract is held against: a table. Add a channel by writing its source and one line.
+
+A *source* is the other side of a receiver, driven by the suite: a server that a receiver polls, or a caller that
+pushes to it. `put(n)` offers n more messages, `told()` counts those of which the source was told that they are
+taken (a flag, a 2xx, an ack), `receiver()` is a fresh adapter against it, as after a restart. `rewind()` makes
+the source offer everything once more. `put_malformed()` offers something that is no message; whether a receiver
+keeps it (`keeps_malformed`: a pull source, from which it could not be refused) or refuses it is in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from support.imapscript import ScriptedImap
+from support.mailbox import Ledger, imap_settings, tools_for
+
+from channels.adapter import Receiver
+from channels.imap import ImapReceiver
+
+
+class Source(Protocol):
+    def receiver(self) -> Receiver: ...
+
+    async def put(self, count: int) -> None: ...
+
+    async def put_malformed(self) -> None: ...
+
+    async def rewind(self) -> None: ...
+
+    def told(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    source: Callable[[Path, Ledger], AbstractAsyncContextManager[Source]]
+    keeps_malformed: bool
+
+
+class Mailbox:
+    """An IMAP folder: the reader comes and asks."""
+
+    def __init__(self, folder: Path, ledger: Ledger, server: ScriptedImap) -> None:
+        self._folder, self._ledger, self._server = folder, ledger, server
+
+    def receiver(self) -> Receiver:
+        settings = imap_settings(self._folder, self._server.port)
+        return ImapReceiver("case", settings, tools_for(self._ledger))
+
+    async def put(self, count: int) -> None:
+        for _ in range(count):
+            self._server.put(b"Subject: mail %d\r\n\r\nhello\r\n" % len(self._server.mails))
+
+    async def put_malformed(self) -> None:
+        self._server.put(b"\x00\xff no header at all")
+
+    async def rewind(self) -> None:
+        self._ledger.cursors.clear()
+
+    def told(self) -> int:
+        return len(self._server.seen)
+
+
+@asynccontextmanager
+async def mailbox(folder: Path, ledger: Ledger) -> AsyncIterator[Source]:
+    async with ScriptedImap() as server:
+        yield Mailbox(folder, ledger, server)
+
+
+CASES = [
+    Case(name="mail", source=mailbox, keeps_malformed=True),
+]
