@@ -7,6 +7,9 @@ whatever a stranger wrote is cleaned. Costs a fraction of a millisecond; with HT
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from channels.message import Medium
 from intake import compose_html as html
 from intake import dates, mailbytes
@@ -16,9 +19,11 @@ from intake.compose_letter import (
     agent_headers,
     agent_subject,
     indented,
+    line_about,
     plain_block,
     plain_pairs,
     sentence_part,
+    state_of,
     two_parts,
     with_files,
     without_mark,
@@ -38,11 +43,12 @@ from intake.texts_loader import Texts
 from routing.words import Kind, Standing
 
 MAX_WORDS = 24 * 1024  # octets of the customer's words shown; the rest is in original.txt
-MAX_WORDS_HTML = 56 * 1024  # octets of his sanitised HTML; larger, and his text is shown instead
+MAX_WORDS_HTML = 48 * 1024  # octets of his sanitised HTML; larger, and his text is shown instead
 MAX_EXCHANGE = 900  # octets of each earlier message
-MAX_SUGGESTION = 6 * 1024  # octets
-MAX_NOTE = 3 * 1024  # octets
+MAX_SUGGESTION = 4 * 1024  # octets
+MAX_NOTE = 2 * 1024  # octets
 MAX_ROWS = 20  # of the customer card
+_CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}\Z")  # printable ASCII but for angle brackets
 SHOWN_FILES = 12  # names listed; the others are counted
 
 
@@ -54,18 +60,17 @@ def agent_mail(facts: AgentMail, texts: Texts) -> bytes:
     seed = facts.message_id
     words, is_cut = cut_text(without_mark(clean_text(facts.words)), MAX_WORDS)
     shown = _customer_html(facts)
-    if shown is None:
-        shown_html, used = text_as_html(words), frozenset[str]()
-        # HTML that could not be shown leaves nothing out: its text stands here.
-        is_cut_html = is_cut
+    if shown is None:  # no HTML, or none that can be shown: then his text stands in its place
+        page_words, is_shortened = _text_html(words)
+        used, is_page_cut = frozenset[str](), is_cut or is_shortened
     else:
-        (shown_html, used), is_cut_html = shown, False
+        (page_words, used), is_page_cut = shown, False
     pictures = [f for f in facts.files if f.content_id in used]
-    others = [f for f in facts.files if f.content_id not in used or not f.content_id]
-    original = [_original(facts)] if is_cut else []
+    others = [f for f in facts.files if f.content_id not in used]
+    original = [_original(facts)] if is_cut or is_page_cut else []
 
     plain = _plain(facts, texts, words, is_cut, others)
-    page = _page(facts, texts, subject, shown_html, is_cut_html, others)
+    page = _page(facts, texts, subject, page_words, is_page_cut, others)
     parts = [mailbytes.file_part(_renamed(f)) for f in (*others, *original)]
     entity = two_parts(plain, page, [mailbytes.file_part(_renamed(f), is_related=True) for f in pictures], seed)
     return mailbytes.message(
@@ -78,15 +83,15 @@ def first_line(facts: AgentMail, texts: Texts) -> str:
     language = facts.language
     name = clean_line(facts.customer_name, MAX_NAME)
     if facts.mail_kind is MailKind.SUPERVISOR and facts.due_at is not None:
-        return texts.say(
-            "agent.first.supervisor",
-            language,
-            ref=f"#{facts.ticket}",
+        return line_about(
+            facts,
+            texts,
+            ticket=facts.ticket,
             name=name,
-            medium=texts.say(f"word.medium.{facts.medium}", language),
-            overdue=dates.span(facts.now - facts.due_at, language),
-            holder=clean_line(facts.holder, MAX_NAME) or texts.say("word.nobody", language),
-            reason=sentence_part(facts.reason, 80),
+            medium=facts.medium,
+            state=state_of(facts.due_at, facts, texts),
+            holder=facts.holder,
+            reason=facts.reason,
         )
     parts = [_what_by_when(facts, texts)]
     if facts.is_urgent:
@@ -105,16 +110,17 @@ def _what_by_when(facts: AgentMail, texts: Texts) -> str:
     if facts.due_at is None:
         return texts.say("agent.first.no_deadline", language, act=act)
     deadline = dates.deadline_clock(facts.due_at, facts.timezone, language, facts.now)
-    left = dates.span(facts.due_at - facts.now, language)
-    if facts.now > facts.due_at:
-        return texts.say("agent.first.breach", language, act=act, deadline=deadline, overdue=left)
+    if facts.now >= facts.due_at:
+        late = state_of(facts.due_at, facts, texts)
+        return texts.say("agent.first.breach", language, act=act, deadline=deadline, late=late)
     if facts.mail_kind is MailKind.WARNING:
+        left = dates.span(facts.due_at - facts.now, language)
         return texts.say("agent.first.warning", language, act=act, deadline=deadline, remaining=left)
     return texts.say("agent.first.assignment", language, act=act, deadline=deadline)
 
 
 def _head_lines(facts: AgentMail, texts: Texts) -> list[str]:
-    """Under the first line: what and until when and why you; who will get the answer and who speaks."""
+    """Under the first line: what, until when and who speaks; why you; who will get the answer."""
     language = facts.language
     medium = texts.say(f"word.medium.{facts.medium}", language)
     if facts.channel:
@@ -131,10 +137,15 @@ def _head_lines(facts: AgentMail, texts: Texts) -> list[str]:
             deadline=dates.deadline(facts.due_at, facts.timezone, language, facts.now),
             act=texts.say(f"word.act.{facts.target}", language),
         )
-    if facts.why_you:
-        why = texts.say("agent.why", language, reason=sentence_part(facts.why_you))
-        what = f"{what}{texts.say('word.semicolon', language)}{why}"
-    return [what, _who_gets_it(facts, texts, medium)]
+    if facts.standing is not None:
+        what = f"{what} · {_standing(facts, texts)}"
+    why = texts.say("agent.why", language, reason=sentence_part(facts.why_you)) if facts.why_you else ""
+    return [line for line in (what, why, _who_gets_it(facts, texts, medium)) if line]
+
+
+def _standing(facts: AgentMail, texts: Texts) -> str:
+    where = "standing" if facts.medium is Medium.EMAIL else "standing_here"
+    return texts.say(f"{where}.{facts.standing}", facts.language)
 
 
 def _who_gets_it(facts: AgentMail, texts: Texts, medium: str) -> str:
@@ -152,10 +163,7 @@ def _who_gets_it(facts: AgentMail, texts: Texts, medium: str) -> str:
     if facts.cc:
         copies = comma.join(_shown(person) for person in facts.cc)
         goes += texts.say("word.semicolon", language) + texts.say("agent.copy", language, who=copies)
-    if facts.standing is None:
-        return goes
-    where = "standing" if facts.medium is Medium.EMAIL else "standing_here"
-    return f"{goes} · {texts.say(f'{where}.{facts.standing}', language)}"
+    return goes
 
 
 def _shown(person: Person) -> str:
@@ -185,9 +193,10 @@ def _file_line(files: list[File], facts: AgentMail, texts: Texts) -> str:
 
 def size(octets: int) -> str:
     """A file's size for people: `812 B`, `120 KB`, `1.4 MB`."""
+    # The space does not break: a unit alone on a line looks lost.
     if octets < 1000:
-        return f"{octets} B"
-    return f"{round(octets / 1000)} KB" if octets < 1_000_000 else f"{octets / 1_000_000:.1f} MB"
+        return f"{octets}\u00a0B"
+    return f"{round(octets / 1000)}\u00a0KB" if octets < 1_000_000 else f"{octets / 1_000_000:.1f}\u00a0MB"
 
 
 def _last_line(facts: AgentMail, texts: Texts) -> str:
@@ -255,14 +264,14 @@ def _page(facts: AgentMail, texts: Texts, subject: str, shown_html: str, is_cut:
     if facts.mail_kind in (MailKind.BREACH, MailKind.SUPERVISOR):
         share = 1.0
     canary = html.canary(facts.canary)
-    what, who = (escape(line) for line in _head_lines(facts, texts))
+    above = [escape(line) for line in _head_lines(facts, texts)]
     if facts.standing in (Standing.UNVERIFIED, Standing.LOOKALIKE):
-        who = _stressed(who)
+        above[0] = _stressed(above[0])
     body = shown_html or f"<i>{escape(texts.say('agent.no_words', facts.language))}</i>"
     below = [escape(texts.say("agent.cut", facts.language))] if is_cut else []
     below += [escape(_file_line(files, facts, texts))] if files else []
     blocks = [
-        html.head(html.accent(share), first_line(facts, texts), canary, [what, who]),
+        html.head(html.accent(share), first_line(facts, texts), canary, above),
         html.words(_caption(facts, texts), body, "<br>".join(below)),
         html.rule(MARK),
         *_internal_blocks(facts, texts, canary),
@@ -271,10 +280,10 @@ def _page(facts: AgentMail, texts: Texts, subject: str, shown_html: str, is_cut:
     return html.page(facts.language, subject, blocks)
 
 
-def _stressed(who: str) -> str:
-    """The warning about who speaks in stronger type; `who` is HTML."""
-    before, sign, after = who.rpartition("⚠")
-    return f'{before}<span class="t" style="{html.TEXT};font-weight:600">⚠\ufe0e{after}</span>' if sign else who
+def _stressed(line: str) -> str:
+    """The warning about who speaks in stronger type; `line` is HTML and ends with it."""
+    before, _, warning = line.rpartition("⚠")
+    return f'{before}<span class="t" style="{html.TEXT};font-weight:600">⚠\ufe0e{warning}</span>'
 
 
 def _internal_blocks(facts: AgentMail, texts: Texts, canary: str) -> list[str]:
@@ -284,7 +293,7 @@ def _internal_blocks(facts: AgentMail, texts: Texts, canary: str) -> list[str]:
         body = text_as_html(_short(facts.note, MAX_NOTE))
         blocks.append(html.block(texts.say("agent.note", language), canary, body))
     if facts.card:
-        rows = html.pairs((clean_line(label, 30), clean_line(value, 300)) for label, value in facts.card[:MAX_ROWS])
+        rows = html.pairs((clean_line(label, 30), clean_line(value, 200)) for label, value in facts.card[:MAX_ROWS])
         blocks.append(html.block(texts.say("agent.card", language), canary, rows))
     if facts.exchanges:
         said = "".join(
@@ -316,21 +325,24 @@ def _customer_html(facts: AgentMail) -> tuple[str, frozenset[str]] | None:
     """His HTML, if there is any and it can be shown whole."""
     if not facts.words_html.strip():
         return None
-    known = frozenset(f.content_id for f in facts.files if f.content_id)
+    known = frozenset(f.content_id for f in facts.files if _CONTENT_ID.match(f.content_id))
     cleaned = sanitise(without_mark(facts.words_html), known)
     if cleaned is None or len(cleaned[0].encode()) > MAX_WORDS_HTML:
         return None
     return cleaned
 
 
+def _text_html(words: str) -> tuple[str, bool]:
+    """His text as HTML, no longer than his HTML may be (escaping can make it six times as long); and whether cut."""
+    body, is_cut = text_as_html(words), False
+    while len(body.encode()) > MAX_WORDS_HTML:
+        words, is_cut = cut_text(words, len(words.encode()) // 2)[0], True
+        body = text_as_html(words)
+    return body, is_cut
+
+
 def _renamed(file: File) -> File:
-    return File(
-        name=clean_file_name(file.name),
-        media_type=file.media_type,
-        content=file.content,
-        content_id=clean_line(file.content_id).replace("<", "").replace(">", ""),
-        is_inline=file.is_inline,
-    )
+    return replace(file, name=clean_file_name(file.name))
 
 
 def _original(facts: AgentMail) -> File:

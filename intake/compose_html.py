@@ -30,7 +30,7 @@ _STYLE = (
     ".w img{max-width:100%!important;height:auto!important}"
     "@media(max-width:480px){.p{padding-left:14px!important;padding-right:14px!important}.l{width:84px!important}}"
     "@media(prefers-color-scheme:dark){"
-    ".b{background:#1b1c1e!important}.t,.w td,.w th{color:#e8eaed!important}.q{color:#a4abb3!important}"
+    ".b{background:#1b1c1e!important}.t{color:#e8eaed!important}.q{color:#a4abb3!important}"
     ".r{border-color:#43474d!important}.s{background:#26282b!important}.t a,.w a{color:#9cc4ec!important}"
     + "".join(
         f".{name}{{color:{colour}!important}}.{name}b{{border-color:{colour}!important}}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
-from intake import mailbytes
+from channels.message import Medium
+from intake import dates, mailbytes
 from intake.compose_facts import MARK, ToAgent
 from intake.compose_words import clean_line, clean_text, columns, pad, wrap
 from intake.texts_loader import Texts
@@ -50,6 +52,34 @@ def agent_headers(facts: ToAgent, subject: str, ticket: int | None, thread_index
     ]
 
 
+def state_of(due_at: datetime, facts: ToAgent, texts: Texts) -> str:
+    """`剩 12 分`, `逾時 4 分`; in the first minute after the deadline `剛逾時`."""
+    left = due_at - facts.now
+    if left > timedelta(0):
+        return texts.say("notice.left", facts.language, span=dates.span(left, facts.language))
+    if left > -timedelta(minutes=1):
+        return texts.say("notice.just_late", facts.language)
+    return texts.say("notice.late", facts.language, span=dates.span(left, facts.language))
+
+
+def line_about(
+    facts: ToAgent, texts: Texts, *, ticket: int, name: str, medium: Medium, state: str, holder: str, reason: str
+) -> str:
+    """`#1042 王美玲 郵件 · 逾時 4 分 · 陳 · 原因：午休無人接手`: one target, in a supervisor's mail and in notices."""
+    said = texts.say(
+        "notice.line",
+        facts.language,
+        ref=f"#{ticket}",
+        name=clean_line(name, MAX_NAME),
+        medium=texts.say(f"word.medium.{medium}", facts.language),
+        state=state,
+        holder=clean_line(holder, MAX_NAME) or texts.say("word.nobody", facts.language),
+    )
+    if not reason:
+        return said
+    return f"{said} · {texts.say('notice.reason', facts.language, reason=sentence_part(reason, 120))}"
+
+
 def two_parts(plain: str, html: str, pictures: Sequence[bytes], seed: str) -> bytes:
     """The same words twice, the HTML with its pictures beside it."""
     html_part = mailbytes.text_part("html", html)
@@ -75,7 +105,7 @@ def plain_block(caption: str, canary: str, body: str) -> str:
 
 def plain_pairs(rows: Iterable[tuple[str, str]]) -> str:
     """Labels and values in two aligned columns."""
-    cleaned = [(clean_line(label, 30), clean_line(value, 300)) for label, value in rows]
+    cleaned = [(clean_line(label, 30), clean_line(value, 200)) for label, value in rows]
     width = min(16, max((columns(label) for label, _ in cleaned), default=0))
     return "\n".join(wrap(value, f"  {pad(label, width)}  ", " " * (width + 4)) for label, value in cleaned)
 

@@ -5,67 +5,81 @@ Pure. A told mail quotes what would have left below the mark, with the canary: i
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from intake import compose_html as html
 from intake import dates, mailbytes
-from intake.compose_facts import MARK, NoticeLine, NoticeMail, ToldMail
+from intake.compose_facts import MARK, NoticeLine, NoticeMail, Told, ToldMail
 from intake.compose_letter import (
     MAX_NAME,
     agent_headers,
     agent_subject,
+    line_about,
     plain_block,
     sentence_part,
+    state_of,
     two_parts,
 )
 from intake.compose_words import clean_line, clean_text, cut_text, escape, text_as_html, wrap
 from intake.texts_loader import Texts
 from routing.words import NoticeKind
 
-MAX_LINES = 100  # notices shown in one mail; the rest are counted in the subject
+MAX_LINES = 60  # notices shown in one mail; the rest are counted
 MAX_QUOTED = 12 * 1024  # octets of what would have left
 
 
 def notice_mail(facts: NoticeMail, texts: Texts) -> bytes:
     """One line for one notice, a small table in order of deadline for several. `facts.lines` is not empty."""
     lines = sorted(facts.lines, key=lambda line: (line.due_at, line.ticket))
-    is_one = len({line.ticket for line in lines}) == 1
-    ticket = lines[0].ticket if is_one else None
-    said = [notice_line(line, facts, texts) for line in lines]
-    first = said[0] if len(lines) == 1 else _digest(facts, texts)
+    ticket = lines[0].ticket if len({line.ticket for line in lines}) == 1 else None
+    first = notice_line(lines[0], facts, texts) if len(lines) == 1 else _digest(facts, texts)
     if ticket is not None and facts.customer_subject is not None:
         subject = agent_subject(ticket, facts.subject_name, facts.customer_subject, texts, facts.language)
     else:
         subject = first
-    last = texts.say("notice.last.agent", facts.language)
+    plain = _notice_plain(facts, texts, first, lines)
+    page = _notice_page(facts, texts, subject, first, lines)
+    headers = agent_headers(facts, subject, ticket, facts.thread_index)
+    return mailbytes.message(headers, two_parts(plain, page, (), facts.message_id))
+
+
+def _notice_plain(facts: NoticeMail, texts: Texts, first: str, lines: list[NoticeLine]) -> str:
     end = f" · {facts.canary}" if facts.canary else ""
-    plain = [wrap(first + end), *(["\n".join(wrap(s, "", "    ") for s in said[:MAX_LINES])] if len(lines) > 1 else [])]
-    plain += [MARK, wrap(last)]
-    colour = "red" if any(_is_late(line, facts) for line in lines) else _soon(lines)
+    blocks = [wrap(first + end), MARK]
+    if len(lines) == 1:
+        blocks.insert(1, wrap(_due(lines[0], facts, texts)))
+    else:
+        said = "\n".join(wrap(notice_line(line, facts, texts), "", "    ") for line in lines[:MAX_LINES])
+        blocks.append(plain_block(texts.say("notice.table", facts.language), facts.canary, said))
+        blocks += _not_shown(facts, texts)
+    blocks.append(wrap(texts.say("notice.last.agent", facts.language)))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _notice_page(facts: NoticeMail, texts: Texts, subject: str, first: str, lines: list[NoticeLine]) -> str:
+    canary = html.canary(facts.canary)
+    # A warning at 80 % is as red in a notice as in the ticket's own mail.
+    is_pressing = any(_is_late(line, facts) or line.notice is NoticeKind.WARN_80 for line in lines)
     under = [escape(_due(lines[0], facts, texts))] if len(lines) == 1 else []
-    blocks = [html.head(colour, first, html.canary(facts.canary), under)]
+    blocks = [html.head("red" if is_pressing else "amber", first, canary, under), html.rule(MARK)]
     if len(lines) > 1:
-        blocks.append(f'<tr><td class="p" style="padding:8px 20px">{_table(lines[:MAX_LINES], facts, texts)}</td></tr>')
-    blocks += [html.rule(MARK), html.small(last)]
-    entity = two_parts("\n\n".join(plain) + "\n", html.page(facts.language, subject, blocks), (), facts.message_id)
-    return mailbytes.message(agent_headers(facts, subject, ticket, facts.thread_index), entity)
+        rows = _table(lines[:MAX_LINES], facts, texts)
+        rows += "".join(escape(said) for said in _not_shown(facts, texts))
+        blocks.append(html.block(texts.say("notice.table", facts.language), canary, rows))
+    blocks.append(html.small(texts.say("notice.last.agent", facts.language)))
+    return html.page(facts.language, subject, blocks)
 
 
 def notice_line(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:
     """`#1042 王美玲 郵件 · 逾時 4 分 · 陳 · 原因：午休無人接手`."""
-    key = "notice.line.breach" if _is_late(line, facts) else "notice.line.warning"
-    said = texts.say(
-        key,
-        facts.language,
-        ref=f"#{line.ticket}",
-        name=clean_line(line.customer_name, MAX_NAME),
-        medium=texts.say(f"word.medium.{line.medium}", facts.language),
-        span=dates.span(_gap(line, facts), facts.language),
-        holder=_holder(line, facts, texts),
+    return line_about(
+        facts,
+        texts,
+        ticket=line.ticket,
+        name=line.customer_name,
+        medium=line.medium,
+        state=state_of(line.due_at, facts, texts),
+        holder=line.holder,
+        reason=line.reason,
     )
-    if line.reason:
-        said += f" · {texts.say('notice.reason', facts.language, reason=sentence_part(line.reason, 120))}"
-    return said
 
 
 def told_mail(facts: ToldMail, texts: Texts) -> bytes:
@@ -88,7 +102,9 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     return mailbytes.message(agent_headers(facts, subject, facts.ticket, facts.thread_index), entity)
 
 
-_CALM = frozenset({"moved", "customer_gone", "delivered_late"})
+_CALM = {Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE}
+#: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
+_WRITTEN = _CALM | {Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN}
 
 
 def _told_plain(facts: ToldMail, texts: Texts, first: str, said: list[str]) -> str:
@@ -112,16 +128,7 @@ def _told_page(facts: ToldMail, texts: Texts, subject: str, first: str, said: li
 
 
 def _quoted_caption(facts: ToldMail, texts: Texts) -> str:
-    is_lost = facts.told in {
-        "empty_reply",
-        "unknown_command",
-        "delivery_failed",
-        "delivery_unknown",
-        "delivered_late",
-        "customer_gone",
-        "moved",
-    }
-    return texts.say("told.your_words" if is_lost else "told.would", facts.language)
+    return texts.say("told.your_words" if facts.told in _WRITTEN else "told.would", facts.language)
 
 
 def _quoted(facts: ToldMail) -> str:
@@ -133,19 +140,7 @@ def _quoted(facts: ToldMail) -> str:
 
 
 def _is_late(line: NoticeLine, facts: NoticeMail) -> bool:
-    return line.notice in (NoticeKind.BREACH, NoticeKind.SUPERVISOR) or facts.now > line.due_at
-
-
-def _soon(lines: list[NoticeLine]) -> str:
-    return "red" if any(line.notice is NoticeKind.WARN_80 for line in lines) else "amber"
-
-
-def _gap(line: NoticeLine, facts: NoticeMail) -> timedelta:
-    return line.due_at - facts.now
-
-
-def _holder(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:
-    return clean_line(line.holder, MAX_NAME) or texts.say("word.nobody", facts.language)
+    return facts.now >= line.due_at
 
 
 def _due(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:
@@ -153,6 +148,11 @@ def _due(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:
     act = texts.say(f"word.act.{line.target}", facts.language)
     said = texts.say("notice.due", facts.language, deadline=deadline, act=act)
     return f"{said} · {clean_line(line.topic, 40)}" if line.topic else said
+
+
+def _not_shown(facts: NoticeMail, texts: Texts) -> list[str]:
+    more = len(facts.lines) - MAX_LINES
+    return [texts.say("notice.more", facts.language, count=str(more))] if more > 0 else []
 
 
 def _digest(facts: NoticeMail, texts: Texts) -> str:
@@ -169,17 +169,16 @@ def _table(lines: list[NoticeLine], facts: NoticeMail, texts: Texts) -> str:
 
 
 def _row(line: NoticeLine, facts: NoticeMail, texts: Texts) -> list[str]:
-    is_late = _is_late(line, facts)
-    key = "notice.late" if is_late else "notice.left"
-    state = texts.say(key, facts.language, span=dates.span(_gap(line, facts), facts.language))
     medium = texts.say(f"word.medium.{line.medium}", facts.language)
     quiet = f'<br><span class="q" style="{html.QUIET};font-size:13px">'
     who = f"<b>#{line.ticket}</b> {escape(clean_line(line.customer_name, MAX_NAME))}"
     due = dates.deadline_clock(line.due_at, facts.timezone, facts.language, facts.now)
+    colour = "red" if _is_late(line, facts) else "amber"
+    holder = clean_line(line.holder, MAX_NAME) or texts.say("word.nobody", facts.language)
     reason = f"{quiet}{escape(sentence_part(line.reason, 120))}</span>" if line.reason else ""
     about = " · ".join(part for part in (medium, clean_line(line.topic, 40)) if part)
     return [
         f"{who}{quiet}{escape(about)}</span>",
-        f"{html.coloured(state, 'red' if is_late else 'amber')}{quiet}{escape(due)}</span>",
-        f"{escape(_holder(line, facts, texts))}{reason}",
+        f"{html.coloured(state_of(line.due_at, facts, texts), colour)}{quiet}{escape(due)}</span>",
+        f"{escape(holder)}{reason}",
     ]

@@ -44,8 +44,11 @@ def clean_text(text: str) -> str:
 
 def clean_file_name(name: str) -> str:
     """A name to show and to save under: no path, no control, at least one character."""
-    line = clean_line(unicodedata.normalize("NFKC", name).replace("/", "_").replace("\\", "_"), 200).strip(". ")
+    line = clean_line(unicodedata.normalize("NFKC", name[:1000]), 200).translate(_NOT_IN_NAMES).strip(". ")
     return line or "file"
+
+
+_NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))  # paths, and what Windows refuses
 
 
 def cut_text(text: str, limit: int) -> tuple[str, bool]:
