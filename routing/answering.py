@@ -160,7 +160,7 @@ def _answer(
             purpose=Purpose.ANSWER,
             agent=agent.name,
             recipe={"message": incoming.id, "words": found.text, "files": [a.path for a in found.attachments]},
-            mail_id=mail_id(desk, domain_of(channel), "answer", ticket.id, incoming.id) if is_mail else "",
+            mail_id=mail_id(desk.keyring, domain_of(channel), "answer", ticket.id, incoming.id) if is_mail else "",
             answered_at=incoming.received_at,
             held_reason="looks_like_note" if ask else None,
         )
@@ -387,6 +387,6 @@ def _tell_plainly(incoming: Incoming, desk: Desk, agent: Agent, code: str) -> No
             purpose=Purpose.TOLD,
             agent=agent.name,
             recipe={"message": incoming.id, "code": code},
-            mail_id=mail_id(desk, domain_of(channel), "told", incoming.id, agent.name),
+            mail_id=mail_id(desk.keyring, domain_of(channel), "told", incoming.id, agent.name),
         )
     )

@@ -228,7 +228,7 @@ def _note_to_caller(incoming: Incoming, desk: Desk, ticket: Ticket, target: Targ
                 "calendar": spec.name,
                 "missed_call": True,
             },
-            mail_id=mail_id(desk, domain_of(channel), "missed", ticket.id, incoming.id),
+            mail_id=mail_id(desk.keyring, domain_of(channel), "missed", ticket.id, incoming.id),
         )
     )
 

@@ -239,10 +239,10 @@ class Desk:
         self.changes.contacts.append(contact)
 
 
-def mail_id(desk: Desk, domain: str, *facts: object) -> str:
+def mail_id(keyring: Keyring, domain: str, *facts: object) -> str:
     """A Message-ID for these facts: always the same one, so that deciding again gives the same mail."""
     words = "\0".join(str(f) for f in ("mail-id", *facts)).encode()
-    mac = hmac.digest(desk.keyring.current.secret, words, "sha256")[:15]
+    mac = hmac.digest(keyring.current.secret, words, "sha256")[:15]
     return f"<{b32encode(mac).decode().lower()}@{domain}>"
 
 

@@ -214,13 +214,17 @@ def open_ticket(
 
 def customer_of(incoming: Incoming, desk: Desk, standing: Standing, language: str) -> Customer:
     """The customer whose contact the sender is; a new one if nobody knows him."""
-    known = desk.contacts.get(incoming.sender)
+    is_withheld = not incoming.message.sender.value  # no two withheld numbers are known to be one person
+    known = None if is_withheld else desk.contacts.get(incoming.sender)
     if known is not None:
         if standing is Standing.VERIFIED and not known.is_verified:
             desk.changes.verified.add(known.address)
         return desk.customers[known.customer]
     name = incoming.message.sender.display_name or _shown(incoming.message)
     customer = desk.new_customer(name[:200], language or desk.policy.language)
+    desk.tell("customer_registered", customer=customer.id, message=incoming.id, source=incoming.channel)
+    if is_withheld:
+        return customer
     desk.new_contact(
         Contact(
             address=incoming.sender,
@@ -231,7 +235,6 @@ def customer_of(incoming: Incoming, desk: Desk, standing: Standing, language: st
             is_verified=standing is Standing.VERIFIED,
         )
     )
-    desk.tell("customer_registered", customer=customer.id, message=incoming.id, source=incoming.channel)
     return customer
 
 
@@ -380,7 +383,7 @@ def send_to_agent(
     if channel.token_in == "references":  # noqa: S105
         this_id = reference_message_id(token, domain)
     else:
-        this_id = mail_id(desk, domain, purpose.value, ticket.id, agent.name, serial)
+        this_id = mail_id(desk.keyring, domain, purpose.value, ticket.id, agent.name, serial)
     desk.send(
         NewOutbox(
             ticket=ticket.id,
@@ -409,7 +412,11 @@ def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming) -> None:
         return
     channel = desk.channel(ticket.channel)
     spec = desk.policy.calendar_of(ticket.channel, ticket.team)
-    this_id = mail_id(desk, domain_of(channel), "acknowledgement", ticket.id) if incoming.medium is Medium.EMAIL else ""
+    this_id = (
+        mail_id(desk.keyring, domain_of(channel), "acknowledgement", ticket.id)
+        if incoming.medium is Medium.EMAIL
+        else ""
+    )
     desk.acknowledged[incoming.sender] = desk.acknowledged.get(incoming.sender, 0) + 1
     desk.send(
         NewOutbox(

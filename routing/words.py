@@ -49,7 +49,7 @@ class NoticeKind(StrEnum):
 
 
 class OutboxState(StrEnum):
-    """pending -> attempting -> delivered | stored | pending (again, later) | unknown | failed; held waits for a person."""
+    """pending -> attempting -> delivered | stored | pending (later) | unknown | failed; held waits for a person."""
 
     PENDING = "pending"
     ATTEMPTING = "attempting"

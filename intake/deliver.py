@@ -1,0 +1,409 @@
+"""Deliver: what is in the outbox leaves, in order for each recipient, and what became of it is written down.
+
+The attempt and the octets are committed before a socket is opened; the result is committed as soon as it is known. A
+temporary failure is tried again (1, 5, 15, 60 min, then every 4 h for 5 days); a permanent one is told to the agent at
+once. Whoever died in between, or lost the connection after the last octet, leaves a delivery *unknown*: 15 minutes
+later it is tried once more with the same octets, then it is unknown for good and the agent is told.
+
+An answer that was handed over stamps the ticket's target: met if that was by due_at, and late otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.adapter import (
+    Clock,
+    Delivery,
+    DeliveryState,
+    LoginRefused,
+    OutboundMessage,
+    PermanentFailure,
+    ProgressNote,
+    Sender,
+    StoreUnavailable,
+    TemporaryFailure,
+    UnknownDelivery,
+)
+from channels.message import Medium
+from intake.letters import Stationery, outbound
+from intake.logs import tell
+from routing.backoff import RetrySchedule, next_attempt
+from routing.records import Event, NewOutbox, Target, Ticket
+from routing.words import OutboxState, Purpose, TargetKind
+from store import deadlines, events, outbox, tickets
+from store.crashpoint import crashpoint
+from store.engine import Database, Transaction
+from store.outbox import OutboxItem
+
+log = structlog.get_logger(__name__)
+
+MAX_IN_FLIGHT = 16  # attempts at one time
+ATTEMPT_LEASE = timedelta(minutes=15)  # longer than the longest timeout of a channel
+IDLE_POLL = 5.0  # seconds
+REST_AFTER_LOGIN_REFUSED = timedelta(minutes=15)
+REST_AFTER_LOST = timedelta(seconds=5)  # a channel whose server is away is left alone for a moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How one attempt ended."""
+
+    item: OutboxItem
+    delivery: Delivery | None = None
+    failure: TemporaryFailure | PermanentFailure | UnknownDelivery | None = None
+
+
+class Deliverer:
+    """The outbox worker. `run` works until cancelled."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        senders: Mapping[str, Sender],
+        stationery: Callable[[], Stationery],
+        progress: ProgressNote,
+        *,
+        schedule: RetrySchedule,
+        unknown_retry_after: timedelta,
+        drain: timedelta = timedelta(seconds=20),
+        is_alone: bool = True,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._senders = senders
+        self._stationery = stationery
+        self._progress = progress
+        self._schedule = schedule
+        self._unknown_retry_after = unknown_retry_after
+        self._drain = drain
+        self._is_alone = is_alone  # no other node sends: what is being attempted at the start was cut off
+        self._woken = asyncio.Event()
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._results: list[Result] = []
+        self._resting: dict[str, datetime] = {}
+        self.delivered = 0
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        await self._take_stock()
+        try:
+            while True:
+                self._progress("sending", 60.0)
+                await self._record()
+                started = await self._start_some()
+                if not started and not self._results:
+                    await self._rest()
+        finally:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """What is being handed over may end; then it is written down. What cannot end in time stays unknown."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=self._drain.total_seconds())
+        for task in self._in_flight:
+            task.cancel()
+        try:
+            await self._record()
+        except StoreUnavailable:
+            log.exception("deliveries_not_recorded", count=len(self._results))
+
+    async def _rest(self) -> None:
+        now = self._clock.now()
+        async with self._db.reading() as tx:
+            next_at = await outbox.next_at(tx)
+        wait = IDLE_POLL
+        if next_at is not None:
+            wait = min(wait, max((next_at - now).total_seconds(), 0.05))
+        try:
+            async with asyncio.timeout(wait):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    # ---- attempting
+
+    async def _take_stock(self) -> None:
+        """Rows that were being attempted when the program died: nobody knows whether they arrived."""
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            lost = await outbox.cut_off(tx, now, everybody=self._is_alone)
+            written = []
+            for item in lost:
+                written += await self._unknown(tx, item, "the program ended during the attempt", now)
+        tell(log, written)
+
+    async def _start_some(self) -> bool:
+        free = MAX_IN_FLIGHT - len(self._in_flight)
+        if free <= 0:
+            return False
+        now = self._clock.now()
+        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        async with self._db.reading() as tx:
+            items = await outbox.due(tx, now, free, not_by=self._resting)
+            if not items:
+                return False
+            stored = await outbox.stored_bytes(tx, [i.id for i in items if i.attempts])
+            composed = [(i, await self._compose(tx, i, stored.get(i.id), now)) for i in items]
+        ready = [(item, message) for item, message in composed if isinstance(message, OutboundMessage)]
+        broken = [(item, message) for item, message in composed if isinstance(message, str)]
+        written: list[Event] = []
+        async with self._db.transaction() as tx:
+            ours = await outbox.begin_attempts(
+                tx, [(item, message.body) for item, message in ready], now, now + ATTEMPT_LEASE
+            )
+            for item, reason in broken:
+                written += await self._give_up(tx, item, reason, now)
+            crashpoint("attempt.before_commit")
+        crashpoint("attempt.after_commit")
+        tell(log, written)
+        for item, message in ready:
+            if item.id in ours:
+                task = asyncio.create_task(self._attempt(item, message), name=f"send {item.id}")
+                self._in_flight.add(task)
+                task.add_done_callback(self._in_flight.discard)
+        return bool(ours) or bool(broken)
+
+    async def _compose(
+        self, tx: Transaction, item: OutboxItem, body: bytes | None, now: datetime
+    ) -> OutboundMessage | str:
+        """The message, or why it cannot be made; one that cannot must not stop the others."""
+        if item.channel not in self._senders:
+            return f"no channel {item.channel!r} sends"
+        try:
+            return await outbound(tx, item, self._stationery(), now, body)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # names the row, gives it up, and tells
+            log.exception("composing_failed", outbox=item.id, ticket=item.ticket)
+            return f"it could not be composed: {type(error).__name__}: {error}"
+
+    async def _attempt(self, item: OutboxItem, message: OutboundMessage) -> None:
+        """One hand-over; its result waits to be written down."""
+        try:
+            delivery = await self._senders[item.channel].send(message)
+            crashpoint("send.after")
+            result = Result(item=item, delivery=delivery)
+        except (TemporaryFailure, PermanentFailure, UnknownDelivery) as failure:
+            result = Result(item=item, failure=failure)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # unknown is temporary, but whether it left is unknown too
+            log.exception("sending_failed", outbox=item.id, channel=item.channel)
+            result = Result(item=item, failure=UnknownDelivery(f"{type(error).__name__}: {error}"))
+        self._results.append(result)
+        self._woken.set()
+
+    # ---- recording
+
+    async def _record(self) -> None:
+        """Write down every result that is known, in one transaction."""
+        if not self._results:
+            return
+        results, now = list(self._results), self._clock.now()
+        written: list[Event] = []
+        async with self._db.transaction() as tx:
+            for result in results:
+                written += await self._record_one(tx, result, now)
+            await events.append(tx, written)
+            crashpoint("record.before_commit")
+        crashpoint("record.after_commit")
+        del self._results[: len(results)]
+        tell(log, written)
+
+    async def _record_one(self, tx: Transaction, result: Result, now: datetime) -> list[Event]:
+        item, failure = result.item, result.failure
+        if failure is None:
+            assert result.delivery is not None
+            return await self._delivered(tx, item, result.delivery, now)
+        if isinstance(failure, UnknownDelivery):
+            return await self._unknown(tx, item, failure.reason, now, is_appended=False)
+        if isinstance(failure, PermanentFailure):
+            return await self._give_up(tx, item, failure.reason, now, is_appended=False)
+        return await self._later(tx, item, failure, now)
+
+    async def _delivered(self, tx: Transaction, item: OutboxItem, delivery: Delivery, now: datetime) -> list[Event]:
+        is_stored = delivery.state is DeliveryState.STORED
+        await outbox.record_delivered(tx, {item.id: delivery.remote_id}, now, stored=is_stored)
+        self.delivered += 1
+        written = [_event("delivered", item, now, state=delivery.state.value, attempts=item.attempts + 1)]
+        if item.purpose is Purpose.ANSWER and item.ticket is not None:
+            written += await _stamp(tx, item, now)
+        return written
+
+    async def _later(self, tx: Transaction, item: OutboxItem, failure: TemporaryFailure, now: datetime) -> list[Event]:
+        at = next_attempt(item.attempts + 1, item.first_attempt_at or now, now, self._schedule, chance=random.random)
+        if failure.retry_after is not None and at is not None:
+            at = max(at, now + timedelta(seconds=failure.retry_after))
+        rest = REST_AFTER_LOGIN_REFUSED if isinstance(failure, LoginRefused) else REST_AFTER_LOST
+        self._resting[item.channel] = now + rest
+        if at is None:
+            return await self._give_up(tx, item, failure.reason, now, is_appended=False)
+        await outbox.record_failure(tx, item.id, OutboxState.PENDING, failure.reason, at)
+        return [
+            _event(
+                "delivery_delayed", item, now, error=failure.reason, attempts=item.attempts + 1, next_at=at.isoformat()
+            )
+        ]
+
+    async def _unknown(
+        self, tx: Transaction, item: OutboxItem, reason: str, now: datetime, *, is_appended: bool = True
+    ) -> list[Event]:
+        is_final = item.unknowns >= 1
+        at = None if is_final else now + self._unknown_retry_after
+        await outbox.record_failure(tx, item.id, OutboxState.UNKNOWN, reason, at)
+        written = [_event("delivery_unknown", item, now, error=reason, final=is_final)]
+        if is_final:
+            await self._tell_author(tx, item, "delivery_unknown", reason, now)
+        if is_appended:
+            await events.append(tx, written)
+        return written
+
+    async def _give_up(
+        self, tx: Transaction, item: OutboxItem, reason: str, now: datetime, *, is_appended: bool = True
+    ) -> list[Event]:
+        await outbox.record_failure(tx, item.id, OutboxState.FAILED, reason, None)
+        written = [_event("delivery_failed", item, now, error=reason)]
+        if item.purpose is Purpose.ANSWER:
+            await self._tell_author(tx, item, "delivery_failed", reason, now)
+        elif item.purpose is Purpose.ASSIGNMENT:
+            written += await self._tell_supervisors(tx, item, now)
+        if is_appended:
+            await events.append(tx, written)
+        return written
+
+    # ---- telling people
+
+    async def _tell_author(self, tx: Transaction, item: OutboxItem, code: str, reason: str, now: datetime) -> None:
+        """An agent hears that his words may not have arrived."""
+        policy = self._stationery().policy
+        agent = policy.agents.get(item.agent or "")
+        channel = next((c for c in policy.channels.values() if c.medium == Medium.EMAIL), None)
+        if agent is None or channel is None or item.purpose is not Purpose.ANSWER:
+            return
+        await outbox.add(
+            tx,
+            [
+                NewOutbox(
+                    ticket=item.ticket,
+                    source=item.source,
+                    channel=channel.name,
+                    address=f"mailto:{agent.addresses[0]}",
+                    purpose=Purpose.TOLD,
+                    agent=agent.name,
+                    recipe={
+                        "message": item.source,
+                        "code": code,
+                        "detail": reason[:300],
+                        "would_have_left": str(item.recipe.get("words", ""))[:4000],
+                    },
+                    mail_id=f"<told.{item.id}.{code}@{channel.address.rpartition('@')[2]}>",
+                )
+            ],
+            now,
+        )
+        self._woken.set()
+
+    async def _tell_supervisors(self, tx: Transaction, item: OutboxItem, now: datetime) -> list[Event]:
+        """New work that could not be brought to its agent: somebody else must see it."""
+        policy = self._stationery().policy
+        ticket = (await tickets.by_ids(tx, [item.ticket])).get(item.ticket) if item.ticket is not None else None
+        channel = next((c for c in policy.channels.values() if c.medium == Medium.EMAIL), None)
+        if ticket is None or channel is None:
+            return []
+        targets = (await deadlines.of_tickets(tx, [ticket.id], only_open=True)).get(ticket.id, [])
+        rows = [
+            NewOutbox(
+                ticket=None,
+                source=item.source,
+                channel=channel.name,
+                address=f"mailto:{policy.agents[name].addresses[0]}",
+                purpose=Purpose.BREACH,
+                agent=name,
+                recipe={"notices": [notice(ticket, targets, now)]},
+                mail_id=f"<unseen.{item.id}.{name}@{channel.address.rpartition('@')[2]}>",
+            )
+            for name in supervisors(policy.teams, ticket)
+            if name in policy.agents and name != item.agent
+        ]
+        await outbox.add(tx, rows, now)
+        self._woken.set()
+        return [
+            Event(
+                at=now,
+                kind="agent_unreachable",
+                ticket=ticket.id,
+                agent=item.agent,
+                data={"why": "the assignment could not be delivered", "told": [r.agent for r in rows]},
+            )
+        ]
+
+
+def supervisors(teams: Mapping[str, object], ticket: Ticket) -> Sequence[str]:
+    """Who is told about a ticket beside its agent."""
+    team = teams.get(ticket.team)
+    return tuple(getattr(team, "supervisors", ()))
+
+
+def notice(ticket: Ticket, targets: Sequence[Target], now: datetime) -> dict[str, object]:
+    """What a supervisor is told of a ticket that nobody has seen."""
+    target = targets[0] if targets else None
+    return {
+        "ticket": ticket.id,
+        "notice": "supervisor",
+        "target": (target.kind if target else TargetKind.FIRST_RESPONSE).value,
+        "due_at": (target.due_at if target else now).isoformat(),
+    }
+
+
+_MET_BY_WORDS = (TargetKind.FIRST_RESPONSE, TargetKind.NEXT_RESPONSE)
+
+
+async def _stamp(tx: Transaction, item: OutboxItem, now: datetime) -> list[Event]:
+    """A person's words have reached the customer: the promises of words are kept, in time or late."""
+    assert item.ticket is not None
+    answered_at = item.answered_at or now
+    written = []
+    for target in (await deadlines.of_tickets(tx, [item.ticket], only_open=True)).get(item.ticket, []):
+        if target.kind not in _MET_BY_WORDS:
+            continue
+        if not await deadlines.record_met(tx, target, answered_at, now):
+            continue
+        is_first = target.kind is TargetKind.FIRST_RESPONSE
+        written.append(
+            _event(
+                "first_response_recorded" if is_first else "target_met",
+                item,
+                now,
+                target=target.kind.value,
+                ordinal=target.ordinal,
+                due_at=target.due_at.isoformat(),
+                answered_at=answered_at.isoformat(),
+                delivered_at=now.isoformat(),
+                margin_s=round((target.due_at - now).total_seconds(), 3),
+            )
+        )
+    return written
+
+
+def _event(kind: str, item: OutboxItem, now: datetime, **data: object) -> Event:
+    return Event(
+        at=now,
+        kind=kind,
+        ticket=item.ticket,
+        message=item.source,
+        agent=item.agent,
+        outbox=item.id,
+        data={"channel": item.channel, "purpose": item.purpose.value, **data},
+    )
