@@ -65,7 +65,7 @@ def read(raw: bytes) -> Letter:
         sender=sender[0] if sender else ("", ""),
         to=tuple(headers.addresses(field(b"to"))),
         cc=tuple(headers.addresses(field(b"cc"))),
-        reply_to=tuple(address for _, address in headers.addresses(field(b"reply-to")) or sender[:1]),
+        reply_to=_as_written(field(b"reply-to")) or _as_written(field(b"from")),
         at=headers.date(field(b"date")),
         text=text.replace("\r\n", "\n").strip()[:MAX_SHOWN],
         html=words["text/html"],
@@ -73,6 +73,14 @@ def read(raw: bytes) -> Letter:
         message_id=next(iter(headers.message_ids(field(b"message-id"))), ""),
         references=ids[-MAX_REFERENCES:],
     )
+
+
+def _as_written(value: bytes) -> tuple[str, ...]:
+    """The addresses of a header, in the letters they were written in: mail clients do not fold them."""
+    whole = headers.text(value)
+    folded = whole.lower()
+    places = ((address, folded.find(address)) for _, address in headers.addresses(value))
+    return tuple(whole[at : at + len(address)] if at >= 0 else address for address, at in places)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

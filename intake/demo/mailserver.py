@@ -191,8 +191,8 @@ class DemoMailServer:
     async def _start_smtp(self) -> None:
         from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-        # Below WARNING it logs envelopes.
-        logging.getLogger("mail.log").setLevel(logging.WARNING)
+        # It logs envelopes, and at WARNING its own deprecations.
+        logging.getLogger("mail.log").setLevel(logging.ERROR)
 
         def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> Any:
             known = isinstance(data, LoginPassword) and self.knows(

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 MAX_DOTS = 40  # the oldest finished one goes first
+MAX_TICKETS = 1_000  # whose agent is remembered
 
 
 class Stage(StrEnum):
@@ -27,15 +28,17 @@ class Stage(StrEnum):
 
 ORDER = {stage: position for position, stage in enumerate(Stage)}
 
-#: Events about a message that is now somebody's work.
-TAKEN = frozenset({"message_claimed", "ticket_opened", "message_added", "message_joined", "ticket_reopened"})
-#: Events about a message that will not be answered: a copy, a machine's, a note, a report of non-delivery.
+#: Events that say which ticket a message belongs to.
+TAKEN = frozenset({"ticket_opened", "message_added", "call_joined"})
+#: Events about a message that is no question: a copy, a machine's, an agent's note.
 SET_ASIDE = frozenset(
-    {"message_copied", "message_ignored", "message_parked", "note_recorded", "bounce_recorded", "answer_held"}
+    {"message_copied", "message_ignored", "message_parked", "report_received"}
+    | {"note_recorded", "reply_held", "held_released"}
 )
-ASSIGNED = frozenset({"assigned", "reassigned"})
-ANSWERED = frozenset({"answer_recorded", "answer_accepted", "call_answered"})
-DELIVERED = frozenset({"answer_delivered", "first_response_recorded", "next_response_recorded", "call_ended"})
+ANSWERED = frozenset({"answer_queued", "call_answered"})
+DELIVERED = frozenset({"first_response_recorded", "next_response_recorded", "answer_delivered"})
+#: `target_met` says it of the rest; a resolution, for one, is met without words to the customer.
+MET_BY_WORDS = frozenset({"first_response", "next_response", "callback"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +59,7 @@ class Strip:
 
     def __init__(self) -> None:
         self._dots: dict[int, Dot] = {}
+        self._agents: dict[int, str] = {}  # ticket -> who has it
 
     @property
     def dots(self) -> list[Dot]:
@@ -70,6 +74,8 @@ class Strip:
         while len(self._dots) > MAX_DOTS:
             done = (number for number, dot in self._dots.items() if dot.delivered_at)
             self._dots.pop(next(done, next(iter(self._dots))))
+        while len(self._agents) > MAX_TICKETS:
+            self._agents.pop(next(iter(self._agents)))
         return before != self._dots
 
     def _take(self, event: Mapping[str, Any]) -> None:
@@ -78,18 +84,40 @@ class Strip:
         if kind == "message_accepted":
             channel = str(event.get("data", {}).get("channel", ""))
             self._dots[message] = Dot(message=message, channel=channel, stage=Stage.ACCEPTED, accepted_at=event["at"])
-        elif kind in SET_ASIDE:
-            self._dots.pop(message, None)
-        elif kind in TAKEN and message in self._dots:
-            self._move(message, Stage.CLAIMED, ticket=ticket)
-        elif kind in ASSIGNED:
-            self._move_ticket(ticket, Stage.ASSIGNED, agent=event.get("agent") or "")
+        elif kind in SET_ASIDE or (kind == "call_event_recorded" and ticket is not None):
+            self._set_aside(message)  # a call is one dot: its first ring
+        elif kind == "ticket_closed":
+            self._closed(message, ticket)
+        elif kind in TAKEN:
+            self._taken(message, ticket)
+        elif kind == "assigned" and ticket is not None:
+            self._agents[ticket] = str(event.get("agent") or "")
+            self._move_ticket(ticket, Stage.ASSIGNED, agent=self._agents[ticket])
         elif kind in ANSWERED:
             if self._is_answer(message, ticket):
-                self._dots.pop(message, None)
+                self._dots.pop(message)
             self._move_ticket(ticket, Stage.ANSWERED)
-        elif kind in DELIVERED:
+        elif kind in DELIVERED or (kind == "target_met" and event["data"].get("target") in MET_BY_WORDS):
             self._move_ticket(ticket, Stage.DELIVERED, delivered_at=event["at"])
+
+    def _set_aside(self, message: int) -> None:
+        """It goes, unless somebody works on it: a mail that was parked may have got its ticket."""
+        dot = self._dots.get(message)
+        if dot is not None and dot.ticket is None:
+            self._dots.pop(message)
+
+    def _closed(self, message: int, ticket: int | None) -> None:
+        """What was closed without an answer is nobody's work any more."""
+        self._set_aside(message)
+        for number in [n for n, dot in self._dots.items() if dot.ticket == ticket and not dot.delivered_at]:
+            self._dots.pop(number)
+
+    def _taken(self, message: int, ticket: int | None) -> None:
+        if message not in self._dots:
+            return
+        agent = self._agents.get(ticket or 0, "")
+        # What is added to somebody's ticket is his at once.
+        self._move(message, Stage.ASSIGNED if agent else Stage.CLAIMED, ticket=ticket, agent=agent)
 
     def _is_answer(self, message: int, ticket: int | None) -> bool:
         """Whether a message is the answer itself: an answered call is question and answer in one."""

@@ -4,7 +4,7 @@
 const RING = 3000; // ms from one ring to the next
 const RINGS_IN_TIME = 3;
 const SHOWN_FOR = 180000; // ms that a delivered message stays on the strip
-const DOTS_A_STATION = 6;
+const dotsAStation = () => (matchMedia("(max-width: 720px)").matches ? 2 : 4);
 const LANGUAGES = Object.keys(WORDS);
 
 const by = (selector, within = document) => within.querySelector(selector);
@@ -38,7 +38,7 @@ function clock(ms) {
 
 function hour(moment) {
   const locale = { "zh-Hant": "zh-TW", "zh-Hans": "zh-CN", en: "en-GB" }[language];
-  const format = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: setup?.timezone };
+  const format = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   return new Date(moment).toLocaleTimeString(locale, format);
 }
 
@@ -86,8 +86,9 @@ function drawStrip() {
   for (const station of all("#strip li")) {
     const here = visible.filter((dot) => dot.stage === station.dataset.stage).reverse();
     const cell = by(".cell", station);
-    const shown = here.slice(0, DOTS_A_STATION);
-    for (const dot of here.slice(DOTS_A_STATION)) {
+    const fitting = here.length > dotsAStation() ? dotsAStation() - 1 : dotsAStation();
+    const shown = here.slice(0, fitting);
+    for (const dot of here.slice(fitting)) {
       chips.get(dot.message)?.remove();
       chips.delete(dot.message);
     }
@@ -111,7 +112,8 @@ function chipOf(dot) {
     chips.set(dot.message, chip);
   }
   const agent = setup.people.find((person) => person.key === dot.agent);
-  by("b", chip).textContent = [dot.ticket ? `#${dot.ticket}` : "", agent ? agent.name : dot.agent].filter(Boolean).join(" ");
+  by("b", chip).textContent = dot.ticket ? `#${dot.ticket}` : "";
+  chip.title = agent ? agent.name : dot.agent;
   chip.classList.toggle("done", Boolean(dot.delivered_at));
   return chip;
 }
@@ -324,7 +326,7 @@ function drawPhone() {
   if (answerers.dataset.for === wanted) return;
   answerers.dataset.for = wanted;
   answerers.replaceChildren(...(wanted ? setup.people.filter((person) => person.part === "agent") : []).map((person) =>
-    make("button", { type: "button", className: "do", textContent: say("answer", { name: person.name }), onclick: () => pickUp(person) })));
+    make("button", { type: "button", className: "answer", textContent: say("answer", { name: person.name }), onclick: () => pickUp(person) })));
 }
 
 async function tell(event, more = {}) {
@@ -394,7 +396,7 @@ function drawWords() {
   const known = setup.people.filter((person) => person.phone).map((person) =>
     make("option", { value: person.phone, textContent: `${person.name}  ${person.phone}` }));
   caller.replaceChildren(...known, make("option", { value: "", textContent: say("withheld") }));
-  if (kept) caller.value = kept;
+  caller.value = kept || customers.who.phone;
   by("#ports").textContent = say("ports", { imap: setup.ports.imap, smtp: setup.ports.smtp, folder: setup.passwords });
   by("#chat iframe").title = say("chat");
   const chat = `${setup.chat}?lang=${language}`;
@@ -445,6 +447,8 @@ async function start() {
   agents = new Mailboxes(by("#agents .body"), playing("agent"), { canWrite: false, follows: true });
   const mine = { "zh-Hant": "meiling", "zh-Hans": "xiaoming", en: "emma" }[language];
   customers.who = customers.people.find((person) => person.key === mine) || customers.who;
+  // The panel offers to close itself wherever it stands in a frame; here it is the whole column.
+  by("#chat iframe").onload = ({ target }) => { const close = target.contentDocument?.getElementById("close"); if (close) close.hidden = true; };
   by("#ring").onclick = dial;
   by("#hangup").onclick = hangUp;
   drawWords();
