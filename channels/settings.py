@@ -35,7 +35,8 @@ def _duration(value: object) -> object:
     text = value.strip()
     for unit in ("ms", "min", "s", "h", "d"):
         number = text.removesuffix(unit)
-        if number != text and number.replace(".", "", 1).isdigit():
+        # Short, so that no typing error overflows a timedelta.
+        if number != text and len(number) <= 9 and number.isascii() and number.replace(".", "", 1).isdigit():
             return timedelta(seconds=float(number) * _UNITS[unit])
     raise ValueError(f'"{value}" is no duration: write for example "45s", "3min", "24h" or "2d"')
 

@@ -601,6 +601,13 @@ def test_every_key_is_explained() -> None:
     assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
 
 
+@pytest.mark.parametrize("text", ["9999999999d", "²s", "1.2.3s", "-5s", "s", "5"])
+def test_a_duration_nobody_can_count_is_refused(written, text: str) -> None:
+    found = problems(written(changed("[tokens]", f'[limits]\nretry_for = "{text}"\n[tokens]')))
+
+    assert found["limits.retry_for"].startswith(f'"{text}" is no duration')
+
+
 def test_durations_of_limits_are_read(written) -> None:
     limits = load(written(changed("[tokens]", '[limits]\nretries = ["2min"]\nfree_space = "2GiB"\n[tokens]'))).limits
 
