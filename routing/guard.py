@@ -23,10 +23,10 @@ from routing.tokens import find_canaries, find_wrapped_tokens
 MAX_TEXT = 200_000  # characters of a reply
 MAX_HEADING = 500  # characters of a line that may be a heading
 MIN_WITHIN = 8  # squeezed characters: a shorter internal line counts only where it is a whole line
-MIN_DIGITS = 8  # last digits of a private number that are looked for
+MIN_DIGITS = 8  # of a private number; fewer would be found in every amount
 MAX_SHOWN = 80  # characters of what survived, for showing it to the agent
 
-#: The line above everything internal in our mails to agents; it is recognised by its words alone.
+#: The line above everything internal in our mails to agents; it is recognised by its words and its rule.
 MARK = "──────── 以下僅供內部 · internal ────────"
 _RULES = re.compile("[─━—–-]+")
 _MARK = _RULES.sub("", squeeze(MARK))
@@ -80,7 +80,7 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
     for code, what in _survivors(text, facts, known):
         survived.append(what[:MAX_SHOWN])
         reasons.append(because("foreign_quote") if code == "foreign_quote" else because("survived", what=code))
-    is_empty = not text and not attachments
+    is_empty = not squeeze(text) and not attachments
     if is_empty:
         reasons.append(because("empty_reply"))
     return Inspection(
@@ -96,7 +96,8 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
 class _Known:
     """What the agent was sent, squeezed for comparing."""
 
-    internal: frozenset[str]  # lines
+    lines: frozenset[str]  # of ours and of the customer's
+    internal: frozenset[str]  # those that must not leave
     everything: str  # all lines of ours and of the customer's, end to end
     customer: str  # the customer's, end to end
 
@@ -106,11 +107,15 @@ class _Known:
         # A line of the card that the customer wrote himself tells him nothing; a rule of dashes tells nobody.
         lines = [squeeze(line) for line in facts.internal_lines]
         internal = frozenset(line for line in lines if _says_something(line) and line not in customer)
-        return cls(internal, "".join((*lines, "\n", customer)), customer)
+        every_line = frozenset((*lines, *map(squeeze, facts.customer_words)))
+        return cls(every_line, internal, "".join((*lines, "\n", customer)), customer)
 
     def holds(self, line: str) -> bool:
         """Whether the line stood in what the agent was sent, wrapped as it may be."""
-        return squeeze(line) in self.everything or bool(find_canaries(line))
+        squeezed = squeeze(line)
+        # "好" stands in "您好", and is an answer all the same: short lines must be whole ones of ours.
+        is_ours = squeezed in self.lines or (len(squeezed) >= MIN_WITHIN and squeezed in self.everything)
+        return is_ours or bool(find_canaries(line))
 
 
 def _says_something(squeezed: str) -> bool:
@@ -130,20 +135,29 @@ def _own_lines(lines: list[str], known: _Known) -> tuple[list[str], int]:
     for start, end in _headings(above):
         if start < position:
             continue
-        kept.extend(above[position:start])
-        position = end
         if end > last_own:
             # Nothing of his stands below this heading: what follows is what his client quoted.
-            return kept, _lost(below, known)
+            return [*kept, *above[position:start]], _lost(below, known)
+        if _introduces_quote(above, end):
+            kept.extend(above[position:start])
+            position = end
+        # Any other heading stays, and is found by the search: below it may stand anybody's mail.
     return [*kept, *above[position:]], _lost(below, known)
 
 
 def _is_mark(line: str) -> bool:
-    return _MARK in _RULES.sub("", squeeze(line[:MAX_HEADING]))
+    # A customer's imitation reaches the agent with plain hyphens: only the drawn rule is ours.
+    return "──" in line and _MARK in _RULES.sub("", squeeze(line[:MAX_HEADING]))
 
 
 def _is_quoted(line: str) -> bool:
     return line.lstrip().startswith((">", "＞"))
+
+
+def _introduces_quote(lines: list[str], end: int) -> bool:
+    """Whether `>` lines follow at once, so that nothing but the heading itself is not marked as quoted."""
+    following = next((line for line in lines[end:] if line.strip()), "")
+    return _is_quoted(following)
 
 
 def _last_own_line(lines: list[str], known: _Known) -> int:
@@ -181,7 +195,7 @@ _ORIGINAL = re.compile(
     re.IGNORECASE,
 )
 _WROTE = re.compile(r"(?:wrote|writes|寫道|写道|寫到|写到|schrieb|a écrit|escribió)\s{0,4}[:：]\s*$", re.IGNORECASE)
-_WHEN_OR_WHO = re.compile(r"@|\d{1,4}\s?[-/.年:月]\s?\d{1,2}")
+_WHEN_OR_WHO = re.compile(r"@|\d{1,4}\s?[-/.年:月]\s?\d{1,2}|\b[a-z]{3,9}\.?,? \d{1,4}", re.IGNORECASE)
 _ON = re.compile(r"[\s>]*(?:on|at|am|le|el)\b|.{0,120}(?:於|于|在)\s*\d", re.IGNORECASE)
 
 
@@ -261,6 +275,7 @@ def _shows(line: str, squeezed: str, whole_lines: set[str]) -> bool:
     return line in whole_lines or (len(line) >= MIN_WITHIN and line in squeezed)
 
 
+_DIGITS = re.compile(rf"\d{{{MIN_DIGITS},20}}")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)[ \t().·-]+(?=\d)")
 
 
@@ -268,12 +283,18 @@ def _private(text: str, facts: GuardFacts) -> list[str]:
     """The agent's private addresses and numbers that the text shows."""
     squeezed = squeeze(text)
     found = [address for address in facts.private_addresses if address and squeeze(address) in squeezed]
-    digits = _BETWEEN_DIGITS.sub("", fold(text))
-    for number in facts.private_numbers:
-        last = "".join(filter(str.isdigit, number))[-MIN_DIGITS:]
-        if len(last) == MIN_DIGITS and last in digits:
-            found.append(number)
+    runs = _DIGITS.findall(_BETWEEN_DIGITS.sub("", fold(text)))
+    if runs:
+        found.extend(number for number in facts.private_numbers if any(_is_number(number, run) for run in runs))
     return found
+
+
+def _is_number(number: str, run: str) -> bool:
+    """Whether digits are this number: with or without country code, trunk zero, or both as in +886 (0)912…."""
+    digits = "".join(filter(str.isdigit, number))
+    if len(digits) < MIN_DIGITS:
+        return False
+    return digits.lstrip("0").endswith(run.lstrip("0")) or (len(digits) > 8 and run.endswith(digits[-9:]))
 
 
 def _foreign_quotes(text: str, known: _Known) -> list[str]:
@@ -282,9 +303,9 @@ def _foreign_quotes(text: str, known: _Known) -> list[str]:
     return [line for line in quoted if _says_something(squeeze(line)) and squeeze(line) not in known.customer]
 
 
-def _header_blocks(lines: Iterable[str]) -> list[str]:
-    """Two header lines of a mail, one below the other: the remains of a heading."""
-    found: list[str] = []
+def _header_blocks(lines: list[str]) -> list[str]:
+    """What is left of headings: two header lines one below the other, a rule "original message", "… wrote:"."""
+    found = [lines[start] for start, _ in _headings(lines)]
     before = False
     for line in lines:
         is_header = _HEADER.match(line[:MAX_HEADING]) is not None

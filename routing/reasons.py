@@ -170,6 +170,24 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     "kind_default": ("Nothing tells the kind: a consultation.", "看不出類別，當作諮詢。", "看不出类别，当作咨询。"),
     "urgent": ("Urgent: {words}.", "急件：{words}。", "急件：{words}。"),
     "team": ("Team {team} ({why}).", "交給 {team}（{why}）。", "交给 {team}（{why}）。"),
+    # acknowledging
+    "ack_off": ("This channel sends no acknowledgements.", "這個管道不寄收件通知。", "这个渠道不发收件通知。"),
+    "ack_too_old": (
+        "It lay too long for an acknowledgement to make sense.",
+        "收到太久了，不再寄收件通知。",
+        "收到太久了，不再发收件通知。",
+    ),
+    "ack_cap": (
+        "{count} acknowledgements went to this address today: no more.",
+        "這個地址今天已通知 {count} 次，不再寄。",
+        "这个地址今天已通知 {count} 次，不再发。",
+    ),
+    "no_text_channel": (
+        "Nothing is on record by which this caller could get a note.",
+        "沒有留下可以傳訊給這位來電者的方式。",
+        "没有留下可以给这位来电者发消息的方式。",
+    ),
+    "unparseable": ("It could not be read: {what}.", "信件無法解讀：{what}。", "邮件无法解读：{what}。"),
     # assignment
     "preferred": ("{agent} looks after this customer.", "{agent} 是這位客戶的專員。", "{agent} 是这位客户的坐席。"),
     "least_loaded": (
@@ -182,6 +200,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "懂 {topic} 的都沒空，改由同組處理。",
         "懂 {topic} 的都没空，改由同组处理。",
     ),
+    "handed_over": ("{by} handed it to {agent}.", "{by} 轉交給 {agent}。", "{by} 转交给 {agent}。"),
     "nobody": ("Nobody can take it now ({why}).", "現在沒有人能接（{why}）。", "现在没有人能接（{why}）。"),
 }
 
