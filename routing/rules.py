@@ -52,7 +52,7 @@ class Lexicon:
 
     by_token: Mapping[str, tuple[str, ...]]  # form -> words it is a form of
     phrases: Mapping[str, tuple[str, ...]]  # first token -> ASCII phrases
-    singles: tuple[str, ...]  # words of one character
+    singles: tuple[str, ...]  # of one character, or ASCII with marks in it ("hello?"): few, each searched for
     by_pair: Mapping[int, tuple[tuple[frozenset[int], str], ...]]  # first pair -> (all pairs, word)
     pairs: frozenset[int]
 
@@ -69,7 +69,7 @@ class Lexicon:
                     by_token[form].append(word)
             elif word.isascii() and word.replace(" ", "").isalnum():
                 phrases[word.split()[0]].append(word)
-            elif len(_units(word)) < 4:
+            elif word.isascii() or len(_units(word)) < 4:
                 singles.append(word)
             else:
                 first = _pairs(_units(word[:2]), frozenset())

@@ -127,7 +127,8 @@ def test_attack_forged_authentication_results(
         ("mx.example 1; dmarc=pass header.from=a.example", "mx.example", [("dmarc", "pass", "a.example")]),
         (
             "mx.google.com; dkim=pass header.i=@a.example header.s=x header.b=Q; spf=pass (google.com: domain of"
-            " b@a.example designates 1.2.3.4; really) smtp.mailfrom=b@a.example; dmarc=fail (p=NONE) header.from=A.example",
+            " b@a.example designates 1.2.3.4; really) smtp.mailfrom=b@a.example;"
+            " dmarc=fail (p=NONE) header.from=A.example",
             "mx.google.com",
             [("dkim", "pass", "a.example"), ("spf", "pass", "a.example"), ("dmarc", "fail", "a.example")],
         ),
