@@ -20,7 +20,9 @@ _AWAY = re.compile(
     r"(?:自动回复|自动答复|自動回覆|自動回復|自動答覆|自動返信|不在办公室|不在辦公室|外出中|休假中"
     r"|automatic reply|automatic response|auto(?:matic)?[ -]?repl(?:y|ied)|auto[ -]?response|auto(?=:)"
     r"|out of (?:the )?office(?: auto[ -]?reply| reply| notification| message)?|ooo"
-    r"|abwesenheitsnotiz|automatische antwort|réponse automatique|respuesta automática|vacation reply|i(?:'|’)?m (?:out of|away from) (?:the )?office)"
+    r"|abwesenheitsnotiz|automatische antwort|réponse automatique|respuesta automática"
+    r"|vacation reply"
+    r"|i(?:'|’)?m (?:out of|away from) (?:the )?office)"
     r"\s*(?:$|[:：\])】）,，!！-]|re[:：])",
     re.I,
 )

@@ -51,7 +51,7 @@ def to_text(html: str) -> str:
             position = _tag_end(html, name.end(), closed_until)
             tag = name[0].lower()
             if tag in _UNSEEN and html[position - 2 : position] != "/>":
-                position = _after(html, f"</{tag}", position, closed_until, position)
+                position = _after_element(html, tag, position, closed_until)
             else:
                 page.tag(tag, html[name.end() : min(position, name.end() + 8192)])
         else:
@@ -65,12 +65,22 @@ def _after(html: str, mark: str, position: int, known: dict[str, int], otherwise
     if position >= known.get(mark, len(html) + 1):
         return otherwise
     found = html.find(mark, position)
-    if found < 0 and mark.startswith("</"):
-        found = html.find(mark.upper(), position)
     if found < 0:
         known[mark] = position
         return otherwise
     return found + len(mark)
+
+
+def _after_element(html: str, tag: str, position: int, known: dict[str, int]) -> int:
+    """Just after the end tag of a script and the like; where its contents begin if it is never closed."""
+    mark = f"</{tag}"
+    if position >= known.get(mark, len(html) + 1):
+        return position
+    found = re.compile(mark, re.I).search(html, position)
+    if found is None:
+        known[mark] = position
+        return position
+    return _tag_end(html, found.end(), known)
 
 
 def _tag_end(html: str, position: int, known: dict[str, int]) -> int:
@@ -208,12 +218,15 @@ class _Page:
             self.breaks = 0
 
     def _quote(self, opening: str | None) -> None:
-        self._want(2)
         if opening is None:
             if self.quotes:
-                self._break()
+                if self.line:
+                    self._end_line()
                 self.depth -= self.quotes.pop()
-        elif len(self.quotes) < MAX_QUOTE_DEPTH:
+            self._want(2)
+            return
+        self._want(2)
+        if len(self.quotes) < MAX_QUOTE_DEPTH:
             self._break()
             style = _attributes(opening).get("style", "").replace(" ", "").lower()
             is_quote = "border:none" not in style  # Gmail and Apple indent with a blockquote as well

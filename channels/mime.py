@@ -175,8 +175,7 @@ class _Body:
                 self.files.append(part)
 
     def _take(self, tree: Tree, part: Part) -> None:
-        words = _text_of(tree, part)
-        label = part.params.get("charset", "")
+        words, label = _text_of(tree, part)
         self.charset = self.charset or label
         key = _alternative_of(part)
         self._plain.setdefault(key, [])
@@ -225,7 +224,8 @@ def _is_other_wording(part: Part) -> bool:
     return is_alternative and part.media_type.startswith("text/") and part.media_type != "text/calendar"
 
 
-def _text_of(tree: Tree, part: Part) -> str:
+def _text_of(tree: Tree, part: Part) -> tuple[str, str]:
+    """The words of a part, and the charset it is labelled with."""
     octets = tree.payload(part)
     if len(octets) > MAX_PART_TEXT:
         end = octets.rfind(b"\n", 0, MAX_PART_TEXT)
@@ -235,11 +235,11 @@ def _text_of(tree: Tree, part: Part) -> str:
     if part.media_type == "text/html":
         if not label and (meta := _META_CHARSET.search(octets[:2048])):
             label = meta[1].decode("ascii")
-        return decode(octets, label)
+        return decode(octets, label), label
     words = decode(octets, label)
     if part.params.get("format", "").lower() == "flowed":
         words = unflow(words, is_delsp=part.params.get("delsp", "").lower() == "yes")
-    return words
+    return words, label
 
 
 def _files(tree: Tree, parts: list[Part], *, is_truncated: bool) -> tuple[Attachment, ...]:

@@ -98,13 +98,13 @@ class ParserPool:
         self._limits = _Limits(cpu_seconds, wall_seconds)
         self._command = tuple(command or worker_command(memory))
         self._idle: list[_Worker] = []
-        self._busy: set[_Worker] = set()
+        self._alive: list[_Worker] = []  # idle, busy, and those killed whose end has not been seen
         self._free = asyncio.Semaphore(self._size)
         self._is_closed = False
 
     async def start(self) -> None:
         """Start the workers and let each read a mail. Raises OSError if that does not work."""
-        while len(self._idle) + len(self._busy) < self._size:
+        while len(self._alive) < self._size:
             worker = await self._new_worker()
             worker.send(b"Subject: hello\n\n", 0)
             try:
@@ -116,10 +116,11 @@ class ParserPool:
     async def close(self) -> None:
         """End all workers; calls in flight fail with RuntimeError."""
         self._is_closed = True
-        for worker in (*self._idle, *self._busy):
+        for worker in self._alive:
             worker.kill()
-        for worker in (*self._idle, *self._busy):
+        for worker in self._alive:
             await worker.gone()
+        self._alive.clear()
         self._idle.clear()
 
     async def parse(self, jobs: Sequence[ParseJob]) -> list[Parsed]:
@@ -166,14 +167,12 @@ class ParserPool:
         while self._idle and not self._idle[-1].is_usable:
             self._idle.pop()
         worker = self._idle.pop() if self._idle else await self._new_worker()
-        self._busy.add(worker)
         try:
             yield worker
         except BaseException:
             worker.kill()
             raise
         finally:
-            self._busy.discard(worker)
             if worker.is_usable:
                 self._idle.append(worker)
 
@@ -190,6 +189,8 @@ class ParserPool:
                 cwd="/",
                 close_fds=True,
             )
+        self._alive = [one for one in self._alive if not one.is_gone]
+        self._alive.append(worker)
         return worker
 
 
@@ -277,6 +278,7 @@ class _Worker(asyncio.SubprocessProtocol):
         self._answers: deque[tuple[bytes, str]] = deque()
         self._buffer = bytearray()
         self._waiter: asyncio.Future[None] | None = None
+        self._is_dead = False
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._owed = 0  # answers
         self._cpu_at_answer = 0.0
@@ -312,9 +314,14 @@ class _Worker(asyncio.SubprocessProtocol):
             self._wake()
 
     def process_exited(self) -> None:
+        self._is_dead = True
+        if self._transport is not None:
+            self._transport.close()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
         if not self._gone.done():
             self._gone.set_result(None)
-        self._wake()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         # A broken pipe to a worker that died: what matters is that it is gone, and process_exited tells that.
@@ -325,7 +332,12 @@ class _Worker(asyncio.SubprocessProtocol):
 
     @property
     def is_usable(self) -> bool:
-        return not self._gone.done() and not self._owed
+        return not self._is_dead and not self._owed
+
+    @property
+    def is_gone(self) -> bool:
+        """The process has ended and its pipes are closed."""
+        return self._gone.done()
 
     def send(self, raw: bytes, flags: int) -> None:
         """Hand over one mail; does not wait."""
@@ -333,7 +345,7 @@ class _Worker(asyncio.SubprocessProtocol):
             self._cpu_at_answer = self._cpu()
         self._owed += 1
         pipe = self._transport.get_pipe_transport(0) if self._transport else None
-        if pipe is not None and not self._gone.done():
+        if pipe is not None and not self._is_dead:
             writer = cast(asyncio.WriteTransport, pipe)
             writer.write(IN.pack(len(raw), flags))
             writer.write(raw)
@@ -342,10 +354,10 @@ class _Worker(asyncio.SubprocessProtocol):
         """The next answer. Raises WorkerDied when the worker ends, or overruns a limit and is killed."""
         until = self._loop.time() + limits.wall_seconds
         while not self._answers:
-            if self._gone.done():
+            if self._is_dead:
                 raise WorkerDied("the parser died of this mail", is_final=False)
             await self._wait(WATCH_EVERY)
-            if self._answers or self._gone.done():
+            if self._answers or self._is_dead:
                 continue
             if self._cpu() - self._cpu_at_answer > limits.cpu_seconds:
                 self.kill()

@@ -40,7 +40,8 @@ LABELS = {
     kind: frozenset(words.split())
     for kind, words in {
         "from": "发件人 寄件者 寄件人 發件人 发信人 發信人 from 差出人 送信者 von de da från van mittente",
-        "date": "发送时间 发件时间 发送日期 日期 时间 已发送 寄件日期 寄件時間 送件日期 傳送時間 發送時間 發送日期 時間 已傳送 日時 日付"
+        "date": "发送时间 发件时间 发送日期 日期 时间 已发送 寄件日期 寄件時間 送件日期 傳送時間 發送時間 發送日期 時間"
+        " 已傳送 日時 日付"
         " 送信日時 sent senton date gesendet datum envoyé fecha enviado data inviato skickat verzonden",
         "to": "收件人 收件者 收信人 to 宛先 an à para a till aan",
         "cc": "抄送 抄送人 副本 副本抄送 cc kopie",

@@ -148,14 +148,21 @@ def _attribution(lines: list[str], start: int) -> int:
         line = lines[number].lstrip("> ＞\t").strip()
         if not line or len(joined) + len(line) > MAX_LINE:
             return 0
-        if number > start and _says_who_wrote(line):
-            return 0  # the attribution begins further down
+        if number > start and _is_whole_attribution(line):
+            return 0  # it begins further down
         joined = f"{joined} {line}".strip()
         if _says_who_wrote(joined):
             return number - start + 1
         if number == start and not _may_open(joined):
             return 0
     return 0
+
+
+def _is_whole_attribution(line: str) -> bool:
+    """Not only the wrapped end of one: it says when as well as who, or begins like one."""
+    if not _says_who_wrote(line):
+        return False
+    return line.lower().startswith(OPENERS) or ("@" in line and _DATE.search(line) is not None)
 
 
 def _may_open(line: str) -> bool:
