@@ -106,15 +106,11 @@ class ImapReceiver:
         self._work_within = command * (TRANSFER_TIMES + 2)  # until the next progress note, while fetching
         self._wait_within = settings.idle_renew_every.total_seconds() + 4 * command  # and while idling
         self._one_at_a_time_until: dict[str, int] = {}  # folder -> UID: a batch up to there cost a connection
-        self._losses: dict[
-            tuple[str, int], int
-        ] = {}  # (folder, UID) -> connections lost while it was fetched alone
+        self._losses: dict[tuple[str, int], int] = {}  # (folder, UID) -> connections lost while it was fetched alone
 
     async def receive(self, accept: Accept) -> None:
         # No TaskGroup: nested in the daemon's it can swallow a cancellation (python/cpython#116720).
-        readers = [
-            asyncio.create_task(self._read_folder(folder, accept)) for folder in self._settings.folders
-        ]
+        readers = [asyncio.create_task(self._read_folder(folder, accept)) for folder in self._settings.folders]
         try:
             done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
             for reader in done:
@@ -132,9 +128,7 @@ class ImapReceiver:
             while True:
                 uids = await imap.search("UID", f"{position.uid + 1}:*")
                 # "n:*" always names the last mail, even one below n (RFC 3501 §6.4.8).
-                position = await self._read(
-                    imap, folder, position, [u for u in uids if u > position.uid], accept
-                )
+                position = await self._read(imap, folder, position, [u for u in uids if u > position.uid], accept)
                 await self._wait(imap, folder)
         finally:
             imap.abort()
@@ -169,9 +163,7 @@ class ImapReceiver:
         await self._tools.save_cursor(self._channel, Cursor(name=folder, value=str(position)))
         return position
 
-    async def _read(
-        self, imap: Imap, folder: str, position: Position, uids: list[int], accept: Accept
-    ) -> Position:
+    async def _read(self, imap: Imap, folder: str, position: Position, uids: list[int], accept: Accept) -> Position:
         """Fetch and accept these mails; the next batch is fetched while one is being accepted."""
         source = self._fetched(imap, folder, position, uids)
 
@@ -265,9 +257,7 @@ class ImapReceiver:
         """Return when mail may have come. An IDLE that has died without a word shows when it is renewed."""
         renew = self._settings.idle_renew_every.total_seconds()
         pause = self._settings.poll_every.total_seconds()
-        self._tools.progress(
-            f"{folder}: waiting", self._wait_within if imap.has_idle else pause + self._wait_within
-        )
+        self._tools.progress(f"{folder}: waiting", self._wait_within if imap.has_idle else pause + self._wait_within)
         if imap.has_idle:
             await imap.idle(renew)
         else:

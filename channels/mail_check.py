@@ -12,7 +12,7 @@ from channels.imap import Position
 from channels.imap_client import Imap, open_imap
 from channels.imap_words import RefusedByServer
 from channels.settings import ImapSettings, MailSettings, Secret, SmtpSettings
-from channels.smtp import connect
+from channels.smtp_connect import connect
 from channels.tls import mend_for
 
 MAX_NAMED = 12  # folders that are named when one is not found

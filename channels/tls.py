@@ -16,9 +16,7 @@ async def client_context(ca_file: Path | None) -> ssl.SSLContext:
     Raises OSError when the file cannot be read, ssl.SSLError when it holds no certificate.
     """
     # Reading the system's authorities takes 20 ms: not in the loop.
-    return await asyncio.to_thread(
-        ssl.create_default_context, cafile=None if ca_file is None else str(ca_file)
-    )
+    return await asyncio.to_thread(ssl.create_default_context, cafile=None if ca_file is None else str(ca_file))
 
 
 def mend_for(error: BaseException, host: str) -> str:

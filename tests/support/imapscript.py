@@ -94,7 +94,7 @@ class ScriptedImap:
                 if not await self._do(tag, rest, reader, writer, introduced):
                     return
                 await writer.drain()
-        except ConnectionError:
+        except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
             self._open.discard(writer)

@@ -75,7 +75,7 @@ class ScriptedSmtp:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await self._talk(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, _Cut):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, _Cut):
             pass
         finally:
             self.at_once -= 1

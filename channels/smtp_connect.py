@@ -1,0 +1,89 @@
+"""Reaching the relay: connect, encrypt, log in. Whatever fails here is temporary: no message was begun."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import aiosmtplib
+
+from channels.adapter import LoginRefused, TemporaryFailure
+from channels.settings import SmtpSettings
+from channels.tls import client_context
+
+MAX_REPLY = 300  # characters of the relay's words that are kept
+
+T = TypeVar("T")
+
+
+async def connect(settings: SmtpSettings, desk: str) -> aiosmtplib.SMTP:
+    """A greeted, secured, logged-in connection.
+
+    Raises LoginRefused when the password is not taken, TemporaryFailure for anything else; where the network
+    or the certificate was to blame, that error is its `__cause__`.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        password = settings.password.read() if settings.password else None
+        tls = None if settings.security == "none" else await client_context(settings.ca_file)
+    except (OSError, ValueError) as error:
+        raise TemporaryFailure(f"{where}: {error}") from error
+    client = aiosmtplib.SMTP(
+        hostname=settings.host,
+        port=settings.port,
+        use_tls=settings.security == "tls",
+        start_tls=False,
+        tls_context=tls,
+        timeout=settings.command_timeout.total_seconds(),
+        # Not the host's own name: looking that up may wait for a name server.
+        local_hostname=_host_name(desk),
+    )
+    try:
+        await _checked(where, client.connect(timeout=settings.connect_timeout.total_seconds()))
+        await _checked(where, client.ehlo())
+        if settings.security == "starttls":
+            await _start_tls(client, where)
+        if settings.username is not None and password is not None:
+            await _log_in(client, settings.username, password, where, is_private=tls is not None)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _host_name(desk: str) -> str:
+    domain = desk.rpartition("@")[2]
+    return domain if domain.isascii() else "localhost"
+
+
+async def _start_tls(client: aiosmtplib.SMTP, where: str) -> None:
+    if not client.supports_extension("starttls"):
+        raise TemporaryFailure(f"{where}: the server does not offer STARTTLS")
+    await _checked(where, client.starttls())
+    await _checked(where, client.ehlo())
+
+
+async def _log_in(client: aiosmtplib.SMTP, username: str, password: str, where: str, is_private: bool) -> None:
+    try:
+        if is_private and "plain" in client.supported_auth_methods:
+            # One method alone: the library would try a wrong password once by each, and lock the account.
+            await _checked(where, client.auth_plain(username, password))
+        else:
+            await _checked(where, client.login(username, password))
+    except TemporaryFailure as failure:
+        cause = failure.__cause__
+        if isinstance(cause, aiosmtplib.SMTPAuthenticationError) and cause.code >= 500:
+            words = f"{where} refused the login of {username}: {cause.code} {cause.message}"
+            raise LoginRefused(words[:MAX_REPLY]) from cause
+        raise
+
+
+async def _checked(where: str, asking: Awaitable[T]) -> T:
+    """What was asked for; any way of failing is temporary here, before a message is begun."""
+    try:
+        return await asking
+    except aiosmtplib.SMTPResponseException as error:
+        raise TemporaryFailure(f"{where}: {error.code} {error.message}"[:MAX_REPLY]) from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        # The library wraps what went wrong below; the certificate is what an operator must hear of.
+        raise TemporaryFailure(f"{where}: {error}"[:MAX_REPLY]) from (error.__cause__ or error)
