@@ -36,8 +36,7 @@ SET_ASIDE = frozenset(
     | {"note_recorded", "reply_held", "held_released"}
 )
 ANSWERED = frozenset({"answer_queued", "call_answered"})
-DELIVERED = frozenset({"first_response_recorded", "next_response_recorded", "answer_delivered"})
-#: `target_met` says it of the rest; a resolution, for one, is met without words to the customer.
+#: Promises that are met by words which have reached the customer; a resolution, for one, is met without.
 MET_BY_WORDS = frozenset({"first_response", "next_response", "callback"})
 
 
@@ -97,7 +96,7 @@ class Strip:
             if self._is_answer(message, ticket):
                 self._dots.pop(message)
             self._move_ticket(ticket, Stage.ANSWERED)
-        elif kind in DELIVERED or (kind == "target_met" and event["data"].get("target") in MET_BY_WORDS):
+        elif _has_reached_the_customer(kind, event["data"]):
             self._move_ticket(ticket, Stage.DELIVERED, delivered_at=event["at"])
 
     def _set_aside(self, message: int) -> None:
@@ -134,3 +133,10 @@ class Strip:
         # Never back: events of one commit may tell of the assignment before the opening.
         forward = max(dot.stage, stage, key=ORDER.__getitem__)
         self._dots[number] = replace(dot, stage=forward, **changes)
+
+
+def _has_reached_the_customer(kind: str, data: Mapping[str, Any]) -> bool:
+    """What is sent to agents is delivered, too, and moves nothing."""
+    if kind == "delivered":
+        return data.get("purpose") == "answer"
+    return kind in ("first_response_recorded", "target_met") and data.get("target") in MET_BY_WORDS

@@ -332,7 +332,7 @@ async def test_the_circle_is_seen_in_a_browser(daemon: Daemon) -> None:
         await page.click("#hangup")
         await expect(page.locator("#calls li")).to_contain_text("陳怡君接聽，第 1 聲")
 
-        daemon.happened("first_response_recorded", ticket=1042)
+        daemon.happened("delivered", ticket=1042, data={"purpose": "answer"})
         await expect(page.locator("[data-stage=delivered] .dot.done")).to_have_count(1)
         await page.set_viewport_size({"width": 390, "height": 844})
         wide = await page.evaluate("document.documentElement.scrollWidth")

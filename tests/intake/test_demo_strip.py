@@ -37,7 +37,7 @@ MAIL = (
     ("assigned", {"message": 1, "ticket": 7, "agent": "chen"}),
     accepted(2),
     ("answer_queued", {"message": 2, "ticket": 7, "agent": "chen"}),
-    ("first_response_recorded", {"ticket": 7}),
+    ("first_response_recorded", {"ticket": 7, "data": {"target": "first_response", "purpose": "answer"}}),
 )
 CALL = (
     accepted(1, "hotline"),
@@ -46,7 +46,7 @@ CALL = (
     ("assigned", {"message": 1, "ticket": 7, "agent": "lin"}),
     accepted(2, "hotline"),
     ("call_event_recorded", {"message": 2, "ticket": 7}),
-    ("first_response_recorded", {"message": 2, "ticket": 7}),
+    ("first_response_recorded", {"message": 2, "ticket": 7, "data": {"target": "first_response"}}),
     ("call_answered", {"message": 2, "ticket": 7}),
     accepted(3, "hotline"),
     ("call_event_recorded", {"message": 3, "ticket": 7}),
@@ -105,6 +105,17 @@ def test_a_second_answer_moves_what_the_first_left_open() -> None:
     assert (
         stages(*MAIL, *more, ("target_met", {"ticket": 7, "data": {"target": "next_response"}}))[3] is Stage.DELIVERED
     )
+
+
+def test_an_answer_that_meets_no_promise_is_delivered_all_the_same() -> None:
+    assert stages(*MAIL[:5], ("delivered", {"ticket": 7, "data": {"purpose": "answer"}})) == {1: Stage.DELIVERED}
+
+
+@pytest.mark.parametrize("purpose", ["assignment", "update", "acknowledgement", "warning"])
+def test_what_reaches_an_agent_or_was_written_by_machine_is_no_answer(purpose: str) -> None:
+    sent = ("delivered", {"ticket": 7, "data": {"purpose": purpose}})
+
+    assert stages(*MAIL[:3], sent) == {1: Stage.ASSIGNED}
 
 
 def test_the_clock_runs_from_acceptance_to_delivery() -> None:
