@@ -97,11 +97,7 @@ def aliases_of(tree: ast.AST) -> dict[str, str]:
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {
-                alias.asname or alias.name.partition(".")[0]: alias.name
-                for alias in node.names
-                if alias.asname
-            }
+            found |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names if alias.asname}
         elif isinstance(node, ast.ImportFrom):
             found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
     return found
@@ -112,9 +108,7 @@ def asks_the_time(source: str) -> list[str]:
     tree = ast.parse(source)
     aliases = aliases_of(tree)
     converting = {
-        id(node.func)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and (node.args or node.keywords)
+        id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and (node.args or node.keywords)
     }
     found = []
     for node in ast.walk(tree):
