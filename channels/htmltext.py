@@ -110,6 +110,7 @@ class _Page:
         self.lists: list[int] = []  # -1 for bullets, else the last number
         self.links: list[tuple[str, int, int]] = []  # address, line number, piece number where it began
         self.is_new_cell = False
+        self.is_after_mark = False  # of a list item: a paragraph that begins here begins on the same line
         self.size = 0
 
     @property
@@ -142,6 +143,7 @@ class _Page:
         if not self.line and not self.pre:
             words = words.lstrip(" ")
         if words:
+            self.is_after_mark = self.is_after_mark and words == " "
             self.line.append(words)
             self.size += len(words)
 
@@ -153,6 +155,7 @@ class _Page:
         self.breaks = 0
 
     def _end_line(self) -> None:
+        self.is_after_mark = False
         self.lines.append((self._prefix() + "".join(self.line)).rstrip())
         self.line.clear()
         self.size += 1 + self.depth * 2
@@ -161,7 +164,7 @@ class _Page:
         return "> " * self.depth
 
     def _want(self, breaks: int) -> None:
-        if not self.is_new_cell:
+        if not self.is_new_cell and not self.is_after_mark:
             self.breaks = max(self.breaks, breaks)
 
     def tag(self, tag: str, rest: str) -> None:
@@ -177,7 +180,9 @@ class _Page:
         elif name == "blockquote":
             self._quote(rest if is_open else None)
         elif name in _PARAGRAPHS or name in _LINES:
-            self._want(2 if name in _PARAGRAPHS and not (name in ("ul", "ol") and len(self.lists) > is_open) else 1)
+            self._want(
+                2 if name in _PARAGRAPHS and not (name in ("ul", "ol") and len(self.lists) > (not is_open)) else 1
+            )
             if name == "tr":
                 self.is_new_cell = False
             self._structure(name, is_open)
@@ -201,7 +206,11 @@ class _Page:
             if self.lists and self.lists[-1] >= 0:
                 self.lists[-1] += 1
                 mark = f"{self.lists[-1]}. "
-            self._write("  " * max(0, len(self.lists) - 1) + mark)
+            if self.breaks:
+                self._break()
+            self.line.append("  " * max(0, len(self.lists) - 1) + mark)
+            self.size += len(mark)
+            self.is_after_mark = True
 
     def _line_break(self) -> None:
         if self.breaks:
