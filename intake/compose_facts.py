@@ -49,6 +49,9 @@ class Told(StrEnum):
     DELIVERED_LATE = "delivered_late"
     CUSTOMER_GONE = "customer_gone"
     MOVED = "moved"
+    LOOKS_LIKE_NOTE = "looks_like_note"
+    UNKNOWN_AGENT = "unknown_agent"
+    HELP = "help"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,7 +27,7 @@ from routing.policy import Agent, ChannelPolicy, Policy
 from routing.reasons import Reason, sentence
 from routing.records import Customer, Target, Ticket
 from routing.tokens import Keyring, canary, reply_address
-from routing.words import NoticeKind, Purpose, Standing, TargetKind
+from routing.words import Kind, NoticeKind, Purpose, Standing, TargetKind
 from store import customers, deadlines, messages, tickets
 from store.engine import Transaction
 from store.messages import MESSAGE
@@ -161,7 +161,8 @@ async def _acknowledgement(
         timezone=spec.timezone,
         standing=Standing(ticket.standing),
         medium=Medium(ticket.medium),
-        kind=ticket.kind,
+        # An apology is never sent by guess: until evidence is graded, a complaint is acknowledged neutrally.
+        kind=Kind.CONSULTATION,
         opens_at=None if item.recipe["is_open"] else next_opening(spec, item.created_at),
         hotline=policy.hotline,
         loop=loop_mark(with_.keyring.current.secret, item.mail_id) if is_mail else "",
@@ -357,7 +358,7 @@ async def card_of(
     rows = [
         (texts.say("card.name", language), _customer_name(matter, with_, language)),
         (texts.say("card.contacts", language), "、".join(shown)),
-        (texts.say("card.language", language), texts.say(f"card.speaks.{_key(ticket.language)}", language)),
+        (texts.say("card.language", language), texts.say(_SPEAKS[dates.language_of(ticket.language)], language)),
         (
             texts.say("card.last", language),
             dates.moment(last, with_.policy.timezone, language, now)
@@ -372,8 +373,7 @@ async def card_of(
     return tuple((label, value) for label, value in rows if value)
 
 
-def _key(language: str) -> str:
-    return dates.language_of(language).replace("-", "_").lower()
+_SPEAKS = {"zh-Hant": "card.speaks_hant", "zh-Hans": "card.speaks_hans", "en": "card.speaks_en"}
 
 
 async def exchanges_of(

@@ -1,0 +1,86 @@
+"""The transcript of a chat: what the visitor's page shows, also after he was away.
+
+Line ids are `m<message>` for the visitor's lines and `o<outbox row>` for ours. What the page has not confirmed is always
+among the lines, wherever it stands: a line that was written late must not be skipped by a page that is past it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from channels.adapter import TranscriptLine
+from channels.message import Scheme
+from routing.policy import Policy
+from routing.words import OutboxState, Purpose
+from store import outbox
+from store.engine import Database, Transaction
+from store.messages import MESSAGE, RAW
+from store.outbox import OutboxItem
+
+MAX_LINES = 200
+
+
+async def transcript(db: Database, policy: Policy, channel: str, session: str, after: str) -> list[TranscriptLine]:
+    """The lines of a session after a line id ("" for all), oldest first; at most 200, the latest."""
+    async with db.reading() as tx:
+        said = await _visitor_lines(tx, channel, session)
+        ours = await outbox.to_address(
+            tx, f"{Scheme.WEB.value}:{session}", [Purpose.ANSWER, Purpose.ACKNOWLEDGEMENT], MAX_LINES
+        )
+        stored = await outbox.stored_bytes(tx, [i.id for i in ours])
+    lines = [(line.at, line, True) for line in said]
+    for item in ours:
+        line = _our_line(item, stored.get(item.id), policy)
+        if line is not None:
+            lines.append((item.created_at, line, item.state is OutboxState.DELIVERED))
+    lines.sort(key=lambda entry: (entry[0], entry[1].id))
+    ids = [line.id for _, line, _ in lines]
+    start = ids.index(after) + 1 if after in ids else 0
+    kept = [line for n, (_, line, is_confirmed) in enumerate(lines) if n >= start or not is_confirmed]
+    return kept[-MAX_LINES:]
+
+
+async def _visitor_lines(tx: Transaction, channel: str, session: str) -> list[TranscriptLine]:
+    rows = await tx.rows(
+        select(MESSAGE.c.id, MESSAGE.c.accepted_at, RAW.c.data)
+        .join(RAW, RAW.c.message == MESSAGE.c.id)
+        .where(
+            MESSAGE.c.channel == channel,
+            MESSAGE.c.external_id > f"{session}:",
+            MESSAGE.c.external_id < f"{session};",  # ";" follows ":"
+        )
+        .order_by(MESSAGE.c.id.desc())
+        .limit(MAX_LINES)
+    )
+    return [_visitor_line(row) for row in reversed(rows)]
+
+
+def _visitor_line(row: dict[str, Any]) -> TranscriptLine:
+    said = orjson.loads(row["data"])
+    return TranscriptLine(
+        id=f"m{row['id']}",
+        is_from_visitor=True,
+        text=str(said.get("text", "")),
+        at=row["accepted_at"],
+        client_id=str(said.get("client_id", "")),
+    )
+
+
+def _our_line(item: OutboxItem, stored: bytes | None, policy: Policy) -> TranscriptLine | None:
+    """A line of ours, once it has been worded; what is held or failed is none."""
+    if item.state not in _SHOWN:
+        return None
+    text = stored.decode() if stored is not None else str(item.recipe.get("words", ""))
+    if not text:
+        return None
+    agent = policy.agents.get(item.agent or "")
+    author = agent.display_name if agent and item.purpose is Purpose.ANSWER else policy.firm
+    return TranscriptLine(
+        id=f"o{item.id}", is_from_visitor=False, text=text, at=item.answered_at or item.created_at, author=author
+    )
+
+
+_SHOWN = (OutboxState.ATTEMPTING, OutboxState.DELIVERED, OutboxState.STORED, OutboxState.UNKNOWN)

@@ -1,0 +1,187 @@
+"""Watch: every promise is looked at when its time comes, and what is to be told about it is told once.
+
+One watcher sleeps until the next moment in the store: 50 % and 80 % of a budget of ten minutes and more, the due time,
+the supervisor's. A notice is unique by target and kind, written in the transaction that puts its mail into the outbox:
+it is told once, ever, across restarts. What comes due together for one person shares a mail. A late tick tells late,
+but a breach is recorded as of its due time, and nothing is told early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from channels.adapter import Clock, ProgressNote
+from channels.message import Medium
+from intake.letters import Stationery
+from intake.logs import tell
+from routing.desk import domain_of, mail_id
+from routing.policy import Policy
+from routing.records import Event, NewOutbox, Target, Ticket
+from routing.words import NoticeKind, Purpose
+from store import deadlines, events, outbox, tickets
+from store.crashpoint import crashpoint
+from store.engine import Database, Transaction
+
+log = structlog.get_logger(__name__)
+
+IDLE_POLL = 30.0  # seconds; a clock may be set, a wake-up lost
+AT_ONCE = 500  # targets in one tick
+
+Told = tuple[Target, NoticeKind]
+
+
+class Watcher:
+    """The loop. `run` works until cancelled."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        stationery: Callable[[], Stationery],
+        progress: ProgressNote,
+        on_outbox: Callable[[], None],
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._stationery = stationery
+        self._progress = progress
+        self._on_outbox = on_outbox
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be an earlier moment to wait for."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        while True:
+            self._progress("watching", IDLE_POLL + 60.0)
+            await self.tick()
+            await self._rest()
+
+    async def _rest(self) -> None:
+        async with self._db.reading() as tx:
+            next_at = await deadlines.next_at(tx)
+        now, wait = self._clock.now(), IDLE_POLL
+        if next_at is not None:
+            wait = min(wait, max((next_at - now).total_seconds(), 0.0))
+        try:
+            async with asyncio.timeout(wait):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    async def tick(self) -> int:
+        """Tell everything that is due to be told by now; the number of notices."""
+        count = 0
+        while True:
+            now = self._clock.now()
+            async with self._db.transaction() as tx:
+                ripe = await deadlines.ripe(tx, now, AT_ONCE)
+                if not ripe:
+                    return count
+                written, rows = await self._tell(tx, ripe, now)
+                await outbox.add(tx, rows, now)
+                await events.append(tx, written)
+                crashpoint("watch.before_commit")
+            crashpoint("watch.after_commit")
+            tell(log, written)
+            count += len(written)
+            if rows:
+                self._on_outbox()
+
+    async def _tell(
+        self, tx: Transaction, ripe: Sequence[Target], now: datetime
+    ) -> tuple[list[Event], list[NewOutbox]]:
+        due: list[Told] = [(t, kind) for t in ripe for at, kind in t.notices() if at <= now]
+        fresh = await deadlines.record_told(tx, due, now)
+        breached = [t for t, kind in fresh if kind is NoticeKind.BREACH]
+        await deadlines.record_breach(tx, breached)
+        await deadlines.look_again(tx, [(t, t.next_after(now)) for t in ripe])
+        found = await tickets.by_ids(tx, [t.ticket for t in ripe])
+        written = [_event(t, kind, found[t.ticket], now) for t, kind in fresh]
+        return written, self._rows(fresh, found, now)
+
+    def _rows(self, fresh: Sequence[Told], found: dict[int, Ticket], now: datetime) -> list[NewOutbox]:
+        """One mail a person and purpose, however many notices."""
+        with_ = self._stationery()
+        channel = next((c for c in with_.policy.channels.values() if c.medium == Medium.EMAIL), None)
+        if channel is None:
+            return []
+        lines: dict[tuple[str, Purpose], list[dict[str, Any]]] = defaultdict(list)
+        for target, kind in _worth_telling(fresh):
+            ticket = found[target.ticket]
+            purpose = Purpose.WARNING if kind in _WARNINGS else Purpose.BREACH
+            for name in _readers(with_.policy, ticket, kind):
+                lines[name, purpose].append(
+                    {
+                        "ticket": ticket.id,
+                        "notice": kind.value,
+                        "target": target.kind.value,
+                        "ordinal": target.ordinal,
+                        "due_at": target.due_at.isoformat(),
+                    }
+                )
+        rows = []
+        for (name, purpose), notices in lines.items():
+            keys = [(n["ticket"], n["target"], n["ordinal"], n["notice"]) for n in notices]
+            one = {n["ticket"] for n in notices}
+            rows.append(
+                NewOutbox(
+                    ticket=one.pop() if len(one) == 1 else None,
+                    source=None,
+                    channel=channel.name,
+                    address=f"mailto:{with_.policy.agents[name].addresses[0]}",
+                    purpose=purpose,
+                    agent=name,
+                    recipe={"notices": notices},
+                    mail_id=mail_id(with_.keyring, domain_of(channel), "notice", name, purpose.value, keys),
+                )
+            )
+        return rows
+
+
+_WARNINGS = (NoticeKind.WARN_50, NoticeKind.WARN_80)
+_ORDER = list(NoticeKind)
+
+
+def _worth_telling(fresh: Sequence[Told]) -> list[Told]:
+    """After an outage several notices of one target come together: each reader needs the latest only."""
+    latest: dict[tuple[Target, bool], NoticeKind] = {}
+    for target, kind in fresh:
+        key = (target, kind is NoticeKind.SUPERVISOR)
+        if key not in latest or _ORDER.index(kind) > _ORDER.index(latest[key]):
+            latest[key] = kind
+    return [(target, kind) for (target, _), kind in latest.items()]
+
+
+def _readers(policy: Policy, ticket: Ticket, kind: NoticeKind) -> list[str]:
+    """Who is told: the agent who has the ticket, and at the end the team's supervisors."""
+    if kind is NoticeKind.SUPERVISOR:
+        team = policy.teams.get(ticket.team)
+        return [n for n in (team.supervisors if team else ()) if n in policy.agents]
+    return [ticket.agent] if ticket.agent and ticket.agent in policy.agents else []
+
+
+def _event(target: Target, kind: NoticeKind, ticket: Ticket, now: datetime) -> Event:
+    names = {
+        NoticeKind.WARN_50: "target_warned",
+        NoticeKind.WARN_80: "target_warned",
+        NoticeKind.BREACH: "target_breached",
+        NoticeKind.SUPERVISOR: "supervisor_told",
+    }
+    data: dict[str, Any] = {
+        "target": target.kind.value,
+        "ordinal": target.ordinal,
+        "notice": kind.value,
+        "due_at": target.due_at.isoformat(),
+        "channel": ticket.channel,
+        "late_s": round((now - target.due_at).total_seconds(), 3),
+    }
+    return Event(at=now, kind=names[kind], ticket=ticket.id, agent=ticket.agent, data=data)
