@@ -137,7 +137,7 @@ def _own_lines(lines: list[str], known: _Known) -> tuple[list[str], int]:
             continue
         if end > last_own:
             # Nothing of his stands below this heading: what follows is what his client quoted.
-            return [*kept, *above[position:start]], _lost(below, known)
+            return _without_rule([*kept, *above[position:start]]), _lost(below, known)
         if _introduces_quote(above, end):
             kept.extend(above[position:start])
             position = end
@@ -152,6 +152,17 @@ def _is_mark(line: str) -> bool:
 
 def _is_quoted(line: str) -> bool:
     return line.lstrip().startswith((">", "＞"))
+
+
+_DRAWN = re.compile(r"\s*[_=─*—-]{5,}\s*$")
+
+
+def _without_rule(lines: list[str]) -> list[str]:
+    """The lines without the rule that Outlook draws above its heading."""
+    end = len(lines)
+    while end and not lines[end - 1].strip():
+        end -= 1
+    return lines[: end - 1] if end and _DRAWN.match(lines[end - 1]) else lines
 
 
 def _introduces_quote(lines: list[str], end: int) -> bool:

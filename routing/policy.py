@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from routing.words import Evidence, Kind
 
@@ -168,5 +169,9 @@ class Policy:
 
     def agent_by_address(self, value: str) -> Agent | None:
         """The agent one of whose mailboxes this is."""
-        lower = value.lower()
-        return next((a for a in self.agents.values() if lower in a.addresses), None)
+        return self._agents_by_address.get(value.lower())
+
+    @cached_property
+    def _agents_by_address(self) -> dict[str, Agent]:
+        # Asked for every mail; of two agents with one address the first counts, as the file orders them.
+        return {address: agent for agent in reversed(tuple(self.agents.values())) for address in agent.addresses}

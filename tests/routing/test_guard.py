@@ -84,7 +84,7 @@ CLIENTS = {
 def test_g15_the_words_leave_exactly_and_nothing_else(client: str) -> None:
     found = inspect(reply(CLIENTS[client]), FACTS)
 
-    assert found.text.rstrip("_\n") == WORDS
+    assert found.text == WORDS
     assert (found.survived, found.is_clean) == ((), True)
 
 
