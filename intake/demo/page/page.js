@@ -4,7 +4,9 @@
 const RING = 3000; // ms from one ring to the next
 const RINGS_IN_TIME = 3;
 const SHOWN_FOR = 180000; // ms that a delivered message stays on the strip
-const dotsAStation = () => (matchMedia("(max-width: 720px)").matches ? 2 : 4);
+const ROWS = 2; // of dots at a station
+const WIDTH = 120; // px of a dot, at most; with hours on its clock:
+const WIDTH_WITH_HOURS = 142;
 const LANGUAGES = Object.keys(WORDS);
 
 const by = (selector, within = document) => within.querySelector(selector);
@@ -86,7 +88,9 @@ function drawStrip() {
   for (const station of all("#strip li")) {
     const here = visible.filter((dot) => dot.stage === station.dataset.stage).reverse();
     const cell = by(".cell", station);
-    const fitting = here.length > dotsAStation() ? dotsAStation() - 1 : dotsAStation();
+    const width = here.some((dot) => now - Date.parse(dot.accepted_at) > 3600000) ? WIDTH_WITH_HOURS : WIDTH;
+    const places = ROWS * Math.max(1, Math.floor(cell.clientWidth / width));
+    const fitting = here.length > places ? places - 1 : places; // the last place says how many more
     const shown = here.slice(0, fitting);
     for (const dot of here.slice(fitting)) {
       chips.get(dot.message)?.remove();
