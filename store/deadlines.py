@@ -138,3 +138,9 @@ async def withdraw(tx: Transaction, target: Target, at: datetime) -> None:
 
 async def open_count(tx: Transaction) -> int:
     return int(await tx.scalar(select(func.count()).select_from(TARGET).where(TARGET.c.next_at.is_not(None))))
+
+
+async def open_by_due(tx: Transaction, limit: int) -> list[Target]:
+    """Open targets, the longest overdue first, whether or not there is anything left to tell about them."""
+    rows = await tx.rows(select(TARGET).where(*_AND_OPEN).order_by(TARGET.c.due_at, TARGET.c.ticket).limit(limit))
+    return [_target(r) for r in rows]

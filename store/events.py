@@ -8,7 +8,7 @@ lower id may be committed after one with a higher.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,8 +135,10 @@ class ChainFault:
     words: str
 
 
-async def verify(tx: Transaction, batch: int = 5_000) -> tuple[int, ChainFault | None]:
-    """Recompute the chain: (number of seals that hold, first fault or None)."""
+async def verify(
+    tx: Transaction, batch: int = 5_000, progress: Callable[[int], None] | None = None
+) -> tuple[int, ChainFault | None]:
+    """Recompute the chain: (number of seals that hold, first fault or None). `progress` hears how many held so far."""
     prev, seq, held = GENESIS, 0, 0
     while True:
         rows = await tx.rows(
@@ -153,6 +155,8 @@ async def verify(tx: Transaction, batch: int = 5_000) -> tuple[int, ChainFault |
             if fault:
                 return held, ChainFault(row["seq"], row["event"], fault)
             seq, prev, held = row["seq"], row["hash"], held + 1
+        if progress is not None:
+            progress(held)
 
 
 def _fault(row: Mapping[str, Any], seq: int, prev: str) -> str | None:
@@ -170,3 +174,16 @@ def _fault(row: Mapping[str, Any], seq: int, prev: str) -> str | None:
 def kinds(events: Iterable[Event]) -> list[str]:
     """Only the kinds, in order."""
     return [e.kind for e in events]
+
+
+async def of_messages(tx: Transaction, messages: Sequence[int]) -> list[Event]:
+    """What is told of messages and of no ticket: their arrival, before anybody knew where they belong."""
+    statement = select(EVENT).where(EVENT.c.message.in_(messages), EVENT.c.ticket.is_(None)).order_by(EVENT.c.id)
+    return [_event(r) for r in await tx.rows(statement)]
+
+
+async def counts(tx: Transaction) -> tuple[int, int]:
+    """How many events there are, and how many of them are sealed."""
+    written = await tx.scalar(select(func.count()).select_from(EVENT))
+    sealed = await tx.scalar(select(func.count()).select_from(SEAL))
+    return int(written), int(sealed)

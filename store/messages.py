@@ -405,3 +405,15 @@ async def recent_by_sender(tx: Transaction, senders: Sequence[str], since: datet
         .group_by(MESSAGE.c.sender)
     )
     return {r["sender"]: r["count"] for r in rows}
+
+
+async def state_of(tx: Transaction, message: int) -> MessageState | None:
+    """Where a message stands; None if there is no such message."""
+    state = await tx.scalar(select(MESSAGE.c.state).where(MESSAGE.c.id == message))
+    return None if state is None else MessageState(state)
+
+
+async def of_ticket(tx: Transaction, ticket: int) -> list[int]:
+    """The messages that a ticket was made of, oldest first."""
+    rows = await tx.rows(select(MESSAGE.c.id).where(MESSAGE.c.ticket == ticket).order_by(MESSAGE.c.id))
+    return [r["id"] for r in rows]

@@ -151,3 +151,15 @@ async def by_keys(tx: Transaction, keys: Iterable[str]) -> dict[str, tuple[int, 
 async def keys_of(tx: Transaction, ticket: int) -> list[str]:
     rows = await tx.rows(select(THREAD_KEY.c.key).where(THREAD_KEY.c.ticket == ticket))
     return [r["key"] for r in rows]
+
+
+async def found(tx: Transaction, *, only_open: bool, agent: str = "", channel: str = "", limit: int) -> list[Ticket]:
+    """Tickets of an agent, of a channel, or all; newest first."""
+    statement = select(TICKET).order_by(TICKET.c.id.desc()).limit(limit)
+    if only_open:
+        statement = statement.where(TICKET.c.state != TicketState.CLOSED.value)
+    if agent:
+        statement = statement.where(TICKET.c.agent == agent)
+    if channel:
+        statement = statement.where(TICKET.c.channel == channel)
+    return [_ticket(r) for r in await tx.rows(statement)]
