@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from channels.adapter import Adapter, Tools
-from channels.message import Medium
+from channels.message import Medium, Message
 
 
 def _mail(name: str, settings: Any, tools: Tools) -> Adapter:
@@ -44,6 +44,14 @@ MEDIA: dict[str, Medium] = {
     "webchat": Medium.CHAT,
     "telephony": Medium.PHONE,
 }
+
+
+def readers() -> dict[Medium, Callable[[bytes], Message]]:
+    """How the raw bytes of a push channel are read; mail is parsed in a worker instead."""
+    from channels.call_events import read as read_call
+    from channels.webchat_reading import read as read_chat
+
+    return {Medium.CHAT: read_chat, Medium.PHONE: read_call}
 
 
 def build(name: str, settings: Any, tools: Tools) -> Adapter:

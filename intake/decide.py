@@ -24,6 +24,7 @@ from channels.normal_json import dumps
 from channels.parsing import ParseJob, ParserPool
 from intake.accept import DecisionBoard
 from intake.gather import domains_of, gather, people
+from intake.letters import Stationery, guarded
 from intake.logs import tell
 from routing.chain import decide, note_decided
 from routing.desk import Changes, Decision, Desk, Incoming
@@ -63,6 +64,7 @@ class Decider:
         progress: ProgressNote,
         on_outbox: Callable[[], None],
         on_targets: Callable[[], None],
+        stationery: Callable[[], Stationery],
         batch: int = 50,
     ) -> None:
         self._db = db
@@ -77,6 +79,7 @@ class Decider:
         self._on_outbox = on_outbox
         self._on_targets = on_targets
         self._batch = batch
+        self._stationery = stationery
         self._woken = asyncio.Event()
         self._epoch = 0
         self._loads: dict[str, int] | None = None
@@ -227,6 +230,9 @@ class Decider:
         async with self._db.reading() as tx:
             desk = await gather(tx, incoming, policy, self._keyring, now)
             await self._people(tx, desk)
+            for number in {record.ticket for record in desk.tokens.values()}:
+                internal, said = await guarded(tx, number, self._stationery(), now)
+                desk.internal_lines[number], desk.customer_words[number] = internal, said
         desk.known_domains = self._known_domains(policy)
         first = (desk.next_ticket, desk.next_customer)
         finished: list[Finished] = []

@@ -235,7 +235,9 @@ class Deliverer:
 
     async def _delivered(self, tx: Transaction, item: OutboxItem, delivery: Delivery, now: datetime) -> list[Event]:
         is_stored = delivery.state is DeliveryState.STORED
-        await outbox.record_delivered(tx, {item.id: delivery.remote_id}, now, stored=is_stored)
+        await outbox.record_delivered(
+            tx, {item.id: delivery.remote_id}, now, stored=is_stored, keep_bytes=not item.mail_id
+        )
         self.delivered += 1
         written = [_event("delivered", item, now, state=delivery.state.value, attempts=item.attempts + 1)]
         if item.purpose is Purpose.ANSWER and item.ticket is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from channels.adapter import Fatal, LoginRefused, StoreUnavailable
+from channels.adapter import Fatal, LoginRefused, ProgressNote, StoreUnavailable
 from routing.backoff import reconnect_delay
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ class Supervisor:
     chance: Callable[[], float] = random.random
     loops: dict[str, Progress] = field(default_factory=dict)
 
-    def progress(self, name: str) -> Callable[[str, float], None]:
+    def progress(self, name: str) -> ProgressNote:
         """The note-taker that a loop is handed."""
         self.loops.setdefault(name, Progress(name=name))
 

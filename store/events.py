@@ -81,6 +81,18 @@ async def after(tx: Transaction, event_id: int, limit: int = 500) -> list[Event]
     return [_event(r) for r in rows]
 
 
+async def latest(tx: Transaction, limit: int) -> list[Event]:
+    """The newest events, oldest first."""
+    rows = await tx.rows(select(EVENT).order_by(EVENT.c.id.desc()).limit(limit))
+    return [_event(r) for r in reversed(rows)]
+
+
+async def unsealed(tx: Transaction) -> bool:
+    """Whether there is something to seal."""
+    last = await tx.scalar(select(func.max(SEAL.c.event)))
+    return await latest_id(tx) > (last or 0)
+
+
 async def latest_id(tx: Transaction) -> int:
     return int(await tx.scalar(select(func.coalesce(func.max(EVENT.c.id), 0))))
 

@@ -172,12 +172,17 @@ async def begin_attempts(
     return ours
 
 
-async def record_delivered(tx: Transaction, ids: Mapping[int, str], now: datetime, *, stored: bool = False) -> None:
-    """Done: {id: what the other side calls it}. `stored` means kept for a visitor who is away."""
+async def record_delivered(
+    tx: Transaction, ids: Mapping[int, str], now: datetime, *, stored: bool = False, keep_bytes: bool = False
+) -> None:
+    """Done: {id: what the other side calls it}. `stored` means kept for a visitor who is away.
+
+    A chat's lines keep their bytes: they are its transcript.
+    """
     state = OutboxState.STORED if stored else OutboxState.DELIVERED
     await tx.many(
         update(OUTBOX)
-        .where(OUTBOX.c.id == bindparam("the_id"))
+        .where(OUTBOX.c.id == bindparam("the_id"), OUTBOX.c.state != OutboxState.DELIVERED.value)
         .values(
             state=state.value,
             delivered_at=now,
@@ -187,8 +192,17 @@ async def record_delivered(tx: Transaction, ids: Mapping[int, str], now: datetim
         ),
         [{"the_id": number, "the_remote_id": remote[:500]} for number, remote in ids.items()],
     )
-    if not stored:
+    if not (stored or keep_bytes):
         await tx.execute(delete(BYTES).where(BYTES.c.outbox.in_(list(ids))))
+
+
+async def record_seen(tx: Transaction, number: int, channel: str, now: datetime) -> None:
+    """What was kept for a visitor has been shown to him."""
+    await tx.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id == number, OUTBOX.c.channel == channel, OUTBOX.c.state != OutboxState.DELIVERED.value)
+        .values(state=OutboxState.DELIVERED.value, next_attempt_at=None)
+    )
 
 
 async def record_failure(

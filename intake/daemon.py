@@ -1,0 +1,362 @@
+"""The daemon: everything is put together here, started in order, and ended in order.
+
+Config (exit 2 if wrong: a restart cannot help) -> store, verified copy, migrations -> adapters, listener (503 until its
+receivers run) -> READY=1 -> one flat group of loops -> on SIGTERM receivers stop first, workers finish, the store
+closes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from channels import registry
+from channels.adapter import Adapter, Cursor, Fatal, Tools, TranscriptLine
+from channels.http import Listener
+from channels.parsing import ParserPool
+from intake import logs, texts_loader
+from intake.accept import Acceptor, DecisionBoard, SpaceGate
+from intake.config import Config, diff_restart, load, reloaded
+from intake.config_file import ConfigError
+from intake.control import ControlServer
+from intake.decide import Decider
+from intake.deliver import Deliverer
+from intake.desk_control import handlers
+from intake.health import Health, summary
+from intake.letters import Stationery
+from intake.lockfile import AlreadyRuns, single_instance
+from intake.notify import notify, reloading, watchdog_interval
+from intake.sealing import keep_sealed
+from intake.supervise import Supervisor
+from intake.transcript import transcript
+from intake.watch import Watcher
+from routing.backoff import RetrySchedule
+from routing.policy import Policy
+from routing.tokens import Keyring
+from store import cursors, outbox
+from store.engine import Database
+from store.upgrade import UpgradeRefused, upgrade
+
+log = structlog.get_logger(__name__)
+
+EXIT_OK, EXIT_WRONG, EXIT_NO_STORE = 0, 2, 4
+
+
+class Clock:
+    """The time of day. Nobody else asks for it."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep_until(self, when: datetime) -> None:
+        # In short sleeps: a clock that was set must not be slept through.
+        while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left, 60.0))
+
+
+class Snapshot:
+    """What may change while it runs: configuration, policy, texts; replaced as a whole between batches."""
+
+    def __init__(self, config: Config, keyring: Keyring) -> None:
+        self.config = config
+        self.keyring = keyring
+        self.stationery = Stationery(policy=config.policy, keyring=keyring, texts=texts_loader.load())
+
+    @property
+    def policy(self) -> Policy:
+        return self.config.policy
+
+    def replace(self, config: Config) -> None:
+        stationery = Stationery(policy=config.policy, keyring=self.keyring, texts=texts_loader.load())
+        self.config, self.stationery = config, stationery
+
+
+async def run(path: Path, *, demo: bool = False) -> int:
+    """Run until SIGTERM or SIGINT: the exit code."""
+    try:
+        config = load(path, demo=demo)
+    except ConfigError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        return EXIT_WRONG
+    logs.setup(config.log.level, config.log.format)
+    try:
+        with single_instance(config.store.state_dir):
+            return await _run(config, demo=demo)
+    except AlreadyRuns as error:
+        log.error("not_started", reason=str(error))  # noqa: TRY400
+        return EXIT_WRONG
+    except PermissionError as error:
+        log.error("not_started", reason=f"{error.filename}: {error.strerror}; the daemon's user must own it")  # noqa: TRY400
+        return EXIT_WRONG
+    finally:
+        logs.stop()
+
+
+async def _run(config: Config, *, demo: bool) -> int:
+    async with AsyncExitStack() as stack:
+        playground = await _playground(config, stack) if demo else None
+        try:
+            keyring = _keyring(config, playground)
+            db = Database(config.store.full_url())
+            stack.push_async_callback(db.close)
+            before, now = await upgrade(db)
+        except (UpgradeRefused, ValueError, OSError) as error:
+            log.error("not_started", reason=str(error))  # noqa: TRY400
+            return EXIT_WRONG
+        except Exception as error:  # noqa: BLE001  # whatever the driver raises for a store that is not there
+            log.error("not_started", reason=f"the store cannot be opened: {error}")  # noqa: TRY400
+            return EXIT_NO_STORE
+        log.info("store_opened", backend=db.url.get_backend_name(), schema=now, was=before)
+        desk = Running(config, keyring, db, playground)
+        return await desk.run(stack)
+
+
+def _keyring(config: Config, playground: Any) -> Keyring:
+    key = config.tokens.key
+    text = playground.token_key() if playground and key is None else key.read() if key else ""
+    return Keyring.from_secret("\n".join([text, *(k.read() for k in config.tokens.previous_keys)]))
+
+
+async def _playground(config: Config, stack: AsyncExitStack) -> Any:
+    from intake.demo.start import start
+
+    return await start(config, Clock().now, stack)
+
+
+class Running:
+    """One daemon, put together."""
+
+    def __init__(self, config: Config, keyring: Keyring, db: Database, playground: Any) -> None:
+        self.clock = Clock()
+        self.db = db
+        self.snapshot = Snapshot(config, keyring)
+        self.supervisor = Supervisor()
+        self.playground = playground
+        self.stopping = asyncio.Event()
+        self.board = DecisionBoard()
+        limits = config.limits
+        self.parsers = ParserPool(
+            workers=limits.parser_workers or max(1, (os.cpu_count() or 2) - 1),
+            cpu_seconds=limits.parser_cpu.total_seconds(),
+            memory=limits.parser_memory,
+        )
+        self.gate = SpaceGate(db.path.parent if db.path else None, limits.free_space, limits.free_space_share)
+        self.acceptor = Acceptor(db, self.clock, self.board, self.gate, self._wake_decider)
+        self.adapters = self._build(config)
+        self.deliverer = Deliverer(
+            db,
+            self.clock,
+            {a.channel: a.sender for a in self.adapters if a.sender},
+            lambda: self.snapshot.stationery,
+            self.supervisor.progress("outbox"),
+            schedule=RetrySchedule(first=limits.retries, then_every=limits.retry_every, give_up_after=limits.retry_for),
+            unknown_retry_after=limits.unknown_retry_after,
+            drain=limits.drain_timeout * 0.8,
+            is_alone=db.is_sqlite,
+        )
+        self.watcher = Watcher(
+            db,
+            self.clock,
+            lambda: self.snapshot.stationery,
+            self.supervisor.progress("watcher"),
+            self.deliverer.wake,
+        )
+        self.decider = Decider(
+            db,
+            self.clock,
+            keyring,
+            lambda: self.snapshot.policy,
+            self.parsers,
+            registry.readers(),
+            self.board,
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+            progress=self.supervisor.progress("decider"),
+            on_outbox=self.deliverer.wake,
+            on_targets=self.watcher.wake,
+            batch=limits.batch_size,
+            stationery=lambda: self.snapshot.stationery,
+        )
+        self.health = Health(self.supervisor, self.acceptor, version_of())
+        self.listener = self._listener(config)
+        self.control = ControlServer(config.store.state_dir / "control.sock", handlers(self))
+
+    def _wake_decider(self) -> None:
+        self.decider.wake()
+
+    # ---- putting together
+
+    def _build(self, config: Config) -> list[Adapter]:
+        return [registry.build(name, settings, self._tools(name, config)) for name, settings in config.channels.items()]
+
+    def _tools(self, name: str, config: Config) -> Tools:
+        return Tools(
+            clock=self.clock,
+            progress=self.supervisor.progress(name),
+            read_cursor=self._read_cursor,
+            save_cursor=self._save_cursor,
+            transcript=lambda session, after: self._transcript(name, session, after),
+            state_dir=str(config.store.state_dir),
+            on_delivered=self._on_delivered,
+            chat_promise=None,
+        )
+
+    async def _read_cursor(self, channel: str, name: str) -> str | None:
+        async with self.db.reading() as tx:
+            return await cursors.read(tx, channel, name)
+
+    async def _save_cursor(self, channel: str, cursor: Cursor) -> None:
+        async with self.db.transaction() as tx:
+            await cursors.write(tx, {(channel, cursor.name): cursor.value})
+
+    async def _transcript(self, channel: str, session: str, after: str) -> list[TranscriptLine]:
+        return await transcript(self.db, self.snapshot.policy, channel, session, after)
+
+    async def _on_delivered(self, channel: str, number: int) -> None:
+        """The visitor has come back, and his page has shown what was kept for him."""
+        async with self.db.transaction() as tx:
+            await outbox.record_seen(tx, number, channel, self.clock.now())
+
+    def _listener(self, config: Config) -> Listener | None:
+        mounts = [a.routes for a in self.adapters if a.routes]
+        if not mounts and self.playground is None:
+            return None
+        listener = Listener(config.http.host, config.http.port)
+        for mount in mounts:
+            listener.mount(mount)
+        listener.serve_health(self.health.report)
+        if self.playground is not None:
+            listener.mount(self.playground.page(self.db, config).routes)
+        return listener
+
+    # ---- running
+
+    async def run(self, stack: AsyncExitStack) -> int:
+        """Start everything, wait for the end, end everything."""
+        try:
+            await self._start(stack)
+        except OSError as error:
+            log.error("not_started", reason=_in_words(error, self.snapshot.config))  # noqa: TRY400
+            return EXIT_WRONG
+        self._listen_to_signals()
+        notify("READY=1", "STATUS=serving")
+        log.info("started", version=version_of(), channels=[a.channel for a in self.adapters])
+        if self.playground is not None:
+            self.playground.greet(self.snapshot.config)
+        code = EXIT_OK
+        try:
+            await self._loops()
+        except* Fatal as fatal:
+            log.error("gave_up", reason="; ".join(str(e) for e in fatal.exceptions))  # noqa: TRY400
+            code = EXIT_WRONG
+        log.info("stopped")
+        return code
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        await self.parsers.start()
+        stack.push_async_callback(self.parsers.close)
+        for adapter in self.adapters:
+            if adapter.close:
+                stack.push_async_callback(adapter.close)
+        if self.listener is not None:
+            await self.listener.start()
+            stack.push_async_callback(self.listener.stop)
+        await self.control.start()
+        stack.push_async_callback(self.control.stop)
+
+    async def _loops(self) -> None:
+        """One flat group (a nested one can swallow a cancellation on 3.11): a task for each loop."""
+        receiving, working = [], []
+        async with asyncio.TaskGroup() as group:
+
+            def keep(name: str, loop: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
+                return group.create_task(self.supervisor.keep(name, loop), name=name)
+
+            for adapter in self.adapters:
+                if adapter.receiver is not None:
+                    receiver = adapter.receiver
+                    receiving.append(keep(adapter.channel, lambda r=receiver: r.receive(self.acceptor)))  # type: ignore[misc]
+            working.append(keep("decider", self.decider.run))
+            working.append(keep("watcher", self.watcher.run))
+            working.append(keep("sealer", lambda: keep_sealed(self.db, self.supervisor.progress("sealer"))))
+            sending = keep("outbox", self.deliverer.run)
+            feeding = group.create_task(self._feed_watchdog(), name="watchdog")
+            await self.stopping.wait()
+            notify("STOPPING=1", "STATUS=finishing what is in hand")
+            log.info("stopping")
+            await _ended(receiving)
+            if self.listener is not None:
+                await self.listener.stop()
+            await _ended(working)
+            await _ended([sending])
+            await _ended([feeding])
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    async def _feed_watchdog(self) -> None:
+        """Tell systemd that every loop turns, and how it goes; silent as soon as one is overdue."""
+        interval = watchdog_interval()
+        was = ""
+        while True:
+            if self.health.is_turning():
+                status = summary(self.health.report())
+                notify("WATCHDOG=1", *([f"STATUS={status}"] if status != was else []))
+                was = status
+            else:
+                log.error("loop_overdue", loops=self.supervisor.overdue())
+            await asyncio.sleep(min(interval / 3, 20.0) if interval else 20.0)
+
+    def reload(self) -> None:
+        """SIGHUP: what may change changes as one snapshot; a wrong file is refused whole."""
+        old = self.snapshot.config
+        notify(*reloading())
+        try:
+            new = load(old.path, demo=old.is_demo)
+            changed = reloaded(old, new)
+        except ConfigError as error:
+            log.error("reload_refused", problems=[str(p) for p in error.problems])  # noqa: TRY400
+        else:
+            self.snapshot.replace(changed)
+            logs.set_level(changed.log.level)
+            log.info("reloaded", policy=changed.policy.version, needs_a_restart=diff_restart(old, new))
+        finally:
+            notify("READY=1")
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until they have cleaned up."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _in_words(error: OSError, config: Config) -> str:
+    if error.errno in (98, 48):
+        return (
+            f"port {config.http.port} on {config.http.host} is taken by another program: "
+            "stop it, or choose another port under [http] in the configuration"
+        )
+    return str(error)
+
+
+def version_of() -> str:
+    try:
+        return version("intake-desk")
+    except PackageNotFoundError:
+        return "unpackaged"

@@ -1,0 +1,26 @@
+"""Sealing: the events that were committed are chained, soon after and in order."""
+
+from __future__ import annotations
+
+import asyncio
+
+from channels.adapter import ProgressNote
+from store import events
+from store.engine import Database
+
+EVERY = 1.0  # seconds; an event may stand unsealed that long
+AT_ONCE = 1_000  # events in one transaction
+
+
+async def keep_sealed(db: Database, progress: ProgressNote) -> None:
+    """Seal what is there, for ever."""
+    while True:
+        progress("sealing", 60.0)
+        async with db.reading() as tx:
+            is_behind = await events.unsealed(tx)
+        if not is_behind:
+            await asyncio.sleep(EVERY)
+            continue
+        async with db.transaction() as tx:
+            await events.seal(tx, AT_ONCE)
+        await asyncio.sleep(0.05)  # seals give way to messages
