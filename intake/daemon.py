@@ -28,7 +28,7 @@ from channels.parsing import ParserPool
 from intake import logs, texts_loader
 from intake.accept import Acceptor, DecisionBoard, SpaceGate
 from intake.config import Config, diff_restart, load, reloaded
-from intake.config_file import ConfigError
+from intake.config_words import ConfigError
 from intake.control import ControlServer
 from intake.decide import Decider
 from intake.deliver import Deliverer
