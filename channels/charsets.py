@@ -71,6 +71,7 @@ _MEANT = {
 _CHARSET = re.compile(r"utf|iso|cp\d|windows|koi8|mac|big5|gb|euc|shift|hz|tis|johab|kz1048|ptcp|hp", re.ASCII)
 _HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
 _SAMPLE = 4096  # octets that a guess looks at
+_TRADITIONAL = ("big5hkscs", "cp950")
 _NEXT_OF_KIN = {"big5hkscs": ("cp950",), "cp950": ("big5hkscs",)}
 
 
@@ -99,9 +100,12 @@ def decode(octets: bytes, label: str = "") -> str:
     for name in (codec, *_NEXT_OF_KIN.get(codec, ())):
         if name:
             try:
-                return without_surrogates(octets.decode(name))
+                words = octets.decode(name)
             except (UnicodeError, ValueError):
                 continue
+            if name == "gb18030" and _is_unlikely_gb(words) and guess(octets) == "big5hkscs":
+                words = octets.decode("big5hkscs", "replace")
+            return without_surrogates(words)
     return _repair(octets, codec)
 
 
@@ -115,7 +119,9 @@ def _repair(octets: bytes, codec: str) -> str:
         return octets.decode("utf-8")
     except UnicodeDecodeError:
         pass
-    if codec in ("", "utf-8"):
+    if codec in _TRADITIONAL and guess(octets) == "gb18030":
+        codec = "gb18030"
+    elif codec in ("", "utf-8"):
         as_utf8 = octets.decode("utf-8", "replace")
         damaged = as_utf8.count("\ufffd")
         # A cut or broken character in what is otherwise utf-8 does not make it another charset.
@@ -144,6 +150,15 @@ def _share_of_common(sample: bytes, codec: str, core: str, rare_from: int) -> fl
     encoded = (c.encode(core, "ignore") for c in foreign)
     common = sum(1 for pair in encoded if len(pair) == 2 and pair[0] < rare_from)
     return common / len(foreign)
+
+
+def _is_unlikely_gb(words: str) -> bool:
+    """Big5 under a GB label decodes without an error, but mostly into characters that GB 2312 has not."""
+    sample = words[:_SAMPLE]
+    plain = len(sample.encode("ascii", "ignore"))
+    foreign = len(sample) - plain
+    usual = (len(sample.encode("gb2312", "ignore")) - plain) // 2
+    return foreign > 4 and usual < foreign * 0.5
 
 
 def _chinese_in_latin(octets: bytes) -> str:

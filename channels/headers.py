@@ -183,7 +183,7 @@ def parameters(value: bytes) -> tuple[str, dict[str, str]]:
             body = match[4]  # a Windows path, not an escape
         number = int(match[2][1:]) if match[2] else -1
         pieces.setdefault(name, []).append((number, bool(match[3]), body))
-    return head.strip().lower().decode("ascii", "replace"), {n: _join(p) for n, p in pieces.items()}
+    return one_line(head.strip().lower().decode("ascii", "replace")), {n: _join(p) for n, p in pieces.items()}
 
 
 def _join(pieces: list[tuple[int, bool, bytes]]) -> str:
@@ -300,7 +300,7 @@ def message_ids(value: bytes) -> tuple[str, ...]:
     """The ids of Message-ID, In-Reply-To or References, with angle brackets, each once, the newest 200."""
     if not value:
         return ()
-    line = decode(value)
+    line = one_line(decode(value))
     ids = _MESSAGE_ID.findall(line) or _MESSAGE_ID.findall(re.sub(r"\s+", "", line))
     if not ids and (bare := address_within(line)):
         ids = [f"<{line.strip()}>"] if _MESSAGE_ID.fullmatch(f"<{line.strip()}>") else [f"<{bare}>"]

@@ -208,6 +208,8 @@ class _Page:
                 mark = f"{self.lists[-1]}. "
             if self.breaks:
                 self._break()
+            elif self.line:
+                self._end_line()
             self.line.append("  " * max(0, len(self.lists) - 1) + mark)
             self.size += len(mark)
             self.is_after_mark = True

@@ -103,15 +103,9 @@ class ParserPool:
         self._is_closed = False
 
     async def start(self) -> None:
-        """Start the workers and let each read a mail. Raises OSError if that does not work."""
+        """Start the workers, so that the first mail need not wait. Raises OSError if none can be started."""
         while len(self._alive) < self._size:
-            worker = await self._new_worker()
-            worker.send(b"Subject: hello\n\n", 0)
-            try:
-                await worker.receive(self._limits)
-            except WorkerDied as death:
-                raise OSError(f"no worker to parse mail can be started: {death.reason}") from death
-            self._idle.append(worker)
+            self._idle.append(await self._new_worker())
 
     async def close(self) -> None:
         """End all workers; calls in flight fail with RuntimeError."""
@@ -177,6 +171,7 @@ class ParserPool:
                 self._idle.append(worker)
 
     async def _new_worker(self) -> _Worker:
+        """A worker that has said it is there. Raises OSError if none can be started."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(START_SECONDS):
             _, worker = await loop.subprocess_exec(
@@ -191,6 +186,13 @@ class ParserPool:
             )
         self._alive = [one for one in self._alive if not one.is_gone]
         self._alive.append(worker)
+        try:
+            await worker.receive(_Limits(START_SECONDS, START_SECONDS))
+        except BaseException as error:
+            worker.kill()
+            if isinstance(error, WorkerDied):
+                raise OSError(f"no worker to parse mail can be started: {error.reason}") from error
+            raise
         return worker
 
 
@@ -280,7 +282,7 @@ class _Worker(asyncio.SubprocessProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._is_dead = False
         self._gone: asyncio.Future[None] = self._loop.create_future()
-        self._owed = 0  # answers
+        self._owed = 1  # answers; the first says that it is there
         self._cpu_at_answer = 0.0
 
     # --- called by asyncio ---
@@ -355,13 +357,13 @@ class _Worker(asyncio.SubprocessProtocol):
         until = self._loop.time() + limits.wall_seconds
         while not self._answers:
             if self._is_dead:
-                raise WorkerDied("the parser died of this mail", is_final=False)
+                raise WorkerDied("the parser died of it", is_final=False)
             await self._wait(WATCH_EVERY)
             if self._answers or self._is_dead:
                 continue
             if self._cpu() - self._cpu_at_answer > limits.cpu_seconds:
                 self.kill()
-                raise WorkerDied(f"reading it took more than {limits.cpu_seconds:g} s of CPU time", is_final=True)
+                raise WorkerDied(f"it took more than {limits.cpu_seconds:g} s of CPU time", is_final=True)
             if self._loop.time() > until:
                 self.kill()
                 raise WorkerDied(f"no answer within {limits.wall_seconds:g} s", is_final=False)

@@ -1,8 +1,8 @@
 """The process that mail is parsed in: frames in on standard input, normal forms out on standard output.
 
 It may be killed at any moment and nothing is lost but its turn. It holds no secret, no connection and no file.
-In: 4 octets length of the mail, 1 octet of flags, the mail. Out, in the same order: 4 octets length of the
-normal form, 4 octets length of the failure, then both (UTF-8). Numbers are big-endian.
+In: 4 octets length of the mail, 1 octet of flags, the mail. Out, after one empty answer, in the same order: 4 octets
+length of the normal form, 4 octets length of the failure, then both (UTF-8). Numbers are big-endian.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def _read(raw: bytes, flags: int) -> Message:
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Answer frames until the source ends."""
+    """Say with an empty answer that we are there, then answer frames until the source ends."""
+    sink.write(OUT.pack(0, 0))
+    sink.flush()
     while len(frame := source.read(IN.size)) == IN.size:
         length, flags = IN.unpack(frame)
         raw = source.read(length)

@@ -18,6 +18,7 @@ MAX_DEPTH = 30  # multiparts within multiparts
 MAX_PARTS = 500  # leaves of one mail
 
 _OLD_MAC_LINE = re.compile(rb"\r(?!\n)")
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")  # RFC 6838 §4.2
 
 
 @dataclass(slots=True)
@@ -139,7 +140,7 @@ def _type_of(piece: _Open) -> tuple[str, dict[str, str]]:
     if not value:
         return piece.default_type, {}
     media_type, params = parameters(value)
-    if media_type.count("/") != 1 or " " in media_type:
+    if not _MEDIA_TYPE.fullmatch(media_type):
         # RFC 2045 §5.2: what makes no sense is text/plain; a lone "text" says as much.
         if media_type.split("/")[0] == "multipart" and "boundary" in params:
             return "multipart/mixed", params

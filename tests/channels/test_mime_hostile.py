@@ -75,6 +75,16 @@ def test_no_mutated_mail_raises_and_all_of_them_can_be_stored(raw: bytes) -> Non
         assert len(mime.part_bytes(raw, attachment.path)) == attachment.size
 
 
+def test_a_nul_in_a_type_or_an_id_reaches_no_field() -> None:
+    message = mime.parse(
+        b"Message-ID: <a\0b@x>\nReferences: <c\0@x>\nContent-Type: multipart/mixed; boundary=r\n\n"
+        b"--r\nContent-Type:\0image/png\nContent-ID: <d\0@x>\n\nx\n--r--\n"
+    )
+
+    assert message.message_id == "<ab@x>"
+    assert b"\\u0000" not in normal_json.dumps(message)
+
+
 @settings(max_examples=200, deadline=None)
 @given(raw=st.binary(max_size=300))
 def test_no_octets_raise(raw: bytes) -> None:
@@ -161,6 +171,7 @@ def test_a_long_text_is_kept_up_to_its_limit() -> None:
         ('<a href="https://x.example/a?b=1&amp;c=2">here</a>', "here <https://x.example/a?b=1&c=2>"),
         ("<ol><li>a</li><li>b</li></ol>", "1. a\n2. b"),
         ("<ul><li>a<ul><li>b</li></ul></li></ul>", "- a\n  - b"),
+        ("<ul><li><p>a</p></li><li></li><li><p>b</p></li></ul>", "- a\n\n-\n- b"),
         ("<table><tr><th>年</th><th>額</th></tr><tr><td>2025</td><td>100</td></tr></table>", "年 | 額\n2025 | 100"),
         ("<blockquote>a<blockquote>b</blockquote></blockquote>c", "> a\n>\n> > b\n\nc"),
         ("<pre>a\n  b</pre>", "a\n  b"),

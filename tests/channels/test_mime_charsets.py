@@ -1,0 +1,61 @@
+"""Charsets: what labels of the Chinese world really mean, and what is done where they lie."""
+
+from __future__ import annotations
+
+import pytest
+
+from channels.charsets import decode
+
+HANS = "您好，我想咨询个人所得税年度汇算清缴的退税问题。"
+HANT = "您好，我想諮詢綜合所得稅的退稅問題，謝謝。"
+
+
+@pytest.mark.parametrize(
+    ("label", "written_as", "text"),
+    [
+        ("gb2312", "gbk", "朱镕基路"),
+        ("GB_2312-80", "gb18030", "㐀𠮷野家"),
+        ("x-gbk", "gbk", HANS),
+        ("hz-gb-2312", "hz", HANS),
+        ("big5", "big5hkscs", "唔該，我哋想問報稅嘅期限"),
+        ("cp950", "cp950", "費用 €100"),
+        ("'UTF-8'", "utf-8", HANT),
+        ("utf8mb4", "utf-8", HANT),
+        ("utf-16", "utf-16", HANT),
+        ("iso-2022-jp", "iso-2022-jp", "税金"),
+        ("ks_c_5601-1987", "cp949", "세금"),
+        ("iso-8859-1", "cp1252", "Größe – 5 €"),
+        ("windows-1251", "cp1251", "налог"),
+        # labels that lie
+        ("utf-8", "gbk", HANS),
+        ("utf-8", "big5", HANT),
+        ("gb2312", "utf-8", HANS),
+        ("big5", "utf-8", HANT),
+        ("gbk", "big5", HANT),
+        ("big5", "gbk", HANS),
+        ("iso-8859-1", "gbk", HANS),
+        ("windows-1252", "utf-8", HANS),
+        ("us-ascii", "big5", HANT),
+        ("gbk", "gbk", "請問綜合所得稅的申報期限與補稅辦法"),
+        # no label, or none that is a charset
+        ("", "utf-8", HANT),
+        ("", "gbk", HANS),
+        ("", "big5", HANT),
+        ("", "cp1252", "été à Zürich"),
+        ("x-unknown", "gbk", HANS),
+        ("unicode_escape", "utf-8", "a\\u0041"),
+        ("punycode", "ascii", "bcher-kva"),
+        ("rot13", "ascii", "plain"),
+    ],
+)
+def test_text_is_read_as_it_was_meant(label: str, written_as: str, text: str) -> None:
+    assert decode(text.encode(written_as), label) == text
+
+
+def test_a_cut_character_does_not_change_the_charset() -> None:
+    assert decode(HANT.encode()[:-1], "utf-8") == HANT[:-1] + "\ufffd"
+    assert decode(HANT.encode()[1:], "") == "\ufffd\ufffd" + HANT[1:]
+
+
+def test_no_lone_surrogate_comes_out() -> None:
+    assert decode(b"+2AA-x", "utf-7").encode("utf-8")
