@@ -12,10 +12,8 @@ from enum import StrEnum
 
 from channels.message import Medium
 from intake.mailbytes import File
+from routing.guard import MARK as MARK  # below this line of an agent's mail everything is internal
 from routing.words import Kind, NoticeKind, Standing, TargetKind
-
-#: Everything below this line of an agent's mail is internal; quote removal may cut there.
-MARK = "──────── 以下僅供內部 · internal ────────"
 
 Person = tuple[str, str]  # (display name, address); the address is "" where there is none to show
 

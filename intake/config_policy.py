@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from importlib import resources
 from typing import Any
 
+from channels.phone_numbers import spellings
 from channels.registry import MEDIA
 from intake import config_calendars
 from intake.config_names import TEAM_OF_ALL, Checks, Tables
@@ -125,7 +126,7 @@ def _channel(name: str, keys: ChannelKeys, settings: Any) -> ChannelPolicy:
         team=keys.team,
         calendar=keys.calendar,
         reply_channel=keys.reply_channel,
-        machine_numbers=frozenset(getattr(settings, "machine_numbers", ())),
+        machine_numbers=spellings(getattr(settings, "machine_numbers", ()), getattr(settings, "region", "")),
         phone_users=dict(getattr(settings, "users", {})),
         **told,
     )

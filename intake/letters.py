@@ -24,7 +24,7 @@ from routing.calendars import next_opening
 from routing.desk import domain_of, mail_id
 from routing.filters import loop_mark
 from routing.policy import Agent, ChannelPolicy, Policy
-from routing.reasons import Reason, sentence
+from routing.reasons import Reason
 from routing.records import Customer, Target, Ticket
 from routing.tokens import Keyring, canary, reply_address
 from routing.words import Kind, NoticeKind, Purpose, Standing, TargetKind
@@ -219,7 +219,7 @@ async def _to_agent(
             target=target.kind if target else TargetKind.FIRST_RESPONSE,
             started_at=target.started_at if target else None,
             due_at=target.due_at if target else None,
-            why_you=sentence(reasons[-1], language) if reasons else "",
+            why_you=why_you(reasons, with_, language),
             answer_goes_to=goes_to,
             received_at=received_at,
             files=await _files(tx, item.source, None),
@@ -229,6 +229,15 @@ async def _to_agent(
         ),
         with_.texts,
     )
+
+
+def why_you(reasons: list[Reason], with_: Stationery, language: str) -> str:
+    """Why this agent got it, said to him: of the reasons, the last that can be."""
+    for reason in reversed(reasons):
+        if with_.texts.has(f"why_you.{reason.code}"):
+            by = with_.policy.agents.get(str(reason.data.get("agent", "")))
+            return with_.texts.say(f"why_you.{reason.code}", language, agent=by.display_name if by else "")
+    return ""
 
 
 _KIND = {Purpose.ASSIGNMENT: compose.MailKind.ASSIGNMENT, Purpose.UPDATE: compose.MailKind.UPDATE}

@@ -1,7 +1,7 @@
 """The transcript of a chat: what the visitor's page shows, also after he was away.
 
-Line ids are `m<message>` (the visitor) and `o<outbox row>` (ours). What the page has not confirmed
-is always among the lines, wherever it stands: a line that was written late must not be skipped by a page that is past it.
+Line ids are `m<message>` (the visitor's) and `o<outbox row>` (ours). What the page has not confirmed is always among
+the lines, wherever it stands: a line that was written late must not be skipped by a page that is past it.
 """
 
 from __future__ import annotations

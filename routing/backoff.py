@@ -13,25 +13,17 @@ Chance = Callable[[], float]  # uniform over [0, 1)
 
 RECONNECT_FIRST = 1.0  # seconds, the longest first wait
 RECONNECT_CAP = 300.0  # seconds
-RECONNECT_LEAST = (
-    0.1  # seconds: full jitter may come out at nothing, and a refused connection costs both sides
-)
+RECONNECT_LEAST = 0.1  # seconds: full jitter may come out at nothing, and a refused connection costs both sides
 
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
     """When a delivery that failed for a while is tried again."""
 
-    first: tuple[timedelta, ...] = tuple(
-        timedelta(minutes=m) for m in (1, 5, 15, 60)
-    )  # after 1, 2, 3, 4 attempts
+    first: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60))  # after 1, 2, 3, 4 attempts
     then_every: timedelta = timedelta(hours=4)
-    give_up_after: timedelta = timedelta(
-        days=5
-    )  # since the first attempt; RFC 5321 §4.5.4.1 asks for 4-5 days
-    spread: float = (
-        0.1  # share of the wait added by chance, so that a dead relay's mails do not return in step
-    )
+    give_up_after: timedelta = timedelta(days=5)  # since the first attempt; RFC 5321 §4.5.4.1 asks for 4-5 days
+    spread: float = 0.1  # share of the wait added by chance, so that a dead relay's mails do not return in step
 
 
 DEFAULT = RetrySchedule()

@@ -11,7 +11,7 @@ MAX_BUDGET_DAYS = 400  # days; a longer budget is a typing error
 _ZERO = timedelta()
 
 
-class BadBudget(ValueError):  # noqa: N818  # reads as what it is: raise BadBudget
+class BadBudget(ValueError):  # reads as what it is: raise BadBudget
     """A budget nobody can count. `mend` says what to write instead."""
 
     def __init__(self, message: str, mend: str) -> None:
@@ -70,9 +70,7 @@ def _days(text: str, unit: str, amount: float, *, is_in_hours: bool) -> Budget:
     if is_in_hours:
         raise BadBudget(f'"{text}" mixes days and hours', 'write "3wd" for working days')
     if amount != int(amount) or not 1 <= amount <= MAX_BUDGET_DAYS:
-        raise BadBudget(
-            f'"{text}" is no whole number of days', f"give 1 to {MAX_BUDGET_DAYS}, for example 3{unit}"
-        )
+        raise BadBudget(f'"{text}" is no whole number of days', f"give 1 to {MAX_BUDGET_DAYS}, for example 3{unit}")
     kind = BudgetUnit.WORKING_DAYS if unit == "wd" else BudgetUnit.CALENDAR_DAYS
     return Budget(kind, _ZERO, int(amount), text.strip())
 

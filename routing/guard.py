@@ -274,16 +274,24 @@ def _survivors(text: str, facts: GuardFacts, known: _Known) -> list[tuple[str, s
     found.extend(("token_address", one) for one in facts.token_addresses if squeeze(one) in squeezed)
     ids = (one.strip("<> ") for one in facts.internal_message_ids)
     found.extend(("internal_message_id", one) for one in ids if one and squeeze(one) in squeezed)
-    whole_lines = {squeeze(line) for line in text.split("\n")}
-    found.extend(("internal_line", line) for line in sorted(known.internal) if _shows(line, squeezed, whole_lines))
+    all_letters = _letters(squeezed)
+    whole_lines = {_letters(squeeze(line)) for line in text.split("\n")}
+    found.extend(("internal_line", line) for line in sorted(known.internal) if _shows(line, all_letters, whole_lines))
     found.extend(("private", what) for what in _private(text, facts))
     found.extend(("foreign_quote", line) for line in _foreign_quotes(text, known))
     found.extend(("header_block", line) for line in _header_blocks(text.split("\n")))
     return found
 
 
-def _shows(line: str, squeezed: str, whole_lines: set[str]) -> bool:
-    return line in whole_lines or (len(line) >= MIN_WITHIN and line in squeezed)
+def _shows(line: str, all_letters: str, whole_lines: set[str]) -> bool:
+    """Whether an internal line stands in the text: anywhere if it is long enough to mean it, else as a whole line."""
+    letters = _letters(line)
+    return letters in whole_lines or (len(letters) >= MIN_WITHIN and letters in all_letters)
+
+
+def _letters(squeezed: str) -> str:
+    """Letters and digits alone: a colon more or a masked digit less does not make it another line."""
+    return "".join(filter(str.isalnum, squeezed))
 
 
 _DIGITS = re.compile(rf"\d{{{MIN_DIGITS},20}}")

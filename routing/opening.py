@@ -174,9 +174,6 @@ def open_ticket(
     may_acknowledge: bool,
 ) -> Decision:
     """Register a new ticket with everything that belongs to it. While it `is_ringing`, nobody is written to."""
-    ticket, assignment_reasons = _assign(incoming, desk, ticket, about)
-    desk.put_ticket(ticket)
-    _remember(incoming, desk, ticket)
     desk.tell(
         "ticket_opened",
         ticket=ticket.id,
@@ -193,6 +190,9 @@ def open_ticket(
         policy=desk.policy.version,
         reasons=reason_data(reasons),
     )
+    ticket, assignment_reasons = _assign(incoming, desk, ticket, about)
+    desk.put_ticket(ticket)
+    _remember(incoming, desk, ticket)
     if not is_ringing:
         for plan in targets_for(
             desk.policy,

@@ -14,27 +14,11 @@ from enum import StrEnum
 from channels.message import MESSAGING, Medium
 from routing.budgets import parse_budget
 from routing.calendars import due_at, share_of, split_point
+from routing.calls import ring_cycle
 from routing.policy import Budget, BudgetUnit, CalendarSpec, ChannelPolicy, Policy
 from routing.words import Kind, TargetKind
 
 WARN_FROM = timedelta(minutes=10)  # shorter budgets leave nobody time to read a warning
-
-#: One ring and its silence, by the caller's exchange (ITU-T E.180 supplement 2): three take 15 s in CN.
-RING_CYCLES = {
-    region: timedelta(seconds=seconds)
-    for region, seconds in {
-        "CN": 5,
-        "HK": 4,
-        "TW": 3,
-        "US": 6,
-        "GB": 3,
-        "SG": 3,
-        "JP": 3,
-        "DE": 5,
-        "FR": 5,
-    }.items()
-}
-USUAL_RING_CYCLE = timedelta(seconds=5)  # of every other country
 
 #: What a firm that writes no [targets] promises. Phone has no entry: rings times the country's cycle.
 DEFAULT_TARGETS = {
@@ -219,7 +203,7 @@ def _ringing(policy: Policy, channel: ChannelPolicy | None, region: str) -> Budg
     if written is not None and cycle is None:
         return written
     rings = channel.rings if channel else 3
-    cycle = cycle or RING_CYCLES.get(region, USUAL_RING_CYCLE)
+    cycle = ring_cycle(region, cycle)
     return Budget(BudgetUnit.WALL, rings * cycle, written=f"{rings} rings x {cycle.total_seconds():g}s")
 
 
