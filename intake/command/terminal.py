@@ -7,6 +7,7 @@ object, or one a line. Whatever strangers wrote is cleaned before it is shown: a
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ MAX_COLUMNS = 100
 MIN_COLUMNS = 40
 GAP = "  "  # between two columns of a table
 
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 
 
@@ -84,7 +86,9 @@ def _writable(value: Any) -> Any:
 
 
 def width(text: str) -> int:
-    """How many columns a terminal gives the text: two for wide characters, none for combining ones."""
+    """How many columns a terminal gives the text: two for wide characters, none for combining ones and colours."""
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
     if text.isascii():
         return len(text)
     return sum(_width_of(c) for c in text)

@@ -1,0 +1,145 @@
+"""A ticket's events as sentences: one line for each fact, and on request the reasons behind it.
+
+The table holds a sentence for every kind of event that may stand in a ticket's story; a kind that it does not know is
+told by its name and fields, so that an older program can read a newer log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from intake import dates
+from routing.reasons import Reason, sentence
+from routing.records import Event
+
+#: kind -> sentence. Fields of the event and of its data in braces; times and targets are put into words before.
+SENTENCES: Mapping[str, str] = {
+    "message_accepted": "Message {message} came by {channel} ({octets} octets) and was kept.",
+    "message_parked": "Message {message} was parked: {reason}",
+    "message_parked_by_hand": "An operator parked message {message}: {reason}",
+    "message_requeued": "An operator put message {message} back into the queue.",
+    "message_copied": "Message {message} is a copy of message {copy_of}: nothing follows from it.",
+    "message_ignored": "Message {message} was written by a machine ({verdict}): recorded, not answered.",
+    "message_added": "Message {message} was added to the ticket.",
+    "token_misused": "Message {message} was sent to an agent's reply address by somebody else.",
+    "customer_registered": "The sender was registered as customer {customer}.",
+    "ticket_opened": "The ticket was opened: {kind_of_ticket}, topic {topic}, for team {team}.",
+    "ticket_closed": "{agent} closed the ticket.",
+    "target_set": "{target} promised by {due_at} ({budget}, calendar {calendar}).",
+    "target_warned": "{agent} was warned: {target} is due {due_at}.",
+    "target_breached": "{target} was due {due_at} and is late.",
+    "target_withdrawn": "{target} is no longer owed.",
+    "target_met": "{target} was kept: delivered {delivered_at}.",
+    "target_reopened": "{target} is owed again by {due_at}: the answer never arrived.",
+    "first_response_recorded": "First response: answered {answered_at}, delivered {delivered_at}.",
+    "supervisor_told": "The supervisor was told: {target}, due {due_at}.",
+    "assigned": "Assigned to {agent}.",
+    "assignment_failed": "Nobody of team {team} could take it.",
+    "agent_unreachable": "{agent} could not be reached: {why}.",
+    "acknowledgement_withheld": "No acknowledgement was sent.",
+    "answer_queued": "{agent} answered; it is on its way by {channel}.",
+    "reply_held": "A reply of {agent} was held ({why}); he was told.",
+    "held_released": "{agent} let the held reply go.",
+    "note_recorded": "{agent} left a note; it stays inside.",
+    "delivered": "Delivered by {channel}: {purpose}.",
+    "delivery_delayed": "Not delivered yet ({purpose}): {error} Next try {next_at}.",
+    "delivery_failed": "Could not be delivered ({purpose}): {error}",
+    "delivery_unknown": "Whether it arrived is unknown ({purpose}): {error}",
+    "delivery_bounced": "Came back undelivered ({purpose}): {status}",
+    "report_received": "A mail server reported on one of our mails: {report} {status}",
+    "call_event_recorded": "The exchange reported: {call_event}.",
+    "call_joined": "The same number had called before: it is the same ticket.",
+    "call_answered": "{agent} answered the call.",
+    "call_missed": "The call ended without an answer: a callback is owed.",
+    "note_not_possible": "The caller could not be sent a note: {why}.",
+}
+
+_PEOPLE = "nobody"
+_WHY_NOT = {
+    "": "could take it",
+    "excluded": "is excluded",
+    "not_in_team": "is of another team",
+    "certificate": "may not handle complaints",
+    "language": "does not speak the language",
+    "topic": "does not know the topic",
+    "off_duty": "is off duty",
+    "full": "has enough to do",
+}
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Puts events into words for one reader."""
+
+    timezone: str
+    now: datetime
+
+    def says(self, event: Event) -> str:
+        """The event as one sentence."""
+        facts = self._facts(event)
+        written = SENTENCES.get(event.kind)
+        if written is None:
+            told = ", ".join(f"{name} {value}" for name, value in event.data.items() if not isinstance(value, list))
+            return f"{event.kind.replace('_', ' ')}{': ' if told else ''}{told}"
+        return written.format_map(facts).rstrip() + self._margin(event)
+
+    def why(self, event: Event) -> Iterator[str]:
+        """The reasons, then who was considered, a sentence each."""
+        for reason in _listed(event.data.get("reasons")):
+            if isinstance(reason, Mapping):
+                data = reason.get("data")
+                words = str(reason.get("words", ""))
+                facts = dict(data) if isinstance(data, Mapping) else {}
+                yield sentence(Reason(str(reason.get("code", "")), words, facts))
+        for candidate in _listed(event.data.get("candidates")):
+            if isinstance(candidate, list) and len(candidate) == 2:
+                yield f"{candidate[0]} {_WHY_NOT.get(str(candidate[1]), str(candidate[1]))}."
+
+    def _facts(self, event: Event) -> dict[str, str]:
+        facts: dict[str, Any] = {
+            "message": event.message,
+            "customer": event.customer,
+            "agent": event.agent or _PEOPLE,
+            **event.data,
+        }
+        return _Facts({name: self._worded(name, value) for name, value in facts.items()})
+
+    def _worded(self, name: str, value: Any) -> str:
+        if name == "topic":
+            return str(value).replace("_", " ") or "none"
+        if name == "target":
+            return str(value).replace("_", " ").capitalize()
+        if name == "octets" and isinstance(value, int):
+            return f"{value:,}"
+        if name.endswith("_at") and isinstance(value, str):
+            return _moment(value, dates.deadline if name == "due_at" else dates.moment, self.timezone, self.now)
+        return str(value)
+
+    @staticmethod
+    def _margin(event: Event) -> str:
+        seconds = event.data.get("margin_s")
+        if not isinstance(seconds, int | float):
+            return ""
+        said = dates.span(timedelta(seconds=seconds), dates.EN)
+        return f" {said} to spare." if seconds >= 0 else f" {said} late."
+
+
+class _Facts(dict[str, str]):
+    """A fact that an event does not have leaves its name, and breaks nothing."""
+
+    def __missing__(self, key: str) -> str:
+        return f"({key} unknown)"
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _moment(written: str, say: Callable[[datetime, str, str, datetime], str], timezone: str, now: datetime) -> str:
+    try:
+        return say(datetime.fromisoformat(written), timezone, dates.EN, now)
+    except ValueError:
+        return written
