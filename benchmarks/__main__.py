@@ -1,0 +1,42 @@
+"""`make bench`: what this machine takes in a second, the whole way.
+
+    python -m benchmarks                 everything, a table at the end
+    python -m benchmarks mail            only this: mail, phone, chat, limit
+    python -m benchmarks mail --json
+
+The real daemon runs as a process of its own; a real Dovecot holds the mail. Figures go to docs/performance.md by hand,
+with their command: a figure without its machine says nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from benchmarks import chat, limit, mail, phone  # noqa: E402  # after the path is set
+
+BENCHES = {"mail": mail.run, "phone": phone.run, "chat": chat.run, "limit": limit.run}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("which", nargs="*", choices=[*BENCHES, []], help="which benches; all by default")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    options = parser.parse_args()
+    for name in options.which or BENCHES:
+        print(f"-- {name} …", file=sys.stderr)
+        for row in BENCHES[name]():
+            if options.json:
+                print(json.dumps({"bench": name, **row}))
+            else:
+                print(f"{name:6} " + "  ".join(f"{k} {v}" for k, v in row.items()))
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
