@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -23,12 +24,21 @@ PROGRAMS = {
     "tmux": "tmux",
     "neomutt": "neomutt",
 }
-SEARCHED = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/local/sbin"])
+#: Debian keeps a database server's own programs apart, a folder for each version; the newest first.
+_POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: p.parent.name.zfill(4), reverse=True)
+SEARCHED = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/local/sbin", *map(str, _POSTGRESQL)]
+)
+
+
+def find(name: str) -> str | None:
+    """The path of a program, also of one that only root has on its PATH; None if it is not here."""
+    return shutil.which(PROGRAMS.get(name, name), path=SEARCHED)
 
 
 def program(name: str) -> str:
     """The path of a program, also of one that only root has on its PATH. Raises FileNotFoundError."""
-    found = shutil.which(PROGRAMS.get(name, name), path=SEARCHED)
+    found = find(name)
     if found is None:
         raise FileNotFoundError(name)
     return found
@@ -41,7 +51,7 @@ def missing(*names: str) -> str:
         if name == "root":
             if os.geteuid() != 0:
                 absent.append("root")
-        elif shutil.which(PROGRAMS.get(name, name), path=SEARCHED) is None:
+        elif find(name) is None:
             absent.append(name)
     return f"needs {', '.join(absent)}" if absent else ""
 
