@@ -6,20 +6,21 @@ rolled back. A full disk, a locked file or a lost server is `StoreUnavailable`: 
 
 SQLite: one writer connection behind a lock, `BEGIN IMMEDIATE`, and every checkpoint from that connection alone,
 because SQLite before 3.51.3 may lose commits in WAL mode when two connections checkpoint at once. Readers are apart
-and never checkpoint. A task that is cancelled while it waits for the lock leaves nothing locked behind.
+and never checkpoint. A task that is cancelled, wherever it stands, leaves nothing locked behind; one that is cancelled
+while it commits may have committed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, event
 from sqlalchemy.engine import CursorResult, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -29,7 +30,9 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT = 10_000  # ms; only another process can hold the lock that long
 CHECKPOINT_PAGES = 2_000  # pages of 4 KiB in the log before the writer folds it in
-READERS = 4  # connections
+READERS = 4  # connections that only read, on SQLite
+CONNECTIONS = 8  # to a server, for everything
+CONNECT_TIMEOUT = 10  # s, to a server
 
 Params = Mapping[str, Any]
 
@@ -45,21 +48,26 @@ class Transaction:
         self, statement: Executable, params: Params | Sequence[Params] | None = None
     ) -> CursorResult[Any]:
         """Run one statement; a sequence of parameters runs it once for each."""
-        return await self.connection.execute(statement, params)
+        work = self.connection.execute(statement, params)
+        if self.dialect != "sqlite":
+            return await work  # the server may be asked to stop, and rolls back by itself when the line is cut
+        # A statement that is cancelled half-way makes SQLAlchemy throw the connection away, and cancelled once more it
+        # forgets to close it: the lock would be held until the program ends. A statement of ours is short.
+        return await _to_the_end(work)
 
     async def many(self, statement: Executable, rows: Sequence[Params]) -> None:
         """Run one statement for each row; nothing for none."""
         if rows:
-            await self.connection.execute(statement, rows)
+            await self.execute(statement, rows)
 
     async def rows(self, statement: Executable, params: Params | None = None) -> list[dict[str, Any]]:
         """All rows as plain dictionaries."""
-        result = await self.connection.execute(statement, params)
+        result = await self.execute(statement, params)
         return [dict(row) for row in result.mappings()]
 
     async def scalar(self, statement: Executable, params: Params | None = None) -> Any:
         """The first column of the first row, or None."""
-        return (await self.connection.execute(statement, params)).scalar()
+        return (await self.execute(statement, params)).scalar()
 
 
 class Database:
@@ -68,48 +76,44 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(_with_driver(url))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._writer = _engine(self.url, size=1 if self.is_sqlite else 8, is_reader=False)
+        self._writer = _engine(self.url, size=1 if self.is_sqlite else CONNECTIONS, is_reader=False)
         self._reader = _engine(self.url, size=READERS, is_reader=True) if self.is_sqlite else self._writer
-        self._lock = asyncio.Lock()
+        # Whoever must wait for a connection waits here, where he can be cancelled; so no pool ever runs dry.
+        self._to_write = asyncio.Semaphore(1 if self.is_sqlite else CONNECTIONS)
+        self._to_read = asyncio.Semaphore(READERS) if self.is_sqlite else self._to_write
 
     @property
     def path(self) -> Path | None:
         """The file, for SQLite; None for a server."""
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Write. On SQLite one at a time, in the order of asking."""
-        if not self.is_sqlite:
-            async with self._begun(self._writer) as tx:
-                yield tx
-            return
-        async with self._lock, self._begun(self._writer) as tx:
-            yield tx
+        return self._begun(self._writer, self._to_write)
+
+    def reading(self) -> AbstractAsyncContextManager[Transaction]:
+        """Read, never waiting for the writer; on SQLite a consistent snapshot."""
+        return self._begun(self._reader, self._to_read)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Transaction]:
-        """Read a consistent snapshot; never waits for the writer."""
-        async with self._begun(self._reader) as tx:
-            yield tx
-
-    @asynccontextmanager
-    async def _begun(self, engine: AsyncEngine) -> AsyncIterator[Transaction]:
-        with _Translated():
-            connection = await _to_the_end(engine.connect())
-        try:
+    async def _begun(self, engine: AsyncEngine, turn: asyncio.Semaphore) -> AsyncIterator[Transaction]:
+        async with turn:
             with _Translated():
-                transaction = await _to_the_end(_begin(connection))
+                connection = await _to_the_end(engine.connect())
             try:
                 with _Translated():
-                    yield Transaction(connection, self.url.get_backend_name())
-            except BaseException:
-                await _to_the_end(transaction.rollback())
-                raise
-            with _Translated():
-                await _to_the_end(transaction.commit())
-        finally:
-            await _to_the_end(connection.close())
+                    transaction = await _to_the_end(_begin(connection))
+                try:
+                    with _Translated():
+                        yield Transaction(connection, self.url.get_backend_name())
+                except BaseException:
+                    with suppress(SQLAlchemyError, OSError):  # a lost server has rolled back already
+                        await _to_the_end(transaction.rollback())
+                    raise
+                with _Translated():
+                    await _to_the_end(transaction.commit())
+            finally:
+                await _to_the_end(connection.close())
 
     async def close(self) -> None:
         """Close readers first: the last connection to close folds in the log, and that must be the writer."""
@@ -135,14 +139,19 @@ async def _to_the_end(work: Awaitable[T]) -> T:
     except asyncio.CancelledError:
         if task.cancelled():
             raise
-        while not task.done():
-            try:
-                await asyncio.shield(asyncio.wait([task]))
-            except asyncio.CancelledError:
-                continue
+        await _patiently(task)
         if not task.cancelled() and task.exception() is None:
-            await _undo(task.result())
+            undoing = asyncio.ensure_future(_undo(task.result()))
+            await _patiently(undoing)
+            undoing.exception()
         raise
+
+
+async def _patiently(task: asyncio.Future[Any]) -> None:
+    """Return when it is done, however often this is cancelled meanwhile."""
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(asyncio.wait([task]))
 
 
 async def _undo(result: Any) -> None:
@@ -153,33 +162,38 @@ async def _undo(result: Any) -> None:
         await result.rollback()
 
 
-_PASSING = (
-    "disk is full",
-    "disk i/o error",
-    "database is locked",
-    "unable to open database",
-    "readonly database",
-    "connection",
-    "shutting down",
-    "starting up",
-)
+#: Primary result codes of SQLite: busy, locked, out of memory, read-only, input or output failed, corrupt, full,
+#: cannot open, not a database. (https://www.sqlite.org/rescode.html)
+_PASSING_SQLITE = frozenset({5, 6, 7, 8, 10, 11, 13, 14, 26})
+#: SQLSTATE classes and codes: connection, resources (a full disk too), the server stops or starts, its system failed,
+#: a deadlock, a lock not to be had, a server that only reads. (PostgreSQL manual, appendix A)
+_PASSING_SERVER = ("08", "53", "57P", "58", "40", "55P03", "25006")
 
 
 class _Translated:
-    """Turns a driver's word for "not now" into StoreUnavailable; other errors pass as they are."""
+    """Turns a driver's word for "not now" into StoreUnavailable; other errors pass as they are.
+
+    It goes by codes, never by words: the words of an error may quote what a customer wrote.
+    """
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, DBAPIError) and not isinstance(error, StoreUnavailable):
-            words = str(error.orig).lower()
-            if error.connection_invalidated or (
-                isinstance(error, OperationalError | InterfaceError) and any(p in words for p in _PASSING)
-            ):
+        if isinstance(error, DBAPIError):
+            if _is_passing(error):
                 raise StoreUnavailable(str(error.orig)) from error
-        elif isinstance(error, ConnectionError | TimeoutError | OSError) and not isinstance(error, StoreUnavailable):
+        elif isinstance(error, OSError):  # what a driver raises when there is nobody to connect to, or in time
             raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _PASSING_SQLITE
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(_PASSING_SERVER)
 
 
 def _with_driver(url: str) -> str:
@@ -191,7 +205,8 @@ def _with_driver(url: str) -> str:
 
 def _engine(url: Any, *, size: int, is_reader: bool) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True)
+        options = {"timeout": CONNECT_TIMEOUT}
+        return create_async_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True, connect_args=options)
     engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=size, max_overflow=0)
 
     @event.listens_for(engine.sync_engine, "connect")
