@@ -46,9 +46,7 @@ def explained(incoming: Incoming, desk: Desk) -> dict[str, Any]:
         "language": incoming.message.language or (ticket.language if ticket else "") or None,
         "targets": list(_targets(desk)),
         "agent": ticket.agent if ticket else decision.agent,
-        "reasons": list(
-            _reasons(incoming, decision, desk, joined=decision.ticket if decision.ticket in known else None)
-        ),
+        "reasons": list(_reasons(incoming, decision, desk, joined=joined)),
     }
 
 
