@@ -114,7 +114,7 @@ class Decider:
         while True:
             now = self._clock.now()
             async with self._db.transaction() as tx:
-                epoch = await leases.acquire(tx, LEASE, self._owner, now)
+                epoch = await leases.acquire(tx, LEASE, self._owner, now, is_alone=self._db.is_sqlite)
                 if epoch is not None:
                     cut_off = await messages.recover(tx)
                     break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy import and_, case, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.engine import Transaction
@@ -23,15 +23,20 @@ class LeaseLost(Exception):
     """Somebody else has taken over: what was about to be written is refused."""
 
 
-async def acquire(tx: Transaction, name: str, owner: str, now: datetime, term: timedelta = TERM) -> int | None:
-    """Take or renew a lease: its epoch, or None while another owner holds it."""
+async def acquire(
+    tx: Transaction, name: str, owner: str, now: datetime, term: timedelta = TERM, *, is_alone: bool = False
+) -> int | None:
+    """Take or renew a lease: its epoch, or None while another owner holds it.
+
+    `is_alone`: no other node can live, so whoever holds it was killed, and nobody need wait for the term to end.
+    """
     first = {"name": name, "owner": "", "until": now - term, "epoch": 0}
     dialect = sqlite if tx.dialect == "sqlite" else postgresql
     await tx.execute(dialect.insert(LEASE).on_conflict_do_nothing(), first)
     is_mine = and_(LEASE.c.owner == owner, LEASE.c.until >= now)
     taken = await tx.execute(
         update(LEASE)
-        .where(LEASE.c.name == name, or_(LEASE.c.owner == owner, LEASE.c.until < now))
+        .where(LEASE.c.name == name, true() if is_alone else or_(LEASE.c.owner == owner, LEASE.c.until < now))
         .values(owner=owner, until=now + term, epoch=LEASE.c.epoch + case((is_mine, 0), else_=1))
         .returning(LEASE.c.epoch)
     )
