@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import structlog
 
 from channels.adapter import Accepted, Arrival, Clock, Decided, StoreUnavailable
+from intake.logs import tell
+from routing.records import Event
 from store import messages
 from store.crashpoint import crashpoint
 from store.engine import Database
@@ -25,6 +28,7 @@ log = structlog.get_logger(__name__)
 MAX_GROUP = 400  # arrivals in one commit
 MAX_GROUP_BYTES = 32 * 1024 * 1024  # octets of raw bytes in one commit, unless one alone is larger
 SPACE_CHECK_EVERY = 5.0  # seconds
+RECENT_DECISIONS = 4096  # kept for whoever asks a moment late
 
 
 class SpaceGate:
@@ -58,10 +62,11 @@ class SpaceGate:
 
 
 class DecisionBoard:
-    """Who waits to hear what became of a message. Forgets a message as soon as it was told."""
+    """Who waits to hear what became of a message. Remembers the latest for who asks a moment late."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, asyncio.Future[Decided]] = {}
+        self._recent: OrderedDict[int, Decided] = OrderedDict()
 
     def expect(self, message_id: int) -> Awaitable[Decided]:
         """An awaitable that is made only when somebody awaits it: mail never does."""
@@ -69,12 +74,18 @@ class DecisionBoard:
 
     def future(self, message_id: int) -> asyncio.Future[Decided]:
         found = self._waiting.get(message_id)
-        if found is None:
+        if found is None and message_id in self._recent:
+            found = asyncio.get_running_loop().create_future()
+            found.set_result(self._recent[message_id])
+        elif found is None:
             found = self._waiting[message_id] = asyncio.get_running_loop().create_future()
             found.add_done_callback(lambda _: self._waiting.pop(message_id, None))
         return found
 
     def tell(self, decided: Decided) -> None:
+        self._recent[decided.message_id] = decided
+        if len(self._recent) > RECENT_DECISIONS:
+            self._recent.popitem(last=False)
         future = self._waiting.get(decided.message_id)
         if future is not None and not future.done():
             future.set_result(decided)
@@ -142,7 +153,8 @@ class Acceptor:
                 self._wake()
 
     def _next_group(self) -> list[tuple[Sequence[Arrival], asyncio.Future[list[Accepted]]]]:
-        group, count, octets = [], 0, 0
+        group: list[tuple[Sequence[Arrival], asyncio.Future[list[Accepted]]]] = []
+        count, octets = 0, 0
         for arrivals, future in self._pending:
             count += len(arrivals)
             octets += sum(len(a.raw) for a in arrivals)
@@ -165,21 +177,18 @@ class Acceptor:
         group: Sequence[tuple[Sequence[Arrival], asyncio.Future[list[Accepted]]]],
         receipts: Sequence[Accepted],
     ) -> None:
-        start, moment = 0, asyncio.get_running_loop().time()
+        start, moment, now = 0, asyncio.get_running_loop().time(), self._clock.now()
+        taken: list[Event] = []
         for arrivals, future in group:
             mine = list(receipts[start : start + len(arrivals)])
             start += len(arrivals)
             for arrival, receipt in zip(arrivals, mine, strict=True):
                 self.last_accepted_at[arrival.channel] = moment
                 if not receipt.is_duplicate:
-                    log.debug(
-                        "message_accepted",
-                        message=receipt.id,
-                        channel=arrival.channel,
-                        octets=len(arrival.raw),
-                    )
+                    taken.append(messages.accepted(receipt.id, arrival, now))
             if not future.done():
                 future.set_result(mine)
+        tell(log, taken)
 
     @staticmethod
     def _fail(

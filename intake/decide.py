@@ -257,11 +257,14 @@ class Decider:
         if self._loads is None:
             await people(tx, desk)
             self._loads, self._presence, self._last = desk.loads, desk.presence, desk.last_assigned
+            self._snapshots: dict[str, Any] = {}
         desk.loads, desk.presence, desk.last_assigned = self._loads, self._presence, self._last
+        desk.people = self._snapshots
 
     def _known_domains(self, policy: Policy) -> Any:
         if self._domains[0] != policy.version:
             self._domains = (policy.version, domains_of(policy))
+            self._snapshots.clear()  # other people, or the same with other skills
         return self._domains[1]
 
     def _after(self, desk: Desk, finished: Sequence[Finished]) -> None:

@@ -61,16 +61,31 @@ def _cap(_: Any, __: str, fields: structlog.typing.EventDict) -> structlog.typin
     return fields
 
 
+class _Line:
+    """A line that is ready to be written: the queue takes it in place of a record, at a tenth of the price."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: Any) -> str:
+        return record.text if isinstance(record, _Line) else super().format(record)
+
+
 def _json(fields: Any, **_: Any) -> str:
     return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 _listener: logging.handlers.QueueListener | None = None
+_lines: queue.Queue[Any] | None = None  # where finished lines go; None while lines are rendered for a terminal
 
 
 def setup(level: str, style: str) -> None:
     """Begin to log. `style`: "json", "console", or "auto" for console on a terminal."""
-    global _listener
+    global _listener, _lines
     is_console = style == "console" or (style == "auto" and sys.stdout.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -87,10 +102,10 @@ def setup(level: str, style: str) -> None:
         ]
     )
     stop()
-    waiting: queue.Queue[logging.LogRecord] = queue.Queue(MAX_QUEUED)
+    waiting: queue.Queue[Any] = queue.Queue(MAX_QUEUED)
     output = _Quiet(sys.stdout)
     output.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
         )
     )
@@ -111,6 +126,7 @@ def setup(level: str, style: str) -> None:
     )
     _listener = logging.handlers.QueueListener(waiting, output)
     _listener.start()
+    _lines = None if is_console else waiting
 
 
 def set_level(level: str) -> None:
@@ -119,7 +135,8 @@ def set_level(level: str) -> None:
 
 def stop() -> None:
     """Write what is queued and end the thread."""
-    global _listener
+    global _listener, _lines
+    _lines = None
     if _listener is not None:
         _listener.stop()
         _listener = None
@@ -127,20 +144,34 @@ def stop() -> None:
 
 def tell(log: Any, events: Sequence[Event] | Iterable[Event]) -> None:
     """Log events that were committed, each under its own name."""
+    root = logging.getLogger()
     for event in events:
-        fields = {
-            name: value
-            for name, value in (
-                ("ticket", event.ticket),
-                ("message", event.message),
-                ("customer", event.customer),
-                ("agent", event.agent),
-                ("outbox", event.outbox),
-            )
-            if value is not None
-        }
-        fields.update({k: v for k, v in event.data.items() if k not in ("reasons", "candidates") and v is not None})
-        if event.kind in WARNINGS:
-            log.warning(event.kind, **fields)
+        level = logging.WARNING if event.kind in WARNINGS else logging.INFO
+        if root.level > level:
+            continue
+        fields = _fields(event)
+        if _lines is not None:
+            _write(_lines, event, "warning" if level == logging.WARNING else "info", fields)
         else:
-            log.info(event.kind, **fields)
+            log.log(level, event.kind, **fields)
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    """What a line says of an event: its columns, and its data without the long lists of why."""
+    fields: dict[str, Any] = {}
+    for name in ("ticket", "message", "customer", "agent", "outbox"):
+        value = getattr(event, name)
+        if value is not None:
+            fields[name] = value
+    for name, value in event.data.items():
+        if value is not None and name not in ("reasons", "candidates"):
+            fields[name] = value[:MAX_FIELD] if isinstance(value, str) else value
+    return fields
+
+
+def _write(lines: queue.Queue[Any], event: Event, level: str, fields: dict[str, Any]) -> None:
+    text = _json({"event": event.kind, "level": level, **fields, "at": event.at})
+    try:
+        lines.put_nowait(_Line(text))
+    except queue.Full:
+        _Dropping.dropped += 1

@@ -14,7 +14,7 @@ from routing.commands import Command, CommandName, parse
 from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, inspect
 from routing.identity import SpeakerJudgement
-from routing.opening import assigned, send_to_agent
+from routing.opening import send_to_agent
 from routing.policy import Agent, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.records import NewOutbox, Ticket
@@ -287,7 +287,7 @@ def _hand_over(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, nam
         _tell(incoming, desk, agent, ticket, "unknown_agent", detail=name[:100])
         return
     desk.put_ticket(replace(ticket, agent=other.name, updated_at=desk.now, state=TicketState.OPEN))
-    assigned(desk, other)
+    desk.note_assigned(other.name)
     desk.tell(
         "assigned",
         ticket=ticket.id,

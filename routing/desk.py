@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import b32encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -121,6 +121,7 @@ class Desk:
     last_assigned: dict[str, datetime] = field(default_factory=dict)
     customer_words: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by ticket, line by line
     internal_lines: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by ticket: of cards and histories
+    people: dict[str, AgentSnapshot] = field(default_factory=dict)  # made when first asked for, then kept up to date
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
     changes: Changes = field(default_factory=Changes)
 
@@ -132,18 +133,27 @@ class Desk:
     def open_targets(self, ticket: int) -> list[Target]:
         return [t for t in self.targets.get(ticket, ()) if t.is_open]
 
-    def snapshot(self) -> list[AgentSnapshot]:
+    def snapshot(self) -> Iterable[AgentSnapshot]:
         """Everybody, as he stands after the decisions made so far."""
-        return [
-            AgentSnapshot(
-                agent=agent,
-                is_on_duty=self.presence.get(name, True),
-                open_tickets=self.loads.get(name, 0),
-                expected_minutes=self.loads.get(name, 0) * MINUTES_A_TICKET,
-                last_assigned_at=self.last_assigned.get(name),
-            )
-            for name, agent in self.policy.agents.items()
-        ]
+        if not self.people:
+            self.people.update({name: self._as_he_stands(name) for name in self.policy.agents})
+        return self.people.values()
+
+    def _as_he_stands(self, name: str) -> AgentSnapshot:
+        return AgentSnapshot(
+            agent=self.policy.agents[name],
+            is_on_duty=self.presence.get(name, True),
+            open_tickets=self.loads.get(name, 0),
+            expected_minutes=self.loads.get(name, 0) * MINUTES_A_TICKET,
+            last_assigned_at=self.last_assigned.get(name),
+        )
+
+    def note_assigned(self, name: str) -> None:
+        """An agent got work just now."""
+        self.last_assigned[name] = self.now
+        self.changes.assigned[name] = self.now
+        if name in self.people:
+            self.people[name] = self._as_he_stands(name)
 
     def mail_channel_of(self, ticket: Ticket) -> ChannelPolicy | None:
         """The mail channel by which agents hear of a ticket: its own, the one named for it, else the desk's first."""
@@ -179,6 +189,8 @@ class Desk:
     def _count_load(self, ticket: Ticket | None, by: int) -> None:
         if ticket is not None and ticket.agent and ticket.state == "open":
             self.loads[ticket.agent] = max(0, self.loads.get(ticket.agent, 0) + by)
+            if ticket.agent in self.people:
+                self.people[ticket.agent] = self._as_he_stands(ticket.agent)
 
     def put_target(self, target: Target) -> None:
         self.targets.setdefault(target.ticket, []).append(target)

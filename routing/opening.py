@@ -315,7 +315,7 @@ def _assign(
             candidates=[list(c) for c in found.candidates],
         )
         return ticket, found.reasons
-    assigned(desk, found.agent)
+    desk.note_assigned(found.agent.name)
     desk.tell(
         "assigned",
         ticket=ticket.id,
@@ -334,11 +334,6 @@ def _own_agent(desk: Desk, ticket: Ticket, customer: Customer | None) -> str:
         if other is not None and other.agent and other.state is not TicketState.CLOSED:
             return other.agent
     return (customer.agent if customer else None) or ""
-
-
-def assigned(desk: Desk, agent: Agent) -> None:
-    desk.last_assigned[agent.name] = desk.now
-    desk.changes.assigned[agent.name] = desk.now
 
 
 def notify_agent(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from routing.records import Target
+from routing.records import Target, as_row
 from routing.words import NoticeKind, TargetKind
 from store.engine import Transaction
 from store.schema import NoticeRow, TargetRow
@@ -24,7 +23,7 @@ def _target(row: Mapping[str, Any]) -> Target:
 
 
 async def add(tx: Transaction, targets: Sequence[Target]) -> None:
-    await tx.many(insert(TARGET), [{**asdict(t), "kind": t.kind.value} for t in targets])
+    await tx.many(insert(TARGET), [{**as_row(t), "kind": t.kind.value} for t in targets])
 
 
 async def of_tickets(tx: Transaction, tickets: Iterable[int], *, only_open: bool = False) -> dict[int, list[Target]]:

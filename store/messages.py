@@ -7,7 +7,7 @@ alone, so that one poisonous message cannot take its batch with it for ever; onl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from channels.adapter import Arrival, Envelope
 from channels.message import MESSAGING, Medium
-from routing.records import Event
+from routing.records import Event, as_row
 from routing.words import MessageState
 from store import cursors, events
 from store.engine import Transaction
@@ -85,7 +85,7 @@ async def accept(tx: Transaction, arrivals: Sequence[Arrival], now: datetime) ->
         ids.update(await _known(tx, missing))
     ordered = sorted(((number, fresh[key]) for key, number in new.items()), key=lambda pair: pair[0])
     await tx.many(insert(RAW), [{"message": number, "data": a.raw} for number, a in ordered])
-    await events.append(tx, [_accepted(number, a, now) for number, a in ordered])
+    await events.append(tx, [accepted(number, a, now) for number, a in ordered])
     positions = {(a.channel, a.cursor.name): a.cursor.value for a in arrivals if a.cursor}
     if positions:
         await cursors.write(tx, positions)
@@ -113,11 +113,12 @@ def _message_row(arrival: Arrival, now: datetime) -> dict[str, Any]:
         "attempts": 0,
         "size": envelope.source_size or len(arrival.raw),
         "is_truncated": envelope.is_truncated,
-        "envelope": orjson.dumps(asdict(envelope)).decode(),
+        "envelope": orjson.dumps(as_row(envelope)).decode(),
     }
 
 
-def _accepted(number: int, arrival: Arrival, now: datetime) -> Event:
+def accepted(number: int, arrival: Arrival, now: datetime) -> Event:
+    """The event of an arrival that was kept."""
     late = (now - arrival.received_at).total_seconds()
     data = {
         "channel": arrival.channel,
@@ -159,11 +160,6 @@ _WAITING = (
     .order_by(MESSAGE.c.priority, MESSAGE.c.id)
     .limit(bindparam("how_many"))
 )
-_CLAIM = (
-    update(MESSAGE)
-    .where(MESSAGE.c.id == bindparam("the_id"))
-    .values(state=MessageState.CLAIMED.value, epoch=bindparam("the_epoch"), attempts=bindparam("the_attempts"))
-)
 
 
 async def claim(tx: Transaction, epoch: int, limit: int) -> list[Claimed]:
@@ -179,9 +175,11 @@ async def claim(tx: Transaction, epoch: int, limit: int) -> list[Claimed]:
         if taken and octets > MAX_BATCH_BYTES:
             break
         taken.append(row)
-    await tx.many(
-        _CLAIM,
-        [{"the_id": r["id"], "the_epoch": epoch, "the_attempts": r["attempts"] + bool(r["is_alone"])} for r in taken],
+    alone = bool(taken[0]["is_alone"])  # then it is the only one: only attempts made alone count
+    await tx.execute(
+        update(MESSAGE)
+        .where(MESSAGE.c.id.in_([r["id"] for r in taken]))
+        .values(state=MessageState.CLAIMED.value, epoch=epoch, attempts=MESSAGE.c.attempts + int(alone))
     )
     return [_claimed(r) for r in taken]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from routing.records import Ticket
+from routing.records import Ticket, as_row
 from routing.words import Kind, TicketState
 from store.engine import Transaction
 from store.schema import CustomerRow, ThreadKeyRow, TicketRow
@@ -80,12 +79,8 @@ async def open_loads(tx: Transaction) -> dict[str, int]:
 async def add(tx: Transaction, tickets: Sequence[Ticket]) -> None:
     await tx.many(
         insert(TICKET),
-        [{**_values(t), "state": t.state.value, "kind": t.kind.value} for t in tickets],
+        [{**as_row(t), "state": t.state.value, "kind": t.kind.value} for t in tickets],
     )
-
-
-def _values(ticket: Ticket) -> dict[str, Any]:
-    return asdict(ticket)
 
 
 _CHANGE = (

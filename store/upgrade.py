@@ -7,6 +7,7 @@ A migration runs in one transaction: it happens whole or not at all.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -21,6 +22,7 @@ from sqlalchemy import Connection
 from store.engine import Database
 
 HERE = Path(__file__).parent
+MAGIC = b"SQLite format 3\0"
 
 
 class UpgradeRefused(Exception):
@@ -51,6 +53,7 @@ async def upgrade(db: Database) -> tuple[str | None, str]:
     """Migrate to the newest schema: (revision before, revision now). Raises UpgradeRefused."""
     if db.path is not None:
         db.path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(db.path)
     before = await revision(db)
     now = head()
     if before == now:
@@ -66,6 +69,17 @@ async def upgrade(db: Database) -> tuple[str | None, str]:
 
 def _migrate(connection: Connection) -> None:
     command.upgrade(_config(connection), "head")
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Somebody else's file is left alone. The first 16 octets tell: https://www.sqlite.org/fileformat.html §1.3"""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise UpgradeRefused(
+                f"{path} is not a database of intake: name another file as the store, or move it away."
+            )
 
 
 def _refuse_newer(found: str) -> None:
@@ -92,9 +106,19 @@ def copy_verified(source: Path, target: Path) -> None:
     try:
         _copy(source, partial)
         partial.replace(target)
+        _sync(target.parent)
     except (sqlite3.Error, OSError) as error:
         partial.unlink(missing_ok=True)
         raise UpgradeRefused(f"the copy before the upgrade failed ({error}); nothing was changed.") from error
+
+
+def _sync(folder: Path) -> None:
+    """After a power loss the copy must still be found under its name."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _copy(source: Path, target: Path) -> None:
