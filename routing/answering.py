@@ -96,7 +96,16 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
     asked = parse(incoming.message.text)
     names = {c.name for c in asked.commands}
     if asked.unknown:
-        return _hold_and_tell(incoming, desk, agent, ticket, "unknown_command", reasons, detail=asked.unknown[0][:200])
+        return _hold_and_tell(
+            incoming,
+            desk,
+            agent,
+            ticket,
+            "unknown_command",
+            reasons,
+            detail=asked.unknown[0][:200],
+            would_have_left=incoming.message.text.strip()[:4000],
+        )
     if CommandName.NOTE in names:
         return _note(incoming, desk, agent, ticket, reasons)
     if ticket.state is TicketState.CLOSED and (asked.rest or CommandName.SEND in names):
