@@ -9,6 +9,7 @@ message that fails alone three times is parked with its reason, and a stub of a 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -171,7 +172,7 @@ class Decider:
         for one in claimed:
             if one.id in from_workers:
                 done = from_workers[one.id]
-                result.append((_incoming(one, done.message, done.failure), done.normal))
+                result.append((_incoming(one, _told_apart(one, done.message, raw[one.id]), done.failure), done.normal))
             else:
                 message, failure = self._read(one, raw[one.id])
                 result.append((_incoming(one, message, failure), dumps(message)))
@@ -205,7 +206,8 @@ class Decider:
                 "decision_failed", message=one.id, attempt=one.attempts, error=f"{type(error).__name__}: {error}"
             )
         async with self._db.transaction() as tx:
-            await messages.give_back(tx, [c.id for c, _ in batch], alone=True)
+            await leases.fence(tx, LEASE, self._owner, self._epoch, self._clock.now())
+            await messages.give_back(tx, [c.id for c, _ in batch], epoch=self._epoch, alone=True)
 
     async def _park(self, incoming: Incoming, normal: bytes, reason: str) -> None:
         """Park it with its raw bytes and reason; a stub of a ticket is opened where even that works."""
@@ -290,6 +292,17 @@ def _incoming(one: Claimed, message: Message, failure: str) -> Incoming:
         known_ticket=one.ticket,
         failure=failure,
     )
+
+
+def _told_apart(one: Claimed, message: Message, raw: bytes) -> Message:
+    """A mail with neither Message-ID nor Date: all its octets and the second in which it came tell it from others.
+
+    In another folder, or after a UIDVALIDITY change, it has both still: then it is a copy, and nobody is asked twice.
+    """
+    if message.content_key:
+        return message
+    came = str(int(one.received_at.timestamp())).encode()
+    return replace(message, content_key=hashlib.sha256(came + b"\n" + raw).hexdigest())
 
 
 def _stub(message: Message) -> Message:
