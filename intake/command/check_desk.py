@@ -1,0 +1,214 @@
+"""What `intake check` says of the desk itself: store, key, agents, calendars, listener; nothing is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from channels.adapter import CheckLine, CheckState, StoreUnavailable
+from channels.message import Medium
+from intake import dates
+from intake.command.failure import Failure
+from intake.command.opened import refuse_other_version, revision_of
+from intake.config import Config, secret_problems
+from routing.calendars import is_provisional
+from routing.words import Evidence, OutboxState, Purpose
+from store import outbox, tickets, upgrade
+from store.engine import Database, Transaction
+
+#: What is sent to agents: whether it arrives tells whether they can be reached.
+TO_AGENTS = (Purpose.ASSIGNMENT, Purpose.UPDATE, Purpose.TOLD, Purpose.WARNING, Purpose.BREACH)
+MAX_LOOK = 50  # latest mails to an agent that are looked at
+
+
+def line(subject: str, found: str, problem: str = "", mend: str = "", state: CheckState | None = None) -> CheckLine:
+    state = state or (CheckState.BAD if problem else CheckState.OK)
+    return CheckLine(subject=subject, name="", found=found, state=state, problem=problem, mend=mend)
+
+
+def warning(subject: str, found: str, problem: str, mend: str = "") -> CheckLine:
+    return line(subject, found, problem, mend, CheckState.WARNING)
+
+
+# ---- the store
+
+
+async def store(config: Config, db: Database) -> AsyncIterator[CheckLine]:
+    """Where it is, at which schema, how many tickets; then what stands in its way."""
+    place = _place(config, db)
+    if db.path is not None and not db.path.exists():
+        writable = _writable(db.path.parent)
+        mend = f"make {db.path.parent} and give it to the daemon's user"
+        yield line(
+            "store", f"{place}, made at the first start", "" if writable else "its folder may not be written", mend
+        )
+        return
+    try:
+        async with db.reading() as tx:
+            found = await revision_of(tx)
+            count = await tickets.count(tx) if found == upgrade.head() else 0
+    except StoreUnavailable as error:
+        yield line("store", place, str(error), "see that it runs, and that the daemon's user may read it")
+        return
+    engine = f", sqlite {sqlite3.sqlite_version}" if db.is_sqlite else ""
+    try:
+        refuse_other_version(found)
+        many = "ticket" if count == 1 else "tickets"
+        yield line("store", f"{place}, schema {found}, {count:,} {many}{engine}")
+    except Failure as failure:
+        is_newer = found is not None and found > upgrade.head()
+        state = CheckState.BAD if is_newer else CheckState.WARNING
+        yield line("store", f"{place}, schema {found or 'none'}{engine}", failure.words, failure.mend, state)
+    if db.path is not None:
+        for one in _disk(config, db.path):
+            yield one
+
+
+def _place(config: Config, db: Database) -> str:
+    if db.path is not None:
+        return f"sqlite {_short(db.path)}"
+    return f"postgresql {db.url.host or 'localhost'}/{db.url.database}"
+
+
+def _short(path: Path) -> str:
+    """Relative where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _disk(config: Config, path: Path) -> Iterator[CheckLine]:
+    if not (os.access(path, os.W_OK) and _writable(path.parent)):
+        who = "run check as the daemon's user; if it still says so, give it the folder"
+        yield line("store", _short(path), "it may not be written", who)
+    usage = shutil.disk_usage(path.parent)
+    wanted = min(config.limits.free_space, int(usage.total * config.limits.free_space_share))
+    if usage.free < wanted:
+        problem = f"{usage.free / 2**20:,.0f} MiB free, {wanted / 2**20:,.0f} MiB wanted: nothing is taken in"
+        yield line("store", _short(path.parent), problem, "make room on that disk")
+
+
+def _writable(folder: Path) -> bool:
+    """Whether the folder, or the nearest that is there above it, may be written."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
+
+
+# ---- secrets
+
+
+def secrets(config: Config) -> Iterator[CheckLine]:
+    """Each one that cannot be read, but a channel's, of which its own line speaks; then the key of the tokens."""
+    problems = [p for p in secret_problems(config) if not p.path.startswith("channels.")]
+    for problem in problems:
+        yield line("secrets", problem.path, problem.message, problem.mend)
+    key = config.tokens.key
+    if key is None or any(p.path == "tokens.key" for p in problems):
+        return
+    place = str(key.file or f"credential {key.credential}")
+    if key.is_readable_by_others():
+        yield warning("key", place, "every user of this machine can read it", f"chmod 600 {place}")
+    else:
+        yield line("key", place)
+
+
+# ---- agents
+
+
+async def agents(config: Config, tx: Transaction | None, now: datetime) -> AsyncIterator[CheckLine]:
+    """One line that counts, then one for each who cannot be reached or believed."""
+    policy = config.policy
+    wrong: list[CheckLine] = []
+    for name, agent in policy.agents.items():
+        since = await _bounces_since(tx, agent.addresses[0]) if tx is not None else None
+        if since is not None:
+            day = dates.near(since, policy.timezone, dates.EN, now)
+            mend = f"correct agents.{name}.addresses, or ask who runs that mailbox"
+            wrong.append(line("agents", f"{name} {agent.addresses[0]}", f"mail comes back since {day}", mend))
+    reached = len(policy.agents) - len(wrong)
+    total = len(policy.agents)
+    yield line("agents", f"{reached} of {total} reachable" if total else "none", *_nobody(total))
+    for one in wrong:
+        yield one
+    for one in (*_evidence(config), *_supervision(config)):
+        yield one
+
+
+def _nobody(total: int) -> tuple[str, str]:
+    return ("", "") if total else ("nobody answers customers", 'write [agents.NAME] with addresses = ["…"]')
+
+
+async def _bounces_since(tx: Transaction, address: str) -> datetime | None:
+    """When the first mail after the last one that arrived came back; None while mail arrives."""
+    since = None
+    for item in await outbox.to_address(tx, f"mailto:{address}", TO_AGENTS, MAX_LOOK):
+        if item.state is OutboxState.FAILED:
+            since = since or item.created_at
+        elif item.delivered_at is not None:
+            since = None
+    return since
+
+
+def _evidence(config: Config) -> Iterator[CheckLine]:
+    policy = config.policy
+    mail = [c for c in policy.channels.values() if c.medium == Medium.EMAIL]
+    needing = [n for n, a in policy.agents.items() if a.evidence & {Evidence.AUTHSERV, Evidence.DKIM_ALIGNED}]
+    if needing and mail and not any(c.authserv_id for c in mail):
+        problem = "no mail channel names the server whose Authentication-Results count: every reply is held"
+        yield line("agents", f"evidence of {_few(needing)}", problem, "set authserv_id in a mail channel")
+    alone = [n for n, a in policy.agents.items() if Evidence.TOKEN_ONLY in a.evidence]
+    if alone:
+        problem = "token-only: whoever gets hold of a reply address can answer in their name"
+        yield warning("agents", _few(alone), problem, "let the mail server prove who writes, where it can")
+
+
+def _supervision(config: Config) -> Iterator[CheckLine]:
+    for name, team in config.policy.teams.items():
+        if not team.supervisors and team.members:
+            yield warning("agents", f"team {name}", "nobody hears of its breaches", f"set teams.{name}.supervisors")
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+# ---- calendars
+
+
+def calendars(config: Config, now: datetime) -> Iterator[CheckLine]:
+    """One line; a Chinese year whose make-up days nobody has published is said."""
+    specs = config.policy.calendars
+    yield line("calendar", _few(list(specs)))
+    for name, spec in specs.items():
+        this = now.astimezone(ZoneInfo(spec.timezone)).year
+        for year in (this, this + 1):
+            if is_provisional(spec, year):
+                problem = f"{spec.country} {year} is provisional (no make-up days yet)"
+                mend = f"when the notice is published: [calendars.{name}.exceptions]"
+                yield warning("calendar", name, problem, mend)
+
+
+# ---- the listener
+
+
+async def listener(config: Config, *, daemon_alive: bool) -> CheckLine | None:
+    """Whether the port is ours to take; None where no channel needs it."""
+    if not any(s.type != "mail" for s in config.channels.values()):
+        return None
+    place = f"{config.http.host}:{config.http.port}"
+    if daemon_alive:
+        return line("http", f"{place}, served by the running daemon")
+    try:
+        server = await asyncio.start_server(lambda r, w: w.close(), config.http.host, config.http.port)
+    except OSError as error:
+        return line("http", place, f"it cannot be listened on: {error.strerror or error}", "set http.port, or free it")
+    server.close()
+    return line("http", f"{place}, free")
