@@ -108,10 +108,10 @@ class Database:
                         yield Transaction(connection, self.url.get_backend_name())
                 except BaseException:
                     with suppress(SQLAlchemyError, OSError):  # a lost server has rolled back already
-                        await _to_the_end(transaction.rollback())
+                        await _to_the_end(_end(connection, transaction.rollback()))
                     raise
                 with _Translated():
-                    await _to_the_end(transaction.commit())
+                    await _to_the_end(_end(connection, transaction.commit()))
             finally:
                 await _to_the_end(connection.close())
 
@@ -126,6 +126,15 @@ async def _begin(connection: AsyncConnection) -> Any:
     transaction = connection.begin()
     await transaction.start()
     return transaction
+
+
+async def _end(connection: AsyncConnection, ending: Awaitable[None]) -> None:
+    """Commit or roll back. Where that fails nobody knows what is still open on the connection: it is thrown away."""
+    try:
+        await ending
+    except BaseException:
+        await connection.invalidate()
+        raise
 
 
 async def _to_the_end(work: Awaitable[T]) -> T:
