@@ -25,11 +25,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from channels.adapter import StoreUnavailable
+from store import onehop
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 10_000  # ms; only another process can hold the lock that long
-CHECKPOINT_PAGES = 2_000  # pages of 4 KiB in the log before the writer folds it in
+CHECKPOINT_PAGES = 10_000  # pages of 4 KiB in the log before the writer folds it in
 READERS = 4  # connections that only read, on SQLite
 CONNECTIONS = 8  # to a server, for everything
 CONNECT_TIMEOUT = 10  # s, to a server
@@ -216,7 +217,14 @@ def _engine(url: Any, *, size: int, is_reader: bool) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
         options = {"timeout": CONNECT_TIMEOUT}
         return create_async_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True, connect_args=options)
-    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=size, max_overflow=0)
+    engine = create_async_engine(
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=size,
+        max_overflow=0,
+        pool_reset_on_return=None,  # every transaction here ends in a commit or a rollback of its own
+        async_creator=lambda: onehop.connect(url.database),
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(dbapi: Any, _record: Any) -> None:
