@@ -6,6 +6,7 @@ the store keeps them. A fact that two channels share is a field here; there is n
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -58,6 +59,26 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.scheme.value}:{self.value}"
+
+
+MAX_ADDRESS = 320  # characters: 64 before the @, 255 behind it (RFC 5321 §4.5.3.1)
+_LOCAL = r'[^\x00-\x20\x7f<>"(),:;\\\[\]@]+|"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"'
+_MAILABLE = re.compile(rf"(?:{_LOCAL})@(?:[A-Za-z0-9._-]+|\[[A-Za-z0-9.:]+\])")
+
+
+def mailable(address: str) -> str:
+    """The address as a mail's header can name it, its domain in ASCII; "" if no mail can be written to it.
+
+    What stands in From may be empty, cut off, or dressed up (`wang@example.com&gt`): such a sender cannot be answered.
+    """
+    local, _, domain = address.rpartition("@")
+    if not domain.isascii():
+        try:
+            address = f"{local}@{domain.encode('idna').decode()}"
+        except UnicodeError:
+            return ""
+    is_good = address.isascii() and len(address) <= MAX_ADDRESS and _MAILABLE.fullmatch(address)
+    return address if is_good else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -46,6 +46,7 @@ class Told(StrEnum):
     DELIVERY_UNKNOWN = "delivery_unknown"
     DELIVERED_LATE = "delivered_late"
     CUSTOMER_GONE = "customer_gone"
+    NO_WAY = "no_way"
     MOVED = "moved"
     LOOKS_LIKE_NOTE = "looks_like_note"
     UNKNOWN_AGENT = "unknown_agent"

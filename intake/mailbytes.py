@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
 
+from channels.message import mailable
+
 CRLF = b"\r\n"
 MAX_LINE = 76  # octets, RFC 5322 §2.1.1 asks for at most 78
 MAX_NAME = 180  # octets of a file name in UTF-8: three times that, percent-encoded, stays under the 998 of a line
@@ -25,7 +27,6 @@ MAX_REFERENCES = 21  # the first, which names the thread, and the last twenty
 
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
-_ADDRESS = re.compile(r'(?:[^\s<>"(),:;\\\[\]@]+|"(?:[^"\\]|\\.)*")@(?:[A-Za-z0-9._-]+|\[[A-Za-z0-9.:]+\])\Z')
 _MESSAGE_ID = re.compile(r"<[^\s<>]{1,900}>\Z")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*\Z")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,100}\Z")
@@ -185,15 +186,10 @@ def _refuse_control(name: str, value: str) -> None:
 
 
 def _address(value: str) -> str:
-    local, _, domain = value.rpartition("@")
-    if not domain.isascii():
-        try:
-            value = f"{local}@{domain.encode('idna').decode()}"
-        except UnicodeError as error:
-            raise HeaderRefused(f"{value!r} is no mail address") from error
-    if not _ADDRESS.match(value) or not value.isascii():
+    written = mailable(value)
+    if not written:
         raise HeaderRefused(f"{value!r} is no mail address")
-    return value
+    return written
 
 
 def _phrase(display: str) -> list[str]:

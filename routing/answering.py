@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from channels.message import Medium, Scheme
+from channels.message import Medium, Scheme, mailable
 from routing.commands import Command, CommandName, parse
 from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, inspect
@@ -155,9 +155,7 @@ def _answer(
         )
     way = _way_to_customer(desk, ticket)
     if way is None:
-        return _hold_and_tell(
-            incoming, desk, agent, ticket, "customer_gone", reasons, would_have_left=found.text[:4000]
-        )
+        return _hold_and_tell(incoming, desk, agent, ticket, "no_way", reasons, would_have_left=found.text[:4000])
     channel, address = way
     is_mail = channel.medium == Medium.EMAIL
     desk.send(
@@ -221,10 +219,12 @@ def _way_to_customer(desk: Desk, ticket: Ticket) -> tuple[ChannelPolicy, str] | 
     """By which channel and to which address words reach the customer: always the stored address."""
     own = desk.channel(ticket.channel)
     if own.medium != Medium.PHONE:
-        return own, ticket.contact
+        scheme, _, value = ticket.contact.partition(":")
+        return (own, ticket.contact) if scheme != Scheme.MAIL or mailable(value) else None
     mail = desk.mail_channel_of(ticket)
     known = desk.contacts_of.get(ticket.customer, ())
-    address = next((c.address for c in known if c.address.startswith(f"{Scheme.MAIL.value}:")), None)
+    mails = (c.address for c in known if c.address.startswith(f"{Scheme.MAIL.value}:"))
+    address = next((a for a in mails if mailable(a.partition(":")[2])), None)
     return (mail, address) if mail is not None and address else None
 
 

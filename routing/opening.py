@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from channels.message import MESSAGING, Medium, Message, Scheme
+from channels.message import MESSAGING, Medium, Message, Scheme, mailable
 from routing.assignment import Need, assign
 from routing.calendars import is_open
 from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_data
@@ -436,6 +436,8 @@ def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming) -> Reaso
     """Why this sender gets no acknowledgement, or None."""
     if not desk.channel(ticket.channel).acknowledge:
         return because("ack_off")
+    if incoming.medium is Medium.EMAIL and not mailable(incoming.message.sender.value):
+        return because("ack_no_address")
     if desk.now - incoming.received_at > TOO_OLD_TO_ACKNOWLEDGE:
         return because("ack_too_old")
     count = desk.acknowledged.get(incoming.sender, 0)

@@ -172,6 +172,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     "team": ("Team {team} ({why}).", "交給 {team}（{why}）。", "交给 {team}（{why}）。"),
     # acknowledging
     "ack_off": ("This channel sends no acknowledgements.", "這個管道不寄收件通知。", "这个渠道不发收件通知。"),
+    "ack_no_address": (
+        "No mail can be written to what stands as its sender.",
+        "寄件者欄寫的不是可以回信的地址。",
+        "发件人写的不是可以回信的地址。",
+    ),
     "ack_too_old": (
         "It lay too long for an acknowledgement to make sense.",
         "收到太久了，不再寄收件通知。",
