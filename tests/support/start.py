@@ -1,0 +1,263 @@
+"""A small firm with all three channels, for tests that feed its daemon and look at what it says.
+
+    firm = Firm(folder, imap_port=dovecot.imap_port, smtp_port=sink.port)
+    with serving(firm) as daemon:          # a Daemon, with HTTP
+        daemon.health()["loops"]["support-mail"]
+        daemon.ring("call-1")
+
+`relay()` is a scripted relay in a thread of its own, which takes whatever is sent unless it is told otherwise.
+Its calendar is always open, its agents have no limit, and it answers on a free port; every part of its configuration
+may be wrong on purpose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.daemon import PATIENCE, Daemon, wait_until
+from support.ports import free_ports
+from support.smtpscript import ScriptedSmtp
+
+DRAIN = 10.0  # seconds
+SECRET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"  # of the exchange: 43 characters, 256 bit
+
+CONFIG = """
+[desk]
+firm = "安信財稅"
+language = "zh-Hant"
+region = "TW"
+calendar = "always"
+default_team = "tax"
+
+[store]
+url = "sqlite:///{folder}/intake.db"
+state_dir = "{state}"
+
+[http]
+host = "127.0.0.1"
+port = {http_port}
+
+[log]
+level = "{log_level}"
+format = "json"
+
+[tokens]
+key = {{ file = "{token_key}" }}
+
+[limits]
+parser_workers = 1
+free_space = 0
+free_space_share = 0
+drain_timeout = "{drain}"
+{limits}
+
+[channels.support-mail]
+type = "mail"
+address = "support@firm.example"
+display_name = "安信財稅客服"
+token_in = "plus"
+authserv_id = "mail.firm.example"
+border_host = "mail.firm.example"
+
+[channels.support-mail.imap]
+host = "127.0.0.1"
+port = {imap_port}
+security = "none"
+username = "support@firm.example"
+password = {{ file = "{imap_password}" }}
+folders = {folders}
+since = "all"
+{imap}
+
+[channels.support-mail.smtp]
+host = "127.0.0.1"
+port = {smtp_port}
+security = "none"
+{smtp}
+
+[channels.website]
+type = "webchat"
+path = "/chat"
+origins = ["http://www.firm.example"]
+
+[channels.hotline]
+type = "telephony"
+path = "/phone"
+secret = {{ file = "{phone_secret}" }}
+region = "TW"
+reply_channel = "support-mail"
+users = {{ 201 = "chen" }}
+
+[agents.chen]
+display_name = "陳怡君"
+addresses = ["chen@firm.example"]
+complaints = true
+capacity = 100000
+
+[agents.wu]
+display_name = "吳淑芬"
+addresses = ["wu@firm.example"]
+complaints = true
+supervisor = true
+capacity = 100000
+
+[teams.tax]
+display_name = "稅務組"
+members = ["chen", "wu"]
+supervisors = ["wu"]
+
+[calendars.always]
+timezone = "Asia/Taipei"
+country = ""
+hours = {{ mon-sun = ["00:00-24:00"] }}
+{more}
+"""
+
+
+@dataclass
+class Firm:
+    """What is written into the configuration; every part may be wrong on purpose."""
+
+    folder: Path
+    imap_port: int
+    smtp_port: int
+    http_port: int = field(default_factory=lambda: free_ports(1)[0])
+    password: str = "secret"
+    folders: list[str] = field(default_factory=lambda: ["INBOX"])
+    token_key: str = "0123456789abcdef" * 4
+    state: Path | None = None
+    imap: str = ""  # further lines of each table
+    smtp: str = ""
+    limits: str = ""
+    more: str = ""
+    log_level: str = "info"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.state or self.folder / "var"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "intake.db"
+
+    def write(self) -> Path:
+        """Write the files: the path of config.toml."""
+        config = self.folder / "config.toml"
+        config.write_text(
+            CONFIG.format(
+                folder=self.folder, state=self.state_dir, drain=f"{DRAIN:g}s", http_port=self.http_port,
+                log_level=self.log_level,
+                token_key=self._secret("token.key", self.token_key), limits=self.limits,
+                imap_port=self.imap_port, imap_password=self._secret("imap.password", self.password),
+                folders=json.dumps(self.folders), imap=self.imap, smtp_port=self.smtp_port, smtp=self.smtp,
+                phone_secret=self._secret("phone.secret", SECRET), more=self.more,
+            ),
+            encoding="utf-8",
+        )  # fmt: skip
+        return config
+
+    def _secret(self, name: str, value: str) -> Path:
+        path = self.folder / name
+        path.write_text(value + "\n")
+        path.chmod(0o600)
+        return path
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> str:
+        """The sentence of a refusal."""
+        return str(json.loads(self.body)["error"])
+
+
+class Desk(Daemon):
+    """The firm's daemon, and its front door."""
+
+    def __init__(self, firm: Firm, crash: str = "") -> None:
+        super().__init__(firm.write(), crash, drain=DRAIN)
+        self.firm = firm
+
+    def get(self, path: str) -> Answer:
+        return self._http(urllib.request.Request(f"http://127.0.0.1:{self.firm.http_port}{path}"))
+
+    def post(self, path: str, body: bytes, content_type: str = "application/json") -> Answer:
+        where = f"http://127.0.0.1:{self.firm.http_port}{path}"
+        return self._http(urllib.request.Request(where, data=body, headers={"Content-Type": content_type}))
+
+    def _http(self, request: urllib.request.Request) -> Answer:
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return Answer(answer.status, dict(answer.headers), answer.read())
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return Answer(refusal.code, dict(refusal.headers), refusal.read())
+
+    def health(self) -> dict[str, Any]:
+        """/healthz, whatever its status."""
+        told: dict[str, Any] = json.loads(self.get("/healthz").body)
+        return told
+
+    def ring(self, call: str, event: str = "newCall", secret: str = SECRET, **more: str) -> Answer:
+        """One event of a call, as an exchange posts it."""
+        body = {"event": event, "direction": "in", "from": "+886912345678", "to": "0223450000", "callId": call} | more
+        return self.post(f"/phone/{secret}", json.dumps(body).encode())
+
+    def complaints(self, *besides: str) -> list[str]:
+        """The events that it logged as warnings or errors, each once, without those that the test knows of."""
+        found = {str(line["event"]) for line in self.lines if line.get("level") in ("warning", "error", "critical")}
+        return sorted(found - set(besides))
+
+    def decided(self, count: int, seconds: float = PATIENCE) -> None:
+        """Return once so many messages are in the store and none waits to be decided."""
+
+        def look() -> bool:
+            [found] = self.rows(
+                "SELECT count(*) AS n, coalesce(sum(state IN ('accepted', 'claimed')), 0) AS waiting FROM message"
+            )
+            return found["n"] >= count and not found["waiting"]
+
+        wait_until(look, f"{count} messages decided\n{self.story()}", seconds)
+
+
+@contextmanager
+def serving(firm: Firm, crash: str = "") -> Iterator[Desk]:
+    """The firm's daemon, started; ended at the end."""
+    desk = Desk(firm, crash)
+    with desk:
+        yield desk
+
+
+@contextmanager
+def relay(script: dict[str, list[str]] | None = None, **how: Any) -> Iterator[ScriptedSmtp]:
+    """A scripted relay, for tests that do not run in a loop themselves."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE)
+
+    server = ScriptedSmtp(script or {}, **how)
+    try:
+        yield run(server.__aenter__())
+    finally:
+        run(server.__aexit__(None, None, None))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(PATIENCE)
+        loop.close()
