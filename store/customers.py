@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select, update
 
 from routing.records import Contact, Customer, as_row
 from store.engine import Transaction
@@ -45,9 +44,8 @@ async def contacts_of(tx: Transaction, customers: Iterable[int]) -> dict[int, li
 
 async def add(tx: Transaction, customers: Sequence[Customer], contacts: Sequence[Contact]) -> None:
     """Register customers and their first contacts. A contact that somebody else registered meanwhile stays his."""
-    dialect = sqlite if tx.dialect == "sqlite" else postgresql
-    await tx.many(insert(CUSTOMER), [as_row(c) for c in customers])
-    await tx.many(dialect.insert(CONTACT).on_conflict_do_nothing(), [as_row(c) for c in contacts])
+    await tx.insert(CUSTOMER, [as_row(c) for c in customers])
+    await tx.insert(CONTACT, [as_row(c) for c in contacts], keep_first=True)
 
 
 async def mark_verified(tx: Transaction, addresses: Iterable[str]) -> None:

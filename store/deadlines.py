@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from routing.records import Target, as_row
@@ -23,7 +23,7 @@ def _target(row: Mapping[str, Any]) -> Target:
 
 
 async def add(tx: Transaction, targets: Sequence[Target]) -> None:
-    await tx.many(insert(TARGET), [{**as_row(t), "kind": t.kind.value} for t in targets])
+    await tx.insert(TARGET, [{**as_row(t), "kind": t.kind.value} for t in targets])
 
 
 async def of_tickets(tx: Transaction, tickets: Iterable[int], *, only_open: bool = False) -> dict[int, list[Target]]:

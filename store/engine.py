@@ -13,12 +13,14 @@ while it commits may have committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, event
+from sqlalchemy import Dialect, Executable, Table, event
 from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -61,6 +63,19 @@ class Transaction:
         if rows:
             await self.execute(statement, rows)
 
+    async def insert(self, table: Table, rows: Sequence[Params], *, keep_first: bool = False) -> None:
+        """Insert many rows, all with the same columns, at a third of the price of a statement's own parameters.
+
+        `keep_first`: a row that is there already stays as it is, and nothing is said.
+        """
+        if not rows:
+            return
+        plan = _plan(table, tuple(rows[0]), self.connection.dialect, keep_first)
+        values = [
+            tuple([convert(row[name]) if convert else row[name] for name, convert in plan.columns]) for row in rows
+        ]
+        await self.connection.exec_driver_sql(plan.sql, values)
+
     async def rows(self, statement: Executable, params: Params | None = None) -> list[dict[str, Any]]:
         """All rows as plain dictionaries."""
         result = await self.execute(statement, params)
@@ -69,6 +84,25 @@ class Transaction:
     async def scalar(self, statement: Executable, params: Params | None = None) -> Any:
         """The first column of the first row, or None."""
         return (await self.execute(statement, params)).scalar()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How rows of these columns are written, on one database."""
+
+    sql: str
+    columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]  # (name, how the driver wants it)
+
+
+@lru_cache(maxsize=200)
+def _plan(table: Table, names: tuple[str, ...], dialect: Dialect, keep_first: bool) -> _Plan:
+    columns = tuple((n, table.c[n].type.dialect_impl(dialect).bind_processor(dialect)) for n in names)
+    is_sqlite = dialect.name == "sqlite"
+    places = ", ".join("?" if is_sqlite else f"${i}" for i in range(1, len(names) + 1))
+    written = ", ".join(f'"{n}"' for n in names)
+    # Names are our own columns': nothing here comes from outside.
+    sql = f'INSERT INTO "{table.name}" ({written}) VALUES ({places})'  # noqa: S608
+    return _Plan(sql + (" ON CONFLICT DO NOTHING" if keep_first else ""), columns)
 
 
 class Database:

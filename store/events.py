@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from routing.records import Event
 from store.engine import Transaction
@@ -31,8 +31,8 @@ def _dumps(value: Any) -> str:
 
 async def append(tx: Transaction, events: Sequence[Event]) -> None:
     """Write events, in order."""
-    await tx.many(
-        insert(EVENT),
+    await tx.insert(
+        EVENT,
         [
             {
                 "at": e.at,
@@ -134,7 +134,7 @@ async def seal(tx: Transaction, limit: int = 1_000) -> int:
         this = digest(prev, row["id"], row)
         chain.append({"seq": seq, "event": row["id"], "prev_hash": prev, "hash": this})
         prev = this
-    await tx.many(insert(SEAL), chain)
+    await tx.insert(SEAL, chain)
     return len(chain)
 
 

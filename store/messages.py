@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, bindparam, case, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import and_, bindparam, case, func, literal_column, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from channels.adapter import Arrival, Envelope
@@ -84,7 +84,7 @@ async def accept(tx: Transaction, arrivals: Sequence[Arrival], now: datetime) ->
     if missing:
         ids.update(await _known(tx, missing))
     ordered = sorted(((number, fresh[key]) for key, number in new.items()), key=lambda pair: pair[0])
-    await tx.many(insert(RAW), [{"message": number, "data": a.raw} for number, a in ordered])
+    await tx.insert(RAW, [{"message": number, "data": a.raw} for number, a in ordered])
     await events.append(tx, [accepted(number, a, now) for number, a in ordered])
     positions = {(a.channel, a.cursor.name): a.cursor.value for a in arrivals if a.cursor}
     if positions:

@@ -15,7 +15,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from routing.records import NewOutbox
 from routing.words import OutboxState, Purpose
@@ -70,7 +69,7 @@ def _item(row: Mapping[str, Any]) -> OutboxItem:
 
 async def add(tx: Transaction, items: Sequence[NewOutbox], now: datetime) -> None:
     """Put things into the outbox. Held ones wait for a person."""
-    await tx.many(insert(OUTBOX), [_values(i, now) for i in items])
+    await tx.insert(OUTBOX, [_values(i, now) for i in items])
 
 
 async def add_one(tx: Transaction, item: NewOutbox, now: datetime) -> int:
@@ -164,10 +163,10 @@ async def begin_attempts(
         )
         if done.rowcount == 1:
             ours.add(item.id)
-    dialect = sqlite if tx.dialect == "sqlite" else postgresql
-    await tx.many(
-        dialect.insert(BYTES).on_conflict_do_nothing(),
+    await tx.insert(
+        BYTES,
         [{"outbox": item.id, "data": data} for item, data in attempts if item.id in ours],
+        keep_first=True,
     )
     return ours
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, func, select, update
 
 from routing.records import Ticket, as_row
 from routing.words import Kind, TicketState
@@ -77,8 +76,8 @@ async def open_loads(tx: Transaction) -> dict[str, int]:
 
 
 async def add(tx: Transaction, tickets: Sequence[Ticket]) -> None:
-    await tx.many(
-        insert(TICKET),
+    await tx.insert(
+        TICKET,
         [{**as_row(t), "state": t.state.value, "kind": t.kind.value} for t in tickets],
     )
 
@@ -128,9 +127,8 @@ async def change(tx: Transaction, tickets: Sequence[Ticket]) -> None:
 
 async def add_keys(tx: Transaction, keys: Iterable[tuple[str, int, bool]]) -> None:
     """Remember that messages with these ids belong to these tickets: (Message-ID, ticket, is_ours). First one stays."""
-    dialect = sqlite if tx.dialect == "sqlite" else postgresql
     rows = [{"key": k, "ticket": t, "is_ours": o} for k, t, o in keys]
-    await tx.many(dialect.insert(THREAD_KEY).on_conflict_do_nothing(), rows)
+    await tx.insert(THREAD_KEY, rows, keep_first=True)
 
 
 async def by_keys(tx: Transaction, keys: Iterable[str]) -> dict[str, tuple[int, bool]]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from routing.records import as_row
 from routing.tokens import TokenRecord
 from store.engine import Transaction
 from store.schema import TokenRow
@@ -23,24 +23,7 @@ async def by_tokens(tx: Transaction, tokens: Iterable[str]) -> dict[str, TokenRe
 
 
 async def add(tx: Transaction, records: Sequence[TokenRecord]) -> None:
-    dialect = sqlite if tx.dialect == "sqlite" else postgresql
-    await tx.many(
-        dialect.insert(TOKEN).on_conflict_do_nothing(),
-        [
-            {
-                "token": r.token,
-                "ticket": r.ticket,
-                "agent": r.agent,
-                "purpose": r.purpose,
-                "serial": r.serial,
-                "issued_at": r.issued_at,
-                "expires_at": r.expires_at,
-                "revoked_at": r.revoked_at,
-                "used_at": r.used_at,
-            }
-            for r in records
-        ],
-    )
+    await tx.insert(TOKEN, [as_row(r) for r in records], keep_first=True)
 
 
 async def revoke_of_agent(tx: Transaction, agent: str, now: datetime) -> int:
