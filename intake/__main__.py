@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
+
+import structlog
 
 from intake.command.arguments import parsed
 from intake.command.failure import Exit, Failure
@@ -55,9 +58,16 @@ async def _run(args: Namespace) -> int:
         from intake.command.setting import config_path
 
         return await daemon.run(config_path(args.config), demo=args.demo)
+    _be_quiet()
     module, name = COMMANDS[args.command]
     command = getattr(import_module(f"intake.command.{module}"), name)
     return int(await command(args, Screen.of(sys.stdout, wants=args.form), daemon.Clock()))
+
+
+def _be_quiet() -> None:
+    """What libraries log is the daemon's business: here it would stand among the answers."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 if __name__ == "__main__":

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from intake.control import Refused
-from intake.logs import tell
-from routing.records import Event
-from store import events, messages
+from channels.adapter import StoreUnavailable
+from intake.command import by_hand
+from intake.control import Handler, Refused
 
 if TYPE_CHECKING:
     from intake.daemon import Running
-
-import structlog
-
-log = structlog.get_logger(__name__)
-
-Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 
 def handlers(running: Running) -> dict[str, Handler]:
     """Request -> what does it."""
 
     async def status(_: Mapping[str, Any]) -> dict[str, Any]:
-        return running.health.report()
+        return {"pid": os.getpid(), **running.health.report()}
 
     async def park(request: Mapping[str, Any]) -> dict[str, Any]:
-        number, reason = _number(request), str(request.get("reason", ""))[:400]
+        reason = str(request.get("reason") or "").strip()
         if not reason:
             raise Refused("no_reason", "say why it is parked")
-        return await _changed(running, number, "message_parked_by_hand", reason)
+        try:
+            return await by_hand.park(running.db, running.clock, _number(request), reason, int(request["uid"]))
+        except StoreUnavailable as error:
+            raise Refused("unavailable", f"the store is not there: {error}") from error
 
     async def requeue(request: Mapping[str, Any]) -> dict[str, Any]:
-        result = await _changed(running, _number(request), "message_requeued", "")
+        try:
+            result = await by_hand.requeue(running.db, running.clock, _number(request), int(request["uid"]))
+        except StoreUnavailable as error:
+            raise Refused("unavailable", f"the store is not there: {error}") from error
         running.decider.wake()
         return result
 
@@ -42,20 +42,6 @@ def handlers(running: Running) -> dict[str, Handler]:
 
 def _number(request: Mapping[str, Any]) -> int:
     number = request.get("message")
-    if not isinstance(number, int):
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 2**63:
         raise Refused("no_number", 'say which message: "message": 17')
     return number
-
-
-async def _changed(running: Running, number: int, kind: str, reason: str) -> dict[str, Any]:
-    now = running.clock.now()
-    event = Event(at=now, kind=kind, message=number, data={"reason": reason} if reason else {})
-    async with running.db.transaction() as tx:
-        done = await (messages.park(tx, number, reason) if reason else messages.requeue(tx, number))
-        if not done:
-            raise Refused(
-                "not_found", f"message {number} is not there" if reason else f"message {number} is not parked"
-            )
-        await events.append(tx, [event])
-    tell(log, [event])
-    return {"message": number}

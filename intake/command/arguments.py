@@ -29,13 +29,18 @@ exit status: 0 done · 1 something was found wrong · 2 wrong arguments or confi
 
 def parser() -> argparse.ArgumentParser:
     """Everything that may be written behind `intake`."""
-    shared = argparse.ArgumentParser(add_help=False)
+    # Before the command or behind it: a default of either would hide what was written at the other place.
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument("--config", metavar="FILE", help="the configuration to go by")
     form = shared.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_const", const="json", dest="form", default="", help="answer in JSON")
+    form.add_argument("--json", action="store_const", const="json", dest="form", help="answer in JSON")
     form.add_argument("--text", action="store_const", const="text", dest="form", help="answer in sentences")
     main = argparse.ArgumentParser(
-        prog="intake", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="intake",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        parents=[shared],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     main.add_argument("--version", action="version", version=f"intake {_version()}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -141,4 +146,4 @@ def _version() -> str:
 
 def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     """What was written. Exits 0 for --help, 2 for what is no command."""
-    return parser().parse_args(words)
+    return parser().parse_args(words, argparse.Namespace(config=None, form=""))

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from channels.adapter import Clock
 from intake.control import Refused
+from intake.logs import tell
 from routing.records import Event
 from routing.words import MessageState
 from store import events, messages
 from store.engine import Database
+
+log = structlog.get_logger(__name__)
 
 MAX_REASON = 400  # characters
 
@@ -30,7 +35,9 @@ async def park(db: Database, clock: Clock, message: int, reason: str, uid: int) 
             raise Refused("wrong_state", f"message {message} is parked already")
         await messages.park(tx, message, reason[:MAX_REASON])
         data = {"reason": reason[:MAX_REASON], "was": state.value, "uid": uid}
-        await events.append(tx, [Event(at=clock.now(), kind="message_parked_by_hand", message=message, data=data)])
+        event = Event(at=clock.now(), kind="message_parked_by_hand", message=message, data=data)
+        await events.append(tx, [event])
+    tell(log, [event])
     return {"message": message, "state": MessageState.PARKED.value, "was": state.value}
 
 
@@ -42,5 +49,7 @@ async def requeue(db: Database, clock: Clock, message: int, uid: int) -> dict[st
             raise Refused("not_found", f"there is no message {message}")
         if not await messages.requeue(tx, message):
             raise Refused("wrong_state", f"message {message} is {state.value}, not parked")
-        await events.append(tx, [Event(at=clock.now(), kind="message_requeued", message=message, data={"uid": uid})])
+        event = Event(at=clock.now(), kind="message_requeued", message=message, data={"uid": uid})
+        await events.append(tx, [event])
+    tell(log, [event])
     return {"message": message, "state": MessageState.ACCEPTED.value}
