@@ -285,7 +285,7 @@ def _apple_reply(mail: EmailMessage, name: str, address: str, words: str) -> byt
 
 def _thunderbird_reply(mail: EmailMessage, name: str, address: str, words: str) -> bytes:
     """Plain text, format=flowed, 8 bit."""
-    lines = "\r\n".join([*words.split("\n"), "", f"安信財稅客服 於 2026/11/23 14:10 寫道:"])
+    lines = "\r\n".join([*words.split("\n"), "", "安信財稅客服 於 2026/11/23 14:10 寫道:"])
     return _mail(
         [
             f"Message-ID: <{_unique()}@firm.example>",
