@@ -26,7 +26,7 @@ from channels import registry
 from channels.adapter import Adapter, Cursor, Fatal, Tools, TranscriptLine
 from channels.http import Listener
 from channels.parsing import ParserPool
-from intake import logs, texts_loader
+from intake import logs, not_started, texts_loader
 from intake.accept import Acceptor, DecisionBoard, SpaceGate
 from intake.config import Config, diff_restart, load, reloaded
 from intake.config_words import ConfigError
@@ -98,8 +98,8 @@ async def run(path: Path, *, demo: bool = False) -> int:
     except AlreadyRuns as error:
         log.error("not_started", reason=str(error))  # noqa: TRY400
         return EXIT_WRONG
-    except PermissionError as error:
-        log.error("not_started", reason=f"{error.filename}: {error.strerror}; the daemon's user must own it")  # noqa: TRY400
+    except OSError as error:
+        log.error("not_started", reason=not_started.of_file(error))  # noqa: TRY400
         return EXIT_WRONG
     finally:
         logs.stop()
@@ -113,11 +113,17 @@ async def _run(config: Config, *, demo: bool) -> int:
             db = Database(config.store.full_url())
             stack.push_async_callback(db.close)
             before, now = await upgrade(db)
-        except (UpgradeRefused, ValueError, OSError) as error:
+        except (UpgradeRefused, ValueError) as error:
             log.error("not_started", reason=str(error))  # noqa: TRY400
             return EXIT_WRONG
+        except ConnectionError as error:
+            log.error("not_started", reason=not_started.of_store(error))  # noqa: TRY400
+            return EXIT_NO_STORE
+        except OSError as error:
+            log.error("not_started", reason=not_started.of_file(error))  # noqa: TRY400
+            return EXIT_WRONG
         except Exception as error:  # noqa: BLE001  # whatever the driver raises for a store that is not there
-            log.error("not_started", reason=f"the store cannot be opened: {error}")  # noqa: TRY400
+            log.error("not_started", reason=not_started.of_store(error))  # noqa: TRY400
             return EXIT_NO_STORE
         log.info("store_opened", backend=db.url.get_backend_name(), schema=now, was=before)
         desk = Running(config, keyring, db, playground)
@@ -248,7 +254,7 @@ class Running:
         try:
             await self._start(stack)
         except OSError as error:
-            log.error("not_started", reason=_in_words(error, self.snapshot.config))  # noqa: TRY400
+            log.error("not_started", reason=not_started.of_address(error, self.snapshot.config.http))  # noqa: TRY400
             return EXIT_WRONG
         self._listen_to_signals()
         # What is here now stays: the collector need not look at it again, and may look at the rest less often.
@@ -294,7 +300,9 @@ class Running:
                     receiving.append(keep(adapter.channel, lambda r=receiver: r.receive(self.acceptor)))  # type: ignore[misc]
             working.append(keep("decider", self.decider.run))
             working.append(keep("watcher", self.watcher.run))
-            working.append(keep("sealer", lambda: keep_sealed(self.db, self.supervisor.progress("sealer"))))
+            working.append(
+                keep("sealer", lambda: keep_sealed(self.db, self.supervisor.progress("sealer"), self.decider.is_busy))
+            )
             sending = keep("outbox", self.deliverer.run)
             feeding = group.create_task(self._feed_watchdog(), name="watchdog")
             await self.stopping.wait()
@@ -349,15 +357,6 @@ async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
-
-
-def _in_words(error: OSError, config: Config) -> str:
-    if error.errno in (98, 48):
-        return (
-            f"port {config.http.port} on {config.http.host} is taken by another program: "
-            "stop it, or choose another port under [http] in the configuration"
-        )
-    return str(error)
 
 
 def version_of() -> str:

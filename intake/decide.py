@@ -85,7 +85,12 @@ class Decider:
         self._epoch = 0
         self._loads: dict[str, int] | None = None
         self._domains: tuple[str, Any] = ("", None)
+        self._is_busy = False
         self.decided = 0  # messages, since the start
+
+    def is_busy(self) -> bool:
+        """Whether messages wait."""
+        return self._is_busy
 
     def wake(self) -> None:
         """There may be something to decide."""
@@ -100,6 +105,7 @@ class Decider:
                 self._progress("deciding", 60.0)
                 batch = await ahead if ahead is not None else await self._claim_and_parse()
                 ahead = None
+                self._is_busy = len(batch) >= self._batch // 2
                 if not batch:
                     await self._rest()
                     continue
@@ -375,6 +381,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await tokens.add(tx, changes.tokens)
     await outbox.add(tx, changes.outbox, now)
     await tickets.add_keys(tx, changes.keys)
+    await tickets.move_keys(tx, changes.moved_keys.items())
     await calls.write(tx, list(changes.calls.values()))
     await agents.assigned(tx, changes.assigned)
     await events.append(tx, changes.events)

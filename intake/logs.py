@@ -70,13 +70,23 @@ class _Line:
         self.text = text
 
 
-class _Formatter(structlog.stdlib.ProcessorFormatter):
-    def format(self, record: Any) -> str:
-        return record.text if isinstance(record, _Line) else super().format(record)
-
-
 def _json(fields: Any, **_: Any) -> str:
     return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class _Listener(logging.handlers.QueueListener):
+    """Writes what is queued; flushes when nothing more waits."""
+
+    def handle(self, record: Any) -> None:
+        if not isinstance(record, _Line):
+            super().handle(record)
+            return
+        try:
+            sys.stdout.write(record.text + "\n")
+            if self.queue.empty():  # type: ignore[attr-defined]
+                sys.stdout.flush()
+        except (OSError, ValueError):
+            _Dropping.dropped += 1
 
 
 _listener: logging.handlers.QueueListener | None = None
@@ -105,7 +115,7 @@ def setup(level: str, style: str) -> None:
     waiting: queue.Queue[Any] = queue.Queue(MAX_QUEUED)
     output = _Quiet(sys.stdout)
     output.setFormatter(
-        _Formatter(
+        structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
         )
     )
@@ -124,7 +134,7 @@ def setup(level: str, style: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    _listener = logging.handlers.QueueListener(waiting, output)
+    _listener = _Listener(waiting, output)
     _listener.start()
     _lines = None if is_console else waiting
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from channels.adapter import ProgressNote
 from store import events
 from store.engine import Database
 
 EVERY = 1.0  # seconds; an event may stand unsealed that long
+WHILE_BUSY = 5.0  # seconds: seals give way to messages, but never for long
 AT_ONCE = 1_000  # events in one transaction
 
 
-async def keep_sealed(db: Database, progress: ProgressNote) -> None:
-    """Seal what is there, for ever."""
+async def keep_sealed(db: Database, progress: ProgressNote, is_busy: Callable[[], bool]) -> None:
+    """Seal what is there, for ever; while messages wait, a little now and then."""
     while True:
         progress("sealing", 60.0)
+        if is_busy():
+            await asyncio.sleep(WHILE_BUSY)
         async with db.reading() as tx:
             is_behind = await events.unsealed(tx)
         if not is_behind:
@@ -23,4 +27,4 @@ async def keep_sealed(db: Database, progress: ProgressNote) -> None:
             continue
         async with db.transaction() as tx:
             await events.seal(tx, AT_ONCE)
-        await asyncio.sleep(0.05)  # seals give way to messages
+        await asyncio.sleep(0.05)
