@@ -119,9 +119,7 @@ def _ticket_for(incoming: Incoming, desk: Desk, facts: CallFacts) -> Ticket:
     )
     decision = open_ticket(caller, desk, ticket, (), may_acknowledge=False, is_ringing=True)
     ticket = desk.tickets[decision.ticket or 0]
-    if key := caller_key(incoming.channel, facts.from_number):
-        desk.keys[key] = (ticket.id, False)
-        desk.changes.keys.append((key, ticket.id, False))
+    desk.move_key(caller_key(incoming.channel, facts.from_number), ticket.id)
     return ticket
 
 

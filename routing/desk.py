@@ -88,6 +88,7 @@ class Changes:
     bounced: list[tuple[int, str]] = field(default_factory=list)  # (outbox row, the remote server's words)
     tokens: list[TokenRecord] = field(default_factory=list)
     keys: list[tuple[str, int, bool]] = field(default_factory=list)  # (Message-ID, ticket, we sent it)
+    moved_keys: dict[str, int] = field(default_factory=dict)  # key of a caller or a chat -> its latest ticket
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
     assigned: dict[str, datetime] = field(default_factory=dict)  # agent -> when he last got work
     verified: set[str] = field(default_factory=set)  # contacts that somebody vouched for
@@ -223,6 +224,12 @@ class Desk:
         if key and key not in self.keys:
             self.keys[key] = (ticket, is_ours)
             self.changes.keys.append((key, ticket, is_ours))
+
+    def move_key(self, key: str, ticket: int) -> None:
+        """Let the key of a caller or a chat point at his latest ticket."""
+        if key and self.keys.get(key, (None,))[0] != ticket:
+            self.keys[key] = (ticket, False)
+            self.changes.moved_keys[key] = ticket
 
     def put_call(self, call: StoredCall) -> None:
         self.calls[(call.channel, call.call_id)] = call

@@ -28,9 +28,10 @@ REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
 
 
 def session_key(incoming: Incoming) -> str:
-    """The key of a chat's latest ticket; "" for other media."""
+    """The key of a chat's latest ticket; "" for other media, and where it cannot be told who speaks."""
     is_chat = incoming.medium is Medium.CHAT or incoming.medium in MESSAGING
-    return f"session:{incoming.channel}:{incoming.message.sender.value}" if is_chat else ""
+    who = incoming.message.sender.value
+    return f"session:{incoming.channel}:{who}" if is_chat and who else ""
 
 
 def from_customer(
@@ -118,9 +119,7 @@ def _added(
 
 def _remember(incoming: Incoming, desk: Desk, ticket: Ticket) -> None:
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
-    session = session_key(incoming)
-    if session:
-        desk.put_key(session, ticket.id, is_ours=False)
+    desk.move_key(session_key(incoming), ticket.id)
 
 
 # ---- opening

@@ -89,8 +89,12 @@ async def latest(tx: Transaction, limit: int) -> list[Event]:
 
 async def unsealed(tx: Transaction) -> bool:
     """Whether there is something to seal."""
-    last = await tx.scalar(select(func.max(SEAL.c.event)))
-    return await latest_id(tx) > (last or 0)
+    last = int(await tx.scalar(select(func.max(SEAL.c.event))) or 0)
+    is_behind = await latest_id(tx) > last
+    if is_behind or tx.dialect == "sqlite":
+        return is_behind
+    late = select(EVENT.c.id).where(EVENT.c.id > last - IDLE_WINDOW, ~_IS_SEALED).limit(1)
+    return await tx.scalar(late) is not None
 
 
 async def latest_id(tx: Transaction) -> int:
@@ -115,6 +119,9 @@ def digest(prev_hash: str, event_id: int, row: Mapping[str, Any]) -> str:
 
 #: How far behind the last sealed id a late commit is still looked for (PostgreSQL), in ids.
 LATE_WINDOW = 100_000
+IDLE_WINDOW = 10_000  # the same while nothing happens and this is asked every second
+
+_IS_SEALED = select(SEAL.c.event).where(SEAL.c.event == EVENT.c.id).exists()
 
 
 async def seal(tx: Transaction, limit: int = 1_000) -> int:
@@ -125,8 +132,7 @@ async def seal(tx: Transaction, limit: int = 1_000) -> int:
     if tx.dialect == "sqlite":
         unsealed = unsealed.where(EVENT.c.id > last_id)  # one writer: ids are committed in order
     else:
-        sealed = select(SEAL.c.event).where(SEAL.c.event == EVENT.c.id).exists()
-        unsealed = unsealed.where(EVENT.c.id > last_id - LATE_WINDOW, ~sealed)
+        unsealed = unsealed.where(EVENT.c.id > last_id - LATE_WINDOW, ~_IS_SEALED)
     rows = await tx.rows(unsealed)
     chain = []
     for row in rows:

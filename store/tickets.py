@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from routing.records import Ticket, as_row
 from routing.words import Kind, TicketState
@@ -129,6 +130,15 @@ async def add_keys(tx: Transaction, keys: Iterable[tuple[str, int, bool]]) -> No
     """Remember that messages with these ids belong to these tickets: (Message-ID, ticket, is_ours). First one stays."""
     rows = [{"key": k, "ticket": t, "is_ours": o} for k, t, o in keys]
     await tx.insert(THREAD_KEY, rows, keep_first=True)
+
+
+async def move_keys(tx: Transaction, keys: Iterable[tuple[str, int]]) -> None:
+    """Let keys that stand for the latest ticket of a caller or a chat point at another one: (key, ticket)."""
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    statement = dialect.insert(THREAD_KEY)
+    statement = statement.on_conflict_do_update(index_elements=["key"], set_={"ticket": statement.excluded.ticket})
+    rows = [{"key": k, "ticket": t, "is_ours": False} for k, t in dict(keys).items()]
+    await tx.many(statement, rows)
 
 
 async def by_keys(tx: Transaction, keys: Iterable[str]) -> dict[str, tuple[int, bool]]:
