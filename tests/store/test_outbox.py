@@ -1,0 +1,269 @@
+"""The outbox: order for each recipient, one attempt in flight, and nobody blocks anybody else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.storefacts import MINUTE, NOW, outgoing
+
+from routing.records import NewOutbox
+from routing.words import OutboxState, Purpose
+from store import outbox
+from store.engine import Database
+from store.outbox import OutboxItem
+
+LEASE = NOW + 15 * MINUTE
+
+
+async def add(db: Database, *items: NewOutbox) -> list[int]:
+    async with db.transaction() as tx:
+        return [await outbox.add_one(tx, i, NOW) for i in items]
+
+
+async def due(db: Database, limit: int = 50, at: object = NOW, not_by: tuple[str, ...] = ()) -> list[int]:
+    async with db.reading() as tx:
+        return [i.id for i in await outbox.due(tx, at, limit, not_by)]  # type: ignore[arg-type]
+
+
+async def item(db: Database, number: int) -> OutboxItem:
+    async with db.reading() as tx:
+        found = await outbox.by_id(tx, number)
+    assert found is not None
+    return found
+
+
+async def begin(db: Database, *numbers: int, data: bytes = b"octets") -> set[int]:
+    items = [await item(db, n) for n in numbers]
+    async with db.transaction() as tx:
+        return await outbox.begin_attempts(tx, [(i, data) for i in items], NOW, LEASE)
+
+
+async def fail(db: Database, number: int, state: OutboxState, again: object = None) -> None:
+    async with db.transaction() as tx:
+        await outbox.record_failure(tx, number, state, "why", again)  # type: ignore[arg-type]
+
+
+async def test_what_is_put_in_comes_out_as_it_was(db: Database) -> None:
+    [a] = await add(db, outgoing(answered_at=NOW - MINUTE, recipe={"words": "您好", "files": ["2"]}))
+
+    found = await item(db, a)
+    assert (found.recipe, found.answered_at, found.purpose, found.state, found.next_attempt_at, found.created_at) == (
+        {"words": "您好", "files": ["2"]},
+        NOW - MINUTE,
+        Purpose.ANSWER,
+        OutboxState.PENDING,
+        NOW,
+        NOW,
+    )
+
+
+async def test_answers_leave_before_assignments_before_notices(db: Database) -> None:
+    purposes = [Purpose.ACKNOWLEDGEMENT, Purpose.WARNING, Purpose.ASSIGNMENT, Purpose.ANSWER]
+    ids = await add(db, *(outgoing(ticket=n, purpose=p) for n, p in enumerate(purposes)))
+
+    assert await due(db) == list(reversed(ids))
+
+
+async def test_of_a_lane_only_the_first_may_leave_and_others_do_not_wait_for_it(db: Database) -> None:
+    a1, a2, b1, c1 = await add(
+        db,
+        outgoing(),
+        outgoing(),
+        outgoing(address="mailto:chen@firm.example"),
+        outgoing(ticket=1002),
+    )
+
+    first = await due(db)
+    await begin(db, a1)
+    in_flight = await due(db)
+    async with db.transaction() as tx:
+        await outbox.record_delivered(tx, {a1: "250 ok"}, NOW)
+    assert (first, in_flight, await due(db)) == ([a1, b1, c1], [b1, c1], [a2, b1, c1])
+
+
+async def test_order_is_kept_while_the_first_waits_to_be_tried_again(db: Database) -> None:
+    a1, a2 = await add(db, outgoing(), outgoing())
+    await begin(db, a1)
+    await fail(db, a1, OutboxState.PENDING, NOW + 5 * MINUTE)
+
+    assert await due(db) == []
+    assert await due(db, at=NOW + 5 * MINUTE) == [a1]
+    assert a2 not in await due(db, at=NOW + 60 * MINUTE)
+
+
+@pytest.mark.parametrize("state", [OutboxState.FAILED, OutboxState.UNKNOWN])
+async def test_what_ended_for_good_blocks_nobody(db: Database, state: OutboxState) -> None:
+    a1, a2 = await add(db, outgoing(), outgoing())
+    await begin(db, a1)
+    await fail(db, a1, state)
+
+    assert await due(db) == [a2]
+
+
+async def test_what_is_held_blocks_nobody_and_leaves_when_it_is_released(db: Database) -> None:
+    a1, a2 = await add(db, outgoing(held_reason="looks_like_note"), outgoing())
+
+    assert await due(db) == [a2]
+    async with db.transaction() as tx:
+        released = [await outbox.release(tx, n, NOW) for n in (a1, a1, a2)]
+    assert (released, await due(db)) == ([True, False, False], [a1])
+
+
+async def test_an_unknown_one_is_tried_once_more_in_its_turn(db: Database) -> None:
+    a1, _ = await add(db, outgoing(), outgoing())
+    await begin(db, a1)
+    await fail(db, a1, OutboxState.UNKNOWN, LEASE)
+
+    assert (await due(db), await due(db, at=LEASE)) == ([], [a1])
+    assert (await item(db, a1)).unknowns == 1
+
+
+async def test_what_is_meant_for_later_waits_and_so_does_a_resting_channel(db: Database) -> None:
+    a, b = await add(db, outgoing(not_before=NOW + MINUTE), outgoing(ticket=2, channel="chat"))
+
+    assert (await due(db), await due(db, at=NOW + MINUTE, not_by=("chat",))) == ([b], [a])
+    async with db.reading() as tx:
+        assert await outbox.next_at(tx) == NOW
+
+
+async def test_the_limit_holds(db: Database) -> None:
+    await add(db, *(outgoing(ticket=n) for n in range(5)))
+
+    assert len(await due(db, limit=3)) == 3
+
+
+# ---- attempts
+
+
+async def test_g3_of_two_who_begin_the_same_attempt_one_has_it(db: Database) -> None:
+    [a] = await add(db, outgoing())
+    seen = await item(db, a)
+
+    async def try_it() -> set[int]:
+        async with db.transaction() as tx:
+            return await outbox.begin_attempts(tx, [(seen, b"octets")], NOW, LEASE)
+
+    got = await asyncio.gather(*(try_it() for _ in range(6)))
+    assert sorted(map(len, got)) == [0, 0, 0, 0, 0, 1]
+    assert ((await item(db, a)).state, (await item(db, a)).attempts) == (OutboxState.ATTEMPTING, 1)
+
+
+async def test_g3_the_octets_of_the_first_attempt_stay_until_it_is_delivered(db: Database) -> None:
+    [a] = await add(db, outgoing())
+    await begin(db, a, data=b"first")
+    await fail(db, a, OutboxState.PENDING, NOW)
+    await begin(db, a, data=b"second")
+    async with db.transaction() as tx:
+        kept = await outbox.stored_bytes(tx, [a])
+        await outbox.record_delivered(tx, {a: "250 ok"}, NOW + MINUTE)
+        after = await outbox.stored_bytes(tx, [a])
+
+    found = await item(db, a)
+    assert (kept, after) == ({a: b"first"}, {})
+    assert (found.state, found.delivered_at, found.remote_id, found.attempts, found.first_attempt_at, found.error) == (
+        OutboxState.DELIVERED,
+        NOW + MINUTE,
+        "250 ok",
+        2,
+        NOW,
+        None,
+    )
+
+
+async def test_what_is_kept_for_a_visitor_keeps_its_octets_until_he_has_seen_it(db: Database) -> None:
+    [a] = await add(db, outgoing(channel="website", mail_id=""))
+    await begin(db, a)
+    async with db.transaction() as tx:
+        await outbox.record_delivered(tx, {a: ""}, NOW, stored=True)
+        stored = (await outbox.stored_bytes(tx, [a]), await outbox.due(tx, LEASE, 9))
+        await outbox.record_seen(tx, a, "another", NOW)
+    before = (await item(db, a)).state
+    async with db.transaction() as tx:
+        await outbox.record_seen(tx, a, "website", NOW + MINUTE)
+
+    assert (stored, before) == (({a: b"octets"}, []), OutboxState.STORED)
+    assert (await item(db, a)).state is OutboxState.DELIVERED
+
+
+async def test_what_was_cut_off_is_found_at_once_by_who_is_alone_and_else_when_its_time_is_over(db: Database) -> None:
+    [a] = await add(db, outgoing())
+    await begin(db, a)
+    async with db.reading() as tx:
+        found = [
+            [i.id for i in await outbox.cut_off(tx, at, everybody=everybody)]
+            for at, everybody in ((NOW, True), (NOW, False), (LEASE, False))
+        ]
+
+    assert found == [[a], [], [a]]
+
+
+async def test_a_row_being_attempted_sets_no_alarm_clock(db: Database) -> None:
+    [a] = await add(db, outgoing())
+    await begin(db, a)
+
+    async with db.reading() as tx:
+        assert await outbox.next_at(tx) is None
+
+
+async def test_a_bounce_undoes_the_delivery(db: Database) -> None:
+    [a] = await add(db, outgoing())
+    await begin(db, a)
+    async with db.transaction() as tx:
+        await outbox.record_delivered(tx, {a: "250 ok"}, NOW)
+        await outbox.record_bounce(tx, a, "5.1.1 no such user")
+
+    found = await item(db, a)
+    assert (found.state, found.delivered_at, found.error) == (OutboxState.FAILED, None, "5.1.1 no such user")
+
+
+async def test_the_latest_held_answer_of_an_agent_is_released(db: Database) -> None:
+    held = {"held_reason": "looks_like_note"}
+    old, new, of_lin = await add(db, outgoing(**held), outgoing(**held), outgoing(**held, agent="lin"))
+    async with db.transaction() as tx:
+        released = [await outbox.release_latest(tx, 1001, a, NOW) for a in ("chen", "nobody")]
+
+    states = [(await item(db, n)).state.value for n in (old, new, of_lin)]
+    assert (released, states) == ([True, False], ["held", "pending", "held"])
+
+
+# ---- looking
+
+
+async def test_rows_are_found_by_message_id_ticket_and_address(db: Database) -> None:
+    a, b, c = await add(
+        db,
+        outgoing(),
+        outgoing(ticket=1002, mail_id="<b@firm.example>", purpose=Purpose.ACKNOWLEDGEMENT),
+        outgoing(address="web:v1", mail_id=""),
+    )
+    async with db.reading() as tx:
+        by_id = await outbox.by_mail_ids(tx, ["<b@firm.example>", "<x@y>"])
+        of_ticket = await outbox.of_ticket(tx, 1001)
+        to_visitor = await outbox.to_address(tx, "web:v1", [Purpose.ANSWER])
+        acks = await outbox.acknowledgements_since(tx, ["mailto:mei@example.com", "web:v1"], NOW)
+        later = await outbox.acknowledgements_since(tx, ["mailto:mei@example.com"], NOW + MINUTE)
+
+    assert ({k: i.id for k, i in by_id.items()}, [i.id for i in of_ticket], [i.id for i in to_visitor]) == (
+        {"<b@firm.example>": b},
+        [a, c],
+        [c],
+    )
+    assert (acks, later) == ({"mailto:mei@example.com": 1}, {})
+
+
+async def test_a_transcript_is_the_latest_lines_oldest_first(db: Database) -> None:
+    ids = await add(db, *(outgoing(address="web:v1") for _ in range(5)))
+
+    async with db.reading() as tx:
+        assert [i.id for i in await outbox.to_address(tx, "web:v1", [Purpose.ANSWER], 3)] == ids[2:]
+
+
+async def test_the_summary_leaves_out_what_is_delivered(db: Database) -> None:
+    a, _, _ = await add(db, outgoing(), outgoing(ticket=2), outgoing(held_reason="why"))
+    await begin(db, a)
+    async with db.transaction() as tx:
+        await outbox.record_delivered(tx, {a: "ok"}, NOW)
+        found = {r["state"]: r["count"] for r in await outbox.summary(tx)}
+
+    assert found == {"held": 1, "pending": 1}
