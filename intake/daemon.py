@@ -300,9 +300,7 @@ class Running:
                     receiving.append(keep(adapter.channel, lambda r=receiver: r.receive(self.acceptor)))  # type: ignore[misc]
             working.append(keep("decider", self.decider.run))
             working.append(keep("watcher", self.watcher.run))
-            working.append(
-                keep("sealer", lambda: keep_sealed(self.db, self.supervisor.progress("sealer"), self.decider.is_busy))
-            )
+            working.append(keep("sealer", lambda: keep_sealed(self.db, self.supervisor.progress("sealer"))))
             sending = keep("outbox", self.deliverer.run)
             feeding = group.create_task(self._feed_watchdog(), name="watchdog")
             await self.stopping.wait()
