@@ -111,7 +111,11 @@ class Fatal(Exception):
     """The configuration must change before this can work; the supervisor gives up and the program ends."""
 
 
-class LoginRefused(TemporaryFailure):
+class ChannelAway(TemporaryFailure):
+    """The other side cannot be reached at all: no message of this channel need be tried for a moment."""
+
+
+class LoginRefused(ChannelAway):
     """The other side knows us not: wait long (15 min), or an account is locked."""
 
 
@@ -138,7 +142,7 @@ class OutboundMessage:
     message_id: str = ""  # mail: the stable Message-ID, with angle brackets
     envelope_from: str = ""  # mail: return path; "" is the null path
     author: str = ""  # chat: name to show
-    sent_at: datetime | None = None  # chat: when the author wrote it
+    sent_at: datetime | None = None  # chat: when the desk took it in, by the clock that dates the visitor's lines
     ticket: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import aiosmtplib
 
-from channels.adapter import LoginRefused, TemporaryFailure
+from channels.adapter import ChannelAway, LoginRefused, TemporaryFailure
 from channels.settings import SmtpSettings
 from channels.tls import client_context
 
@@ -27,7 +27,7 @@ async def connect(settings: SmtpSettings, desk: str) -> aiosmtplib.SMTP:
         password = settings.password.read() if settings.password else None
         tls = None if settings.security == "none" else await client_context(settings.ca_file)
     except (OSError, ValueError) as error:
-        raise TemporaryFailure(f"{where}: {error}") from error
+        raise ChannelAway(f"{where}: {error}") from error
     client = aiosmtplib.SMTP(
         hostname=settings.host,
         port=settings.port,
@@ -58,7 +58,7 @@ def _host_name(desk: str) -> str:
 
 async def _start_tls(client: aiosmtplib.SMTP, where: str) -> None:
     if not client.supports_extension("starttls"):
-        raise TemporaryFailure(f"{where}: the server does not offer STARTTLS")
+        raise ChannelAway(f"{where}: the server does not offer STARTTLS")
     await _checked(where, client.starttls())
     await _checked(where, client.ehlo())
 
@@ -83,7 +83,7 @@ async def _checked(where: str, asking: Awaitable[T]) -> T:
     try:
         return await asking
     except aiosmtplib.SMTPResponseException as error:
-        raise TemporaryFailure(f"{where}: {error.code} {error.message}"[:MAX_REPLY]) from error
+        raise ChannelAway(f"{where}: {error.code} {error.message}"[:MAX_REPLY]) from error
     except (aiosmtplib.SMTPException, OSError) as error:
         # The library wraps what went wrong below; the certificate is what an operator must hear of.
-        raise TemporaryFailure(f"{where}: {error}"[:MAX_REPLY]) from (error.__cause__ or error)
+        raise ChannelAway(f"{where}: {error}"[:MAX_REPLY]) from (error.__cause__ or error)

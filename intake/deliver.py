@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from channels.adapter import (
+    ChannelAway,
     Clock,
     Delivery,
     DeliveryState,
@@ -89,6 +90,8 @@ class Deliverer:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._results: list[Result] = []
         self._resting: dict[str, datetime] = {}
+        self._doubtful: set[str] = set()  # channels that could not be reached the last time
+        self._probing: set[str] = set()  # of those, the ones with an attempt in flight
         self.delivered = 0
 
     def wake(self) -> None:
@@ -151,7 +154,7 @@ class Deliverer:
         now = self._clock.now()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
         async with self._db.reading() as tx:
-            items = await outbox.due(tx, now, free, not_by=self._resting)
+            items = self._one_for_the_doubtful(await outbox.due(tx, now, free, not_by={*self._resting, *self._probing}))
             if not items:
                 return False
             stored = await outbox.stored_bytes(tx, [i.id for i in items if i.attempts])
@@ -170,10 +173,24 @@ class Deliverer:
         tell(log, written)
         for item, message in ready:
             if item.id in ours:
+                if item.channel in self._doubtful:
+                    self._probing.add(item.channel)
                 task = asyncio.create_task(self._attempt(item, message), name=f"send {item.id}")
                 self._in_flight.add(task)
                 task.add_done_callback(self._in_flight.discard)
         return bool(ours) or bool(broken)
+
+    def _one_for_the_doubtful(self, items: list[OutboxItem]) -> list[OutboxItem]:
+        """A channel that could not be reached is tried with one row; its others wait for the result."""
+        kept: list[OutboxItem] = []
+        tried: set[str] = set()
+        for item in items:
+            if item.channel in self._doubtful:
+                if item.channel in tried:
+                    continue
+                tried.add(item.channel)
+            kept.append(item)
+        return kept
 
     async def _compose(
         self, tx: Transaction, item: OutboxItem, body: bytes | None, now: datetime
@@ -224,6 +241,11 @@ class Deliverer:
 
     async def _record_one(self, tx: Transaction, result: Result, now: datetime) -> list[Event]:
         item, failure = result.item, result.failure
+        self._probing.discard(item.channel)
+        if isinstance(failure, ChannelAway):
+            self._doubtful.add(item.channel)
+        else:
+            self._doubtful.discard(item.channel)
         if failure is None:
             assert result.delivery is not None
             return await self._delivered(tx, item, result.delivery, now)
@@ -248,8 +270,9 @@ class Deliverer:
         at = next_attempt(item.attempts + 1, item.first_attempt_at or now, now, self._schedule, chance=random.random)
         if failure.retry_after is not None and at is not None:
             at = max(at, now + timedelta(seconds=failure.retry_after))
-        rest = REST_AFTER_LOGIN_REFUSED if isinstance(failure, LoginRefused) else REST_AFTER_LOST
-        self._resting[item.channel] = now + rest
+        if isinstance(failure, ChannelAway):
+            rest = REST_AFTER_LOGIN_REFUSED if isinstance(failure, LoginRefused) else REST_AFTER_LOST
+            self._resting[item.channel] = now + rest
         if at is None:
             return await self._give_up(tx, item, failure.reason, now, is_appended=False)
         await outbox.record_failure(tx, item.id, OutboxState.PENDING, failure.reason, at)
