@@ -84,7 +84,9 @@ async def outbound(
         # G7: an acknowledgement leaves with a null return path; what goes to agents returns to the desk.
         envelope_from="" if is_automatic and channel.null_return_path else channel.address,
         author=agent.display_name if agent and item.purpose is Purpose.ANSWER else channel.display_name,
-        sent_at=item.answered_at or item.created_at,
+        # By our clock, like the visitor's own lines: a mail server tells whole seconds, of a clock of its own, and a
+        # line that sorts before one which the page has confirmed would never be confirmed itself.
+        sent_at=item.created_at,
         ticket=item.ticket,
     )
 

@@ -78,9 +78,7 @@ def _our_line(item: OutboxItem, stored: bytes | None, policy: Policy) -> Transcr
         return None
     agent = policy.agents.get(item.agent or "")
     author = agent.display_name if agent and item.purpose is Purpose.ANSWER else policy.firm
-    return TranscriptLine(
-        id=f"o{item.id}", is_from_visitor=False, text=text, at=item.answered_at or item.created_at, author=author
-    )
+    return TranscriptLine(id=f"o{item.id}", is_from_visitor=False, text=text, at=item.created_at, author=author)
 
 
 _SHOWN = (OutboxState.ATTEMPTING, OutboxState.DELIVERED, OutboxState.STORED, OutboxState.UNKNOWN)
