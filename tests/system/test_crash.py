@@ -11,6 +11,7 @@ import ast
 import itertools
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -95,8 +96,7 @@ class Driver:
             try:
                 taken = self.daemon.rows("SELECT count(*) AS n FROM message")[0]["n"]
                 return taken >= len(self.firm.box(self.firm.desk).mails()) and self.daemon.is_settled()
-            except Exception as error:  # the tables are still being made
-                assert "no such table" in str(error), error
+            except sqlite3.OperationalError:  # the tables are still being made
                 return False
 
         wait_until(lambda: not self.firm.postfix.queue(), "the border server's queue is empty")

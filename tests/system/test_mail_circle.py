@@ -44,6 +44,7 @@ def firm(both: Any, tmp_path_factory: pytest.TempPathFactory) -> Firm:
 def daemon(firm: Firm) -> Iterator[Daemon]:
     with Daemon(firm.config, drain=20.0) as running:
         yield running
+        print(running.story())
 
 
 _names = iter(NAMES)
