@@ -14,6 +14,7 @@ from support.mailbox import secret_file
 from support.smtpscript import CUT, SILENT, TAKE_AND_CUT, ScriptedSmtp
 
 from channels.adapter import (
+    ChannelAway,
     DeliveryState,
     LoginRefused,
     OutboundMessage,
@@ -106,12 +107,12 @@ async def test_octets_arrive_as_they_were_given() -> None:
 @pytest.mark.parametrize(
     ("verb", "step", "expected"),
     [
-        ("GREETING", "421 4.3.2 too busy", TemporaryFailure),
-        ("GREETING", "554 5.3.2 go away", TemporaryFailure),
-        ("GREETING", CUT, TemporaryFailure),
-        ("EHLO", "421 4.3.2 later", TemporaryFailure),
-        ("EHLO", CUT, TemporaryFailure),
-        ("EHLO", SILENT, TemporaryFailure),
+        ("GREETING", "421 4.3.2 too busy", ChannelAway),
+        ("GREETING", "554 5.3.2 go away", ChannelAway),
+        ("GREETING", CUT, ChannelAway),
+        ("EHLO", "421 4.3.2 later", ChannelAway),
+        ("EHLO", CUT, ChannelAway),
+        ("EHLO", SILENT, ChannelAway),
         ("MAIL", "451 4.3.0 later", TemporaryFailure),
         ("MAIL", "550 5.7.1 not you", PermanentFailure),
         ("MAIL", "530 5.7.0 log in first", LoginRefused),
@@ -217,7 +218,7 @@ async def test_a_temporary_failure_of_the_login_is_not_a_wrong_password(tmp_path
     async with ScriptedSmtp(script, passwords={"desk": "right"}) as server, sending(server, **login) as sender:
         with pytest.raises(TemporaryFailure) as failure:
             await sender.send(outbound())
-        assert type(failure.value) is TemporaryFailure
+        assert type(failure.value) is ChannelAway
 
         assert (await sender.send(outbound())).state is DeliveryState.DELIVERED
 
