@@ -244,7 +244,7 @@ def _opened(name: str) -> BinaryIO:
 
 def _incoming(message: Message, channel: ChannelPolicy, at: datetime, failure: str) -> Incoming:
     return Incoming(
-        id=1,
+        id=0,  # no message of the store has it
         channel=channel.name,
         medium=Medium(channel.medium),
         received_at=at,
