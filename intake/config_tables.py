@@ -6,6 +6,7 @@ Channels are not here: their settings are in `channels/settings.py`, one model p
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -102,6 +103,17 @@ class Http(Strict):
     host: str = "127.0.0.1"
     port: Port = 8080
     public_url: str = ""  # as the world sees it, behind a proxy; "": http://HOST:PORT
+    proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-For is believed: the firm's own proxy
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(f'"{network}" is no network: write "127.0.0.1" or "10.0.0.0/8"') from None
+        return value
 
     @field_validator("public_url")
     @classmethod
@@ -142,6 +154,10 @@ class Limits(Strict):
     closed_token_days: int = Field(default=30, ge=0)  # a reply address lives on after its ticket was closed
 
 
+#: Proofs that need what this version has not: a probe inside a Microsoft 365 tenant, mail received over LMTP.
+_NOT_YET = (Evidence.EXCHANGE_INTERNAL, Evidence.LMTP_AUTHENTICATED)
+
+
 class AgentTable(Strict):
     """[agents.NAME]"""
 
@@ -156,6 +172,14 @@ class AgentTable(Strict):
     supervisor: bool = False
     login: str = ""
     phone_users: tuple[str, ...] = ()
+
+    @field_validator("evidence")
+    @classmethod
+    def _can_be_checked(cls, value: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+        for kind in value:
+            if kind in _NOT_YET:
+                raise ValueError(f'"{kind.value}" cannot be checked by this version: use "authserv" or "dkim-aligned"')
+        return value
 
     @field_validator("addresses")
     @classmethod

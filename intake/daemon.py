@@ -38,6 +38,7 @@ from intake.health import Health, summary
 from intake.letters import Stationery
 from intake.lockfile import AlreadyRuns, single_instance
 from intake.notify import notify, reloading, watchdog_interval
+from intake.promise import chat_promise
 from intake.sealing import keep_sealed
 from intake.supervise import Supervisor
 from intake.transcript import transcript
@@ -216,7 +217,7 @@ class Running:
             transcript=lambda session, after: self._transcript(name, session, after),
             state_dir=str(config.store.state_dir),
             on_delivered=self._on_delivered,
-            chat_promise=None,
+            chat_promise=self._chat_promise,
         )
 
     async def _read_cursor(self, channel: str, name: str) -> str | None:
@@ -230,6 +231,9 @@ class Running:
     async def _transcript(self, channel: str, session: str, after: str) -> list[TranscriptLine]:
         return await transcript(self.db, self.snapshot.policy, channel, session, after)
 
+    async def _chat_promise(self, channel: str, language: str) -> str:
+        return chat_promise(self.snapshot.stationery, channel, language, self.clock.now())
+
     async def _on_delivered(self, channel: str, number: int) -> None:
         """The visitor has come back, and his page has shown what was kept for him."""
         async with self.db.transaction() as tx:
@@ -239,7 +243,7 @@ class Running:
         mounts = [a.routes for a in self.adapters if a.routes]
         if not mounts and self.playground is None:
             return None
-        listener = Listener(config.http.host, config.http.port)
+        listener = Listener(config.http.host, config.http.port, proxies=config.http.proxies)
         for mount in mounts:
             listener.mount(mount)
         listener.serve_health(self.health.report)
@@ -300,7 +304,9 @@ class Running:
                     receiving.append(keep(adapter.channel, lambda r=receiver: r.receive(self.acceptor)))  # type: ignore[misc]
             working.append(keep("decider", self.decider.run))
             working.append(keep("watcher", self.watcher.run))
-            working.append(keep("sealer", lambda: keep_sealed(self.db, self.supervisor.progress("sealer"))))
+            working.append(
+                keep("sealer", lambda: keep_sealed(self.db, self.supervisor.progress("sealer"), self.decider.is_busy))
+            )
             sending = keep("outbox", self.deliverer.run)
             feeding = group.create_task(self._feed_watchdog(), name="watchdog")
             await self.stopping.wait()

@@ -227,6 +227,13 @@ async def _to_agent(
             files=await _files(tx, item.source, None),
             card=await card_of(tx, matter, with_, language, now),
             exchanges=await exchanges_of(tx, ticket, with_, language, before=item.source),
+            actions=tuple(
+                compose.Action(
+                    typed=with_.texts.say(f"action.typed_{name}", language),
+                    does=with_.texts.say(f"action.{name}", language),
+                )
+                for name in ("note", "close", "to")
+            ),
             thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id),
         ),
         with_.texts,
