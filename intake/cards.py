@@ -1,0 +1,220 @@
+"""Cards: what is known of a ticket and its customer, read for whoever writes about it.
+
+All of it is internal: it goes to agents, and `guarded` says what of it must not come out again in an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from channels.message import Medium, Message, Scheme
+from channels.mime import part_bytes
+from channels.normal_json import loads
+from intake import compose, dates
+from intake.compose import File
+from intake.texts_loader import Texts
+from routing.desk import Internal
+from routing.policy import Policy
+from routing.records import Customer, Target, Ticket
+from routing.tokens import Keyring
+from routing.words import Purpose
+from store import customers, deadlines, messages, tickets
+from store.engine import Transaction
+from store.messages import MESSAGE
+from store.outbox import OUTBOX
+
+MAX_FILES = 20 * 1024 * 1024  # octets of files put into one mail; the rest is named in the text
+MAX_EXCHANGES = 3
+MAX_GUARDED = 50  # messages of the customer whose words an answer may quote
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stationery:
+    """What every letter of a snapshot is written with."""
+
+    policy: Policy
+    keyring: Keyring
+    texts: Texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matter:
+    """A ticket with everything that is written about it."""
+
+    ticket: Ticket
+    customer: Customer | None
+    targets: list[Target]
+
+
+async def matter_of(tx: Transaction, number: int) -> Matter | None:
+    """Read a ticket's matter; None if there is no such ticket."""
+    ticket = (await tickets.by_ids(tx, [number])).get(number)
+    if ticket is None:
+        return None
+    customer = (await customers.by_ids(tx, [ticket.customer])).get(ticket.customer)
+    targets = (await deadlines.of_tickets(tx, [number])).get(number, [])
+    return Matter(ticket=ticket, customer=customer, targets=targets)
+
+
+# ---- what is told of a customer
+
+
+def topic_name(policy: Policy, key: str, language: str) -> str:
+    topic = policy.topics.get(key)
+    return topic.names.get(language, key) if topic else ""
+
+
+def customer_name(matter: Matter, with_: Stationery, language: str) -> str:
+    name = matter.ticket.contact_name or (matter.customer.name if matter.customer else "")
+    return name or with_.texts.say("card.visitor", language)
+
+
+def shown_contact(ticket: Ticket) -> str:
+    """The contact as a person reads it; a chat session has no address that says anything."""
+    return "" if ticket.medium == Medium.CHAT else value_of(ticket.contact)
+
+
+def value_of(address: str) -> str:
+    return address.partition(":")[2]
+
+
+async def card_of(
+    tx: Transaction, matter: Matter, with_: Stationery, language: str, now: datetime
+) -> tuple[tuple[str, str], ...]:
+    """The customer card: name, contacts, language, last contact, open tickets on every channel."""
+    ticket, texts = matter.ticket, with_.texts
+    contacts = (await customers.contacts_of(tx, [ticket.customer])).get(ticket.customer, [])
+    shown = [value_of(c.address) for c in contacts if not c.address.startswith(f"{Scheme.WEB.value}:")]
+    others = (await tickets.open_of_customers(tx, [ticket.customer])).get(ticket.customer, [])
+    last = await tx.scalar(
+        select(MESSAGE.c.received_at)
+        .where(MESSAGE.c.customer == ticket.customer, MESSAGE.c.ticket != ticket.id)
+        .order_by(MESSAGE.c.id.desc())
+        .limit(1)
+    )
+    rows = [
+        (texts.say("card.name", language), customer_name(matter, with_, language)),
+        (texts.say("card.contacts", language), "、".join(shown)),
+        (texts.say("card.language", language), texts.say(_SPEAKS[dates.language_of(ticket.language)], language)),
+        (
+            texts.say("card.last", language),
+            dates.moment(last, with_.policy.timezone, language, now)
+            if last
+            else texts.say("card.first_time", language),
+        ),
+        (
+            texts.say("card.open", language),
+            "、".join(f"#{t.id} {texts.say(f'word.medium.{t.medium}', language)}" for t in others if t.id != ticket.id),
+        ),
+    ]
+    return tuple((label, value) for label, value in rows if value)
+
+
+_SPEAKS = {"zh-Hant": "card.speaks_hant", "zh-Hans": "card.speaks_hans", "en": "card.speaks_en"}
+
+
+async def exchanges_of(
+    tx: Transaction, ticket: Ticket, with_: Stationery, language: str, before: int | None
+) -> tuple[compose.Exchange, ...]:
+    """What was said on a ticket before a message, oldest first: the last three."""
+    rows = await tx.rows(
+        select(MESSAGE.c.id, MESSAGE.c.received_at)
+        .where(MESSAGE.c.ticket == ticket.id, MESSAGE.c.speaker == "customer", MESSAGE.c.id < (before or 0))
+        .order_by(MESSAGE.c.id.desc())
+        .limit(MAX_EXCHANGES)
+    )
+    texts = await texts_of(tx, [r["id"] for r in rows])
+    said = [
+        compose.Exchange(
+            who=ticket.contact_name or with_.texts.say("card.visitor", language),
+            at=r["received_at"],
+            text=texts[r["id"]],
+        )
+        for r in rows
+        if texts.get(r["id"])
+    ]
+    answers = await tx.rows(
+        select(OUTBOX.c.agent, OUTBOX.c.answered_at, OUTBOX.c.recipe)
+        .where(
+            OUTBOX.c.ticket == ticket.id, OUTBOX.c.purpose == Purpose.ANSWER.value, OUTBOX.c.answered_at.is_not(None)
+        )
+        .order_by(OUTBOX.c.id.desc())
+        .limit(MAX_EXCHANGES)
+    )
+    for row in answers:
+        agent = with_.policy.agents.get(row["agent"] or "")
+        words = _loads(row["recipe"]).get("words", "")
+        said.append(
+            compose.Exchange(who=agent.display_name if agent else str(row["agent"]), at=row["answered_at"], text=words)
+        )
+    return tuple(sorted(said, key=lambda e: e.at)[-MAX_EXCHANGES:])
+
+
+def _loads(text: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = orjson.loads(text)
+    return loaded
+
+
+async def texts_of(tx: Transaction, ids: list[int]) -> dict[int, str]:
+    return {number: loads(data).text for number, data in (await messages.normals(tx, ids)).items()} if ids else {}
+
+
+async def message_of(tx: Transaction, number: int | None) -> Message | None:
+    if number is None:
+        return None
+    found = (await messages.normals(tx, [number])).get(number)
+    return loads(found) if found else None
+
+
+async def files_of(tx: Transaction, number: int | None, wanted: set[str] | None) -> tuple[File, ...]:
+    """The files of a mail, by part path; all of them for None. Never more than fits into a mail."""
+    message = await message_of(tx, number)
+    if message is None or not message.attachments or message.medium is not Medium.EMAIL:
+        return ()
+    assert number is not None
+    raw = (await messages.raws(tx, [number]))[number]
+    files, octets = [], 0
+    for attachment in message.attachments:
+        if wanted is not None and attachment.path not in wanted:
+            continue
+        octets += attachment.size
+        if octets > MAX_FILES:
+            break
+        files.append(
+            File(
+                name=attachment.name,
+                media_type=attachment.media_type,
+                content=part_bytes(raw, attachment.path),
+                content_id=attachment.content_id,
+                is_inline=attachment.is_inline,
+            )
+        )
+    return tuple(files)
+
+
+async def guarded(tx: Transaction, number: int, with_: Stationery, now: datetime) -> Internal:
+    """What an answer on a ticket is searched for, and what it may quote."""
+    matter = await matter_of(tx, number)
+    if matter is None:
+        return Internal()
+    lines: list[str] = []
+    for language in dates.LANGUAGES:
+        card = await card_of(tx, matter, with_, language, now)
+        lines += [f"{label}{colon}{value}" for label, value in card for colon in ("：", ": ")]
+    rows = await tx.rows(
+        select(MESSAGE.c.id)
+        .where(MESSAGE.c.ticket == number, MESSAGE.c.speaker == "customer")
+        .order_by(MESSAGE.c.id.desc())
+        .limit(MAX_GUARDED)
+    )
+    said = [loads(data) for data in (await messages.normals(tx, [r["id"] for r in rows])).values()] if rows else []
+    return Internal(
+        lines=tuple(dict.fromkeys(lines)),
+        customer_words=tuple(line for m in said for line in m.text.splitlines() if line.strip()),
+        files=frozenset(a.sha256 for m in said for a in m.attachments),
+    )
