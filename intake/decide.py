@@ -24,8 +24,8 @@ from channels.mime import PARSER_VERSION
 from channels.normal_json import dumps
 from channels.parsing import ParseJob, ParserPool
 from intake.accept import DecisionBoard
+from intake.cards import Stationery, guarded
 from intake.gather import domains_of, gather, people
-from intake.letters import Stationery, guarded
 from intake.logs import tell
 from routing.chain import decide, note_decided
 from routing.desk import Changes, Decision, Desk, Incoming
@@ -131,7 +131,6 @@ class Decider:
         log.info("decider_started", epoch=epoch, cut_off=cut_off)
 
     async def _rest(self) -> None:
-        self._woken.clear()
         try:
             async with asyncio.timeout(IDLE_POLL):
                 await self._woken.wait()
@@ -154,6 +153,8 @@ class Decider:
     # ---- claim and parse
 
     async def _claim_and_parse(self) -> list[tuple[Claimed, Parsed]]:
+        # Before looking: who wakes us while we look brings what that look does not see.
+        self._woken.clear()
         # A look that finds nothing must not cost a write transaction.
         async with self._db.reading() as tx:
             if not await messages.any_waiting(tx):
@@ -239,8 +240,7 @@ class Decider:
             desk = await gather(tx, incoming, policy, self._keyring, now)
             await self._people(tx, desk)
             for number in {record.ticket for record in desk.tokens.values()}:
-                internal, said = await guarded(tx, number, self._stationery(), now)
-                desk.internal_lines[number], desk.customer_words[number] = internal, said
+                desk.internal[number] = await guarded(tx, number, self._stationery(), now)
         desk.known_domains = self._known_domains(policy)
         first = (desk.next_ticket, desk.next_customer)
         finished: list[Finished] = []
