@@ -368,10 +368,10 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await tickets.add(tx, list(changes.opened.values()))
     await tickets.change(tx, list(changes.changed.values()))
     await deadlines.add(tx, changes.targets)
-    for target, answered_at, met_at in changes.met:
-        await deadlines.record_met(tx, target, answered_at, met_at)
     for target in changes.reopened:
         await deadlines.reopen(tx, target, target.next_after(now))
+    for target, answered_at, met_at in changes.met:
+        await deadlines.record_met(tx, target, answered_at, met_at)
     for target, at in changes.withdrawn_targets:
         await deadlines.withdraw(tx, target, at)
     for ticket, agent in changes.released:

@@ -149,6 +149,8 @@ def _answered(incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: Cal
     at = facts.first_human_answer_at
     assert at is not None
     for target in _of(desk, ticket):
+        if target.kind is TargetKind.FIRST_RESPONSE and target.withdrawn_at and target.started_at == facts.rang_at:
+            target = desk.restore(target)  # the hangup was told before the answer: the call was not missed
         if not target.is_open:
             continue
         if target.kind in (TargetKind.FIRST_RESPONSE, TargetKind.CALLBACK) and target.started_at <= at:

@@ -220,6 +220,13 @@ class Desk:
         self.changes.withdrawn_targets.append((target, at))
         self.replace_target(target, replace(target, withdrawn_at=at, next_at=None))
 
+    def restore(self, target: Target) -> Target:
+        """Take back a withdrawal: what it was withdrawn for turned out otherwise."""
+        restored = replace(target, withdrawn_at=None)
+        self.changes.reopened.append(restored)
+        self.replace_target(target, restored)
+        return restored
+
     def put_key(self, key: str, ticket: int, *, is_ours: bool) -> None:
         if key and key not in self.keys:
             self.keys[key] = (ticket, is_ours)

@@ -123,8 +123,9 @@ async def record_met(tx: Transaction, target: Target, answered_at: datetime, met
 
 
 async def reopen(tx: Transaction, target: Target, next_at: datetime | None) -> None:
-    """Undo `met` after a bounce; the old due_at stands."""
-    await tx.execute(update(TARGET).where(*_THIS).values(answered_at=None, met_at=None, next_at=next_at), _key(target))
+    """Undo `met` after a bounce, or a withdrawal that turned out to be wrong; the old due_at stands."""
+    values = {"answered_at": None, "met_at": None, "withdrawn_at": None, "next_at": next_at}
+    await tx.execute(update(TARGET).where(*_THIS).values(**values), _key(target))
 
 
 async def withdraw(tx: Transaction, target: Target, at: datetime) -> None:
