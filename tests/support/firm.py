@@ -98,6 +98,7 @@ users = {{ 201 = "chen", 202 = "lin" }}
 [agents.chen]
 display_name = "陳怡君"
 addresses = ["{chen}"]
+capacity = 1000
 
 [agents.lin]
 display_name = "林志豪"
