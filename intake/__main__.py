@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -59,6 +60,8 @@ async def _run(args: Namespace) -> int:
 
         return await daemon.run(config_path(args.config), demo=args.demo)
     _be_quiet()
+    # asyncio's own handler would wait for the event loop's turn, which a read of standard input never gives it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     module, name = COMMANDS[args.command]
     command = getattr(import_module(f"intake.command.{module}"), name)
     return int(await command(args, Screen.of(sys.stdout, wants=args.form), daemon.Clock()))

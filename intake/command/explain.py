@@ -89,6 +89,8 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
         code = Exit.OK
         async for name, one in told:
             _print(screen, name, one, policy)
+            if args.jsonl:
+                screen.out.flush()  # whoever writes the lines may wait for each answer
             if one["reasons"][0]["code"] == "no_file":
                 code = Exit.NOT_FOUND
     return code

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -393,7 +394,12 @@ def test_looking_changes_nothing(busy: Desk) -> None:
 def intake(*words: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "intake", *words]
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **how}
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **how},
     ) as process:
         try:
             yield process
@@ -413,6 +419,19 @@ def test_a_closed_pipe_ends_it_quietly(busy: Desk) -> None:
         said = process.stderr.read()
 
         assert (process.wait(30), said) == (0, b"")
+
+
+def test_ctrl_c_ends_it_quietly(busy: Desk) -> None:
+    with intake("explain", "--jsonl", "-", "--json", "--config", str(busy.path)) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b'{"channel": "chat", "text": "hi"}\n')
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b'{"message"')  # now it waits for the next line
+        process.send_signal(signal.SIGINT)
+
+        assert (process.wait(30), process.stderr.read()) == (130, b"")
 
 
 def test_the_configuration_may_be_named_before_the_command_or_by_the_environment(busy: Desk) -> None:
