@@ -401,7 +401,9 @@ async def _stamp(tx: Transaction, item: OutboxItem, now: datetime) -> list[Event
     answered_at = item.answered_at or now
     written = []
     for target in (await deadlines.of_tickets(tx, [item.ticket], only_open=True)).get(item.ticket, []):
-        if target.kind not in _MET_BY_WORDS:
+        # What was asked after we took the answer in is not answered by it, however long it was on its way. Our own
+        # clock decides: the mail server's may be behind, and a promise that was kept must not look broken.
+        if target.kind not in _MET_BY_WORDS or target.started_at > item.created_at:
             continue
         if not await deadlines.record_met(tx, target, answered_at, now):
             continue

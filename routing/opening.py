@@ -101,7 +101,8 @@ def _added(
         reopened=was is TicketState.CLOSED,
         reasons=reason_data(reasons),
     )
-    if was is not TicketState.OPEN and not desk.open_targets(ticket.id):
+    # An answer that is still on its way ends the promises made before it was written; these words came after.
+    if was is not TicketState.OPEN:
         plan = next_response_for(
             desk.policy,
             channel=ticket.channel,
