@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from channels.adapter import Clock, Decided, ProgressNote, StoreUnavailable
-from channels.message import Medium, Message
+from channels.message import Address, Medium, Message, Scheme
 from channels.mime import PARSER_VERSION
 from channels.normal_json import dumps
 from channels.parsing import ParseJob, ParserPool
@@ -44,6 +44,9 @@ log = structlog.get_logger(__name__)
 LEASE = "decider"
 IDLE_POLL = 5.0  # seconds; a wake-up may be lost between nodes, so look anyway
 MAX_WAIT_FOR_LEASE = 10.0  # seconds between tries while another node decides
+RENEW_EVERY = 15.0  # seconds; mails that are bombs may take their workers minutes
+
+DEADLY = f"the program ended {messages.MAX_ATTEMPTS} times while this was being decided alone"
 
 Reader = Callable[[bytes], Message]
 Parsed = tuple[Incoming, bytes]  # with the normal form as it is stored
@@ -168,10 +171,27 @@ class Decider:
         crashpoint("claim.after_commit")
         async with self._db.reading() as tx:
             raw = await messages.raws(tx, [c.id for c in claimed])
-        parsed = await self._parse(claimed, raw)
+        parsed = await self._while_renewing(self._parse(claimed, raw))
         return list(zip(claimed, parsed, strict=True))
 
+    async def _while_renewing(self, work: Coroutine[Any, Any, list[Parsed]]) -> list[Parsed]:
+        """Await long work; the lease does not lapse meanwhile. Raises LeaseLost if it is gone all the same."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait([task], timeout=RENEW_EVERY))[0]:
+                self._progress("parsing", 60.0)
+                async with self._db.transaction() as tx:
+                    await leases.fence(tx, LEASE, self._owner, self._epoch, self._clock.now())
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
     async def _parse(self, claimed: Sequence[Claimed], raw: Mapping[int, bytes]) -> list[Parsed]:
+        if claimed[0].attempts > messages.MAX_ATTEMPTS:
+            stub = _unread(claimed[0])
+            return [(_incoming(claimed[0], stub, DEADLY), dumps(stub))]
         mails = [c for c in claimed if c.medium is Medium.EMAIL]
         jobs = [ParseJob(raw=raw[c.id], is_truncated=c.is_truncated) for c in mails]
         from_workers = dict(zip((c.id for c in mails), await self._parsers.parse(jobs) if jobs else [], strict=True))
@@ -186,12 +206,24 @@ class Decider:
         return result
 
     def _read(self, one: Claimed, raw: bytes) -> tuple[Message, str]:
-        """The normal form of what a push channel had checked before it was accepted."""
-        return self._readers[one.medium](raw), ""
+        """The normal form of what a push channel had checked before it was accepted; else a stub, and why."""
+        reader = self._readers.get(one.medium)
+        if reader is None:
+            return _unread(one), f"nobody reads {one.medium.value} here"
+        try:
+            return reader(raw), ""
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not hold up those behind it (G4)
+            return _unread(one), f"{type(error).__name__}: {error}"[:400]
 
     # ---- decide
 
     async def _decide(self, batch: Sequence[tuple[Claimed, Parsed]]) -> None:
+        one, (incoming, normal) = batch[0]
+        if one.attempts > messages.MAX_ATTEMPTS:
+            # It was claimed alone often enough and nobody lived to say what was wrong with it.
+            log.error("message_parked", message=one.id, channel=one.channel, reason=DEADLY)
+            await self._park(incoming, normal, DEADLY, with_stub=one.attempts == messages.MAX_ATTEMPTS + 1)
+            return
         try:
             await self._decide_together(batch)
         except (StoreUnavailable, leases.LeaseLost, asyncio.CancelledError):
@@ -215,23 +247,28 @@ class Decider:
         async with self._db.transaction() as tx:
             await leases.fence(tx, LEASE, self._owner, self._epoch, self._clock.now())
             await messages.give_back(tx, [c.id for c, _ in batch], epoch=self._epoch, alone=True)
+        self.wake()  # whoever looked ahead saw nothing of them
 
-    async def _park(self, incoming: Incoming, normal: bytes, reason: str) -> None:
+    async def _park(self, incoming: Incoming, normal: bytes, reason: str, *, with_stub: bool = True) -> None:
         """Park it with its raw bytes and reason; a stub of a ticket is opened where even that works."""
         stub = replace(incoming, message=_stub(incoming.message), failure=reason)
         try:
-            await self._decide_together([(None, (stub, normal))], parked=reason)
+            if with_stub:
+                await self._decide_together([(None, (stub, normal))], parked=reason)
+                return
         except (StoreUnavailable, leases.LeaseLost):
             raise
         except Exception:
+            self._loads = None
             log.exception("stub_failed", message=incoming.id)
-            now = self._clock.now()
-            async with self._db.transaction() as tx:
-                await leases.fence(tx, LEASE, self._owner, self._epoch, now)
-                await messages.park(tx, incoming.id, reason)
-                await events.append(
-                    tx, [Event(at=now, kind="message_parked", message=incoming.id, data={"reason": reason})]
-                )
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            await leases.fence(tx, LEASE, self._owner, self._epoch, now)
+            await messages.park(tx, incoming.id, reason)
+            await events.append(
+                tx, [Event(at=now, kind="message_parked", message=incoming.id, data={"reason": reason})]
+            )
+        self._board.tell(Decided(message_id=incoming.id, ticket=None, agent=None))
 
     async def _decide_together(self, batch: Sequence[tuple[Claimed | None, Parsed]], parked: str | None = None) -> None:
         policy, now = self._policy(), self._clock.now()
@@ -311,6 +348,15 @@ def _told_apart(one: Claimed, message: Message, raw: bytes) -> Message:
     return replace(message, content_key=hashlib.sha256(came + b"\n" + raw).hexdigest())
 
 
+def _unread(one: Claimed) -> Message:
+    """The stub of what could not be read: nothing is known but the way it came."""
+    scheme = _SCHEMES.get(one.medium, Scheme.MAIL)
+    return Message(medium=one.medium, sender=Address(scheme=scheme, value=""), from_count=0, is_stub=True)
+
+
+_SCHEMES = {Medium.CHAT: Scheme.WEB, Medium.PHONE: Scheme.PHONE, Medium.TELEGRAM: Scheme.TELEGRAM}
+
+
 def _stub(message: Message) -> Message:
     """The least of a message that a ticket can be opened for."""
     return Message(
@@ -369,7 +415,8 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await tickets.change(tx, list(changes.changed.values()))
     await deadlines.add(tx, changes.targets)
     for target in changes.reopened:
-        await deadlines.reopen(tx, target, target.next_after(now))
+        # What came due meanwhile is told at once: an answer that never arrived must not hide a breach (G6).
+        await deadlines.reopen(tx, target, now if target.due_at <= now else target.next_after(now))
     for target, answered_at, met_at in changes.met:
         await deadlines.record_met(tx, target, answered_at, met_at)
     for target, at in changes.withdrawn_targets:

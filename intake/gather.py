@@ -39,6 +39,7 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     desk.keys = await tickets.by_keys(tx, _thread_keys(batch))
     presented = _tokens(mails, policy)
     desk.tokens = await tokens.by_tokens(tx, presented) if presented else {}
+    desk.held = await outbox.held(tx, [record.ticket for record in desk.tokens.values()])
     if mails:
         people = [i.sender for i in mails]
         desk.peers = await messages.recent_by_sender(tx, people, now - PEER_WINDOW)
@@ -122,6 +123,9 @@ async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, custo
     missing = {t.customer for t in desk.tickets.values()} - set(desk.customers)
     desk.customers.update(await customers.by_ids(tx, missing))
     desk.targets = await deadlines.of_tickets(tx, desk.tickets)
+    # A telephone carries no words back: an answer goes to another of the customer's contacts.
+    called = {t.customer for t in desk.tickets.values() if t.medium == Medium.PHONE} - set(desk.contacts_of)
+    desk.contacts_of.update(await customers.contacts_of(tx, called))
 
 
 async def people(tx: Transaction, desk: Desk) -> None:

@@ -230,7 +230,8 @@ def _way_to_customer(desk: Desk, ticket: Ticket) -> tuple[ChannelPolicy, str] | 
 
 def _release(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
     """`!send` alone: what was held for a question leaves after all."""
-    desk.changes.released.append((ticket.id, agent.name))
+    if not _let_go(desk, agent, ticket):
+        return _hold_and_tell(incoming, desk, agent, ticket, "empty_reply", reasons)
     desk.put_ticket(replace(desk.tickets[ticket.id], state=TicketState.ANSWERED, updated_at=desk.now))
     desk.tell("held_released", ticket=ticket.id, message=incoming.id, agent=agent.name)
     return Decision(
@@ -241,6 +242,20 @@ def _release(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reaso
         agent=agent.name,
         reasons=reasons,
     )
+
+
+def _let_go(desk: Desk, agent: Agent, ticket: Ticket) -> bool:
+    """Release the agent's latest held answer, of this batch or of an earlier one; False if there is none."""
+    for index, item in reversed(list(enumerate(desk.changes.outbox))):
+        if item.held_reason is not None and (item.ticket, item.agent) == (ticket.id, agent.name):
+            desk.changes.outbox[index] = replace(item, held_reason=None)
+            return True
+    waiting = desk.held.get((ticket.id, agent.name), 0)
+    if not waiting:
+        return False
+    desk.held[ticket.id, agent.name] = waiting - 1
+    desk.changes.released.append((ticket.id, agent.name))
+    return True
 
 
 def _note(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:

@@ -125,7 +125,8 @@ def _ticket_for(incoming: Incoming, desk: Desk, facts: CallFacts) -> Ticket:
 
 def _ring_target(incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: CallFacts, ticket: Ticket) -> Ticket:
     """The three rings, once it is known when the caller first heard ringing."""
-    if facts.rang_at is None or (facts.first_human_answer_at is not None and facts.rang_for is None):
+    is_settled = facts.is_over or facts.first_human_answer_at is not None
+    if facts.rang_at is None or (is_settled and facts.rang_for is None):
         return ticket
     if any(t.kind is TargetKind.FIRST_RESPONSE and t.started_at == facts.rang_at for t in _of(desk, ticket)):
         return ticket
@@ -138,8 +139,7 @@ def _ring_target(incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: 
         at=facts.rang_at,
         team=ticket.team,
     )[0]
-    if facts.is_over and facts.first_human_answer_at is None:
-        return ticket  # it is over: what is owed now is the callback
+    # Told after the hangup it is called off at once, but three rings that nobody answered stay a breach.
     add_target(desk, ticket, plan, incoming.id)
     return ticket
 

@@ -116,6 +116,7 @@ class Desk:
     peers: dict[str, int] = field(default_factory=dict)
     acknowledged: dict[str, int] = field(default_factory=dict)
     sent: dict[str, SentMail] = field(default_factory=dict)
+    held: dict[tuple[int, str], int] = field(default_factory=dict)  # (ticket, agent) -> his answers that are held
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
     loads: dict[str, int] = field(default_factory=dict)
     presence: dict[str, bool] = field(default_factory=dict)  # absent: on duty

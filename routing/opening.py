@@ -87,8 +87,8 @@ def _added(
     ticket = desk.tickets[found.ticket]  # type: ignore[index]
     was = ticket.state
     ticket = replace(ticket, state=TicketState.OPEN, updated_at=desk.now, closed_at=None, closed_reason=None)
-    if ticket.agent is None:
-        ticket = _assign(incoming, desk, ticket)[0]
+    if ticket.agent not in desk.policy.agents:  # nobody has it, or who had it has left
+        ticket = _assign(incoming, desk, replace(ticket, agent=None))[0]
     desk.put_ticket(ticket)
     _remember(incoming, desk, ticket)
     desk.tell(

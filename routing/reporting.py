@@ -58,7 +58,7 @@ def _failed(incoming: Incoming, desk: Desk, sent: SentMail, bounce: Bounce, tick
 
 def _reopen(desk: Desk, ticket: Ticket) -> None:
     """An answer that never arrived was no answer: the clock goes on with its old due time."""
-    desk.put_ticket(replace(ticket, state=TicketState.OPEN, updated_at=desk.now))
+    desk.put_ticket(replace(ticket, state=TicketState.OPEN, updated_at=desk.now, closed_at=None, closed_reason=None))
     met = [t for t in desk.targets.get(ticket.id, ()) if t.met_at is not None and t.kind in _ANSWERED_BY_WORDS]
     if not met:
         return

@@ -251,6 +251,19 @@ async def release_latest(tx: Transaction, ticket: int, agent: str, now: datetime
     return number is not None and await release(tx, int(number), now)
 
 
+async def held(tx: Transaction, tickets: Iterable[int]) -> dict[tuple[int, str], int]:
+    """How many answers wait for a word of their author: {(ticket, agent): count}."""
+    wanted = list(set(tickets))
+    if not wanted:
+        return {}
+    rows = await tx.rows(
+        select(OUTBOX.c.ticket, OUTBOX.c.agent, func.count().label("count"))
+        .where(OUTBOX.c.ticket.in_(wanted), OUTBOX.c.state == OutboxState.HELD.value, OUTBOX.c.agent.is_not(None))
+        .group_by(OUTBOX.c.ticket, OUTBOX.c.agent)
+    )
+    return {(r["ticket"], r["agent"]): r["count"] for r in rows}
+
+
 async def of_ticket(tx: Transaction, ticket: int) -> list[OutboxItem]:
     rows = await tx.rows(select(*_COLUMNS).where(OUTBOX.c.ticket == ticket).order_by(OUTBOX.c.id))
     return [_item(r) for r in rows]
