@@ -121,6 +121,10 @@ class Acceptor:
         self.last_accepted_at: dict[str, float] = {}  # channel -> loop time, for /healthz
         self.refused: str | None = None  # why the last commit failed; None after a good one
 
+    def is_pressed(self) -> bool:
+        """Whether arrivals are being committed right now: their senders wait for us."""
+        return self._committer is not None and not self._committer.done()
+
     async def __call__(self, arrivals: Sequence[Arrival]) -> list[Accepted]:
         """Commit arrivals, all or nothing, in order. Raises StoreUnavailable."""
         if not arrivals:

@@ -28,6 +28,7 @@ from channels.http import Listener
 from channels.parsing import ParserPool
 from intake import logs, not_started, texts_loader
 from intake.accept import Acceptor, DecisionBoard, SpaceGate
+from intake.cards import Stationery
 from intake.config import Config, diff_restart, load, reloaded
 from intake.config_words import ConfigError
 from intake.control import ControlServer
@@ -35,7 +36,6 @@ from intake.decide import Decider
 from intake.deliver import Deliverer
 from intake.desk_control import handlers
 from intake.health import Health, summary
-from intake.letters import Stationery
 from intake.lockfile import AlreadyRuns, single_instance
 from intake.notify import notify, reloading, watchdog_interval
 from intake.promise import chat_promise
@@ -195,6 +195,7 @@ class Running:
             on_targets=self.watcher.wake,
             batch=limits.batch_size,
             stationery=lambda: self.snapshot.stationery,
+            is_pressed=self.acceptor.is_pressed,
         )
         self.health = Health(self.supervisor, self.acceptor, version_of())
         self.listener = self._listener(config)

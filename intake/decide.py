@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 
 LEASE = "decider"
 IDLE_POLL = 5.0  # seconds; a wake-up may be lost between nodes, so look anyway
+MAX_YIELD = 0.2  # seconds a decision waits while arrivals are committed one group after another
+YIELD_STEP = 0.004  # seconds
 MAX_WAIT_FOR_LEASE = 10.0  # seconds between tries while another node decides
 RENEW_EVERY = 15.0  # seconds; mails that are bombs may take their workers minutes
 
@@ -69,6 +71,7 @@ class Decider:
         on_outbox: Callable[[], None],
         on_targets: Callable[[], None],
         stationery: Callable[[], Stationery],
+        is_pressed: Callable[[], bool] = lambda: False,
         batch: int = 50,
     ) -> None:
         self._db = db
@@ -82,6 +85,7 @@ class Decider:
         self._progress = progress
         self._on_outbox = on_outbox
         self._on_targets = on_targets
+        self._is_pressed = is_pressed
         self._batch = batch
         self._stationery = stationery
         self._woken = asyncio.Event()
@@ -288,6 +292,7 @@ class Decider:
             if park_it:
                 desk.tell("message_parked", message=one.id, ticket=decision.ticket, reason=park_it[:400])
             finished.append(_finished(one, decision, normal, policy, park_it))
+        await self._let_arrivals_first()
         async with self._db.transaction() as tx:
             await leases.fence(tx, LEASE, self._owner, self._epoch, now)
             await _numbers(tx, desk, first)
@@ -296,6 +301,13 @@ class Decider:
             crashpoint("decide.before_commit")
         crashpoint("decide.after_commit")
         self._after(desk, finished)
+
+    async def _let_arrivals_first(self) -> None:
+        """A sender who waits for his receipt goes before a decision, but not for long."""
+        clock = asyncio.get_running_loop()
+        until = clock.time() + MAX_YIELD
+        while self._is_pressed() and clock.time() < until:  # noqa: ASYNC110  # a group takes milliseconds
+            await asyncio.sleep(YIELD_STEP)
 
     async def _people(self, tx: Transaction, desk: Desk) -> None:
         """Loads are counted once and then kept: only this decider changes tickets."""

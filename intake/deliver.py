@@ -33,7 +33,8 @@ from channels.adapter import (
     UnknownDelivery,
 )
 from channels.message import Medium
-from intake.letters import Stationery, outbound
+from intake.cards import Stationery
+from intake.letters import outbound
 from intake.logs import tell
 from routing.backoff import RetrySchedule, next_attempt
 from routing.records import Event, NewOutbox, Target, Ticket

@@ -6,64 +6,40 @@ in the caller's transaction; the wording itself is `compose`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import select
 
 from channels.adapter import OutboundMessage
 from channels.message import Address, Medium, Message, Scheme
-from channels.mime import part_bytes
-from channels.normal_json import loads
 from intake import compose, dates
-from intake.compose import File
-from intake.texts_loader import Texts
+from intake.cards import (
+    Matter,
+    Stationery,
+    card_of,
+    customer_name,
+    exchanges_of,
+    files_of,
+    matter_of,
+    message_of,
+    shown_contact,
+    topic_name,
+    value_of,
+)
 from routing.calendars import next_opening
 from routing.desk import domain_of, mail_id
 from routing.filters import loop_mark
-from routing.policy import Agent, ChannelPolicy, Policy
+from routing.policy import Agent, ChannelPolicy
 from routing.reasons import Reason
-from routing.records import Customer, Target, Ticket
-from routing.tokens import Keyring, canary, reply_address
+from routing.records import Ticket
+from routing.tokens import canary, reply_address
 from routing.words import Kind, NoticeKind, Purpose, Standing, TargetKind
-from store import customers, deadlines, messages, tickets
 from store.engine import Transaction
 from store.messages import MESSAGE
-from store.outbox import OUTBOX, OutboxItem
+from store.outbox import OutboxItem
 
-MAX_FILES = 20 * 1024 * 1024  # octets of files put into one mail; the rest is named in the text
-MAX_EXCHANGES = 3
 MAX_WORDS = 200_000  # characters of one message shown to an agent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stationery:
-    """What every letter of a snapshot is written with."""
-
-    policy: Policy
-    keyring: Keyring
-    texts: Texts
-
-
-@dataclass(frozen=True, kw_only=True)
-class Matter:
-    """A ticket with everything that is written about it."""
-
-    ticket: Ticket
-    customer: Customer | None
-    targets: list[Target]
-
-
-async def matter_of(tx: Transaction, number: int) -> Matter | None:
-    """Read a ticket's matter; None if there is no such ticket."""
-    ticket = (await tickets.by_ids(tx, [number])).get(number)
-    if ticket is None:
-        return None
-    customer = (await customers.by_ids(tx, [ticket.customer])).get(ticket.customer)
-    targets = (await deadlines.of_tickets(tx, [number])).get(number, [])
-    return Matter(ticket=ticket, customer=customer, targets=targets)
 
 
 async def outbound(
@@ -124,7 +100,7 @@ async def _answer(
             firm=with_.policy.firm,
             desk_address=channel.address,
             desk_name=channel.display_name or with_.policy.firm,
-            to=(ticket.contact_name if ticket.medium == Medium.EMAIL else "", _value(item.address)),
+            to=(ticket.contact_name if ticket.medium == Medium.EMAIL else "", value_of(item.address)),
             language=dates.language_of(ticket.language),
             customer_subject=ticket.subject,
             message_id=item.mail_id,
@@ -133,7 +109,7 @@ async def _answer(
             references=references,
             words=words,
             author=agent.display_name if agent else "",
-            files=await _files(tx, item.source, set(item.recipe.get("files", ()))),
+            files=await files_of(tx, item.source, set(item.recipe.get("files", ()))),
         ),
         with_.texts,
     )
@@ -150,7 +126,7 @@ async def _acknowledgement(
         firm=policy.firm,
         desk_address=channel.address or "-",
         desk_name=channel.display_name or policy.firm,
-        to=(ticket.contact_name, _value(item.address)),
+        to=(ticket.contact_name, value_of(item.address)),
         language=dates.language_of(ticket.language),
         customer_subject=ticket.subject,
         message_id=item.mail_id,
@@ -180,7 +156,7 @@ async def _thread(tx: Transaction, number: int) -> tuple[str, tuple[str, ...]]:
         .order_by(MESSAGE.c.id.desc())
         .limit(1)
     )
-    last = await _message(tx, row) if row is not None else None
+    last = await message_of(tx, row) if row is not None else None
     if last is None or not last.message_id:
         return "", ()
     return last.message_id, (*last.references, last.message_id)
@@ -195,12 +171,12 @@ async def _to_agent(
     ticket, policy = matter.ticket, with_.policy
     agent = policy.agents[item.agent or ""]
     language = dates.language_of(agent.language)
-    source = await _message(tx, item.source)
+    source = await message_of(tx, item.source)
     received_at = await tx.scalar(select(MESSAGE.c.received_at).where(MESSAGE.c.id == item.source))
     target = next((t for t in matter.targets if t.is_open), None)
     goes_to: tuple[tuple[str, str], ...] = ()
     if ticket.medium != Medium.PHONE:
-        goes_to = ((ticket.contact_name, _shown(ticket)),)
+        goes_to = ((ticket.contact_name, shown_contact(ticket)),)
     reasons = [Reason(r["code"], r.get("words", ""), r.get("data", {})) for r in item.recipe.get("why", ())]
     return compose.agent_mail(
         compose.AgentMail(
@@ -208,8 +184,8 @@ async def _to_agent(
             mail_kind=_KIND[item.purpose],
             ticket=ticket.id,
             customer_subject=ticket.subject,
-            customer_name=_customer_name(matter, with_, language),
-            customer_contact=_shown(ticket),
+            customer_name=customer_name(matter, with_, language),
+            customer_contact=shown_contact(ticket),
             medium=Medium(ticket.medium),
             kind=ticket.kind,
             topic=topic_name(policy, ticket.topic, language),
@@ -224,7 +200,7 @@ async def _to_agent(
             why_you=why_you(reasons, with_, language),
             answer_goes_to=goes_to,
             received_at=received_at,
-            files=await _files(tx, item.source, None),
+            files=await files_of(tx, item.source, None),
             card=await card_of(tx, matter, with_, language, now),
             exchanges=await exchanges_of(tx, ticket, with_, language, before=item.source),
             actions=tuple(
@@ -314,7 +290,7 @@ async def _notice(tx: Transaction, item: OutboxItem, with_: Stationery, channel:
         lines.append(
             compose.NoticeLine(
                 ticket=ticket.id,
-                customer_name=_customer_name(matter, with_, language),
+                customer_name=customer_name(matter, with_, language),
                 medium=Medium(ticket.medium),
                 notice=NoticeKind(told["notice"]),
                 target=TargetKind(told["target"]),
@@ -337,168 +313,7 @@ async def _notice(tx: Transaction, item: OutboxItem, with_: Stationery, channel:
     )
 
 
-# ---- what is told of a customer
-
-
-def topic_name(policy: Policy, key: str, language: str) -> str:
-    topic = policy.topics.get(key)
-    return topic.names.get(language, key) if topic else ""
-
-
-def _customer_name(matter: Matter, with_: Stationery, language: str) -> str:
-    name = matter.ticket.contact_name or (matter.customer.name if matter.customer else "")
-    return name or with_.texts.say("card.visitor", language)
-
-
-def _shown(ticket: Ticket) -> str:
-    """The contact as a person reads it; a chat session has no address that says anything."""
-    return "" if ticket.medium == Medium.CHAT else _value(ticket.contact)
-
-
-def _value(address: str) -> str:
-    return address.partition(":")[2]
-
-
-async def card_of(
-    tx: Transaction, matter: Matter, with_: Stationery, language: str, now: datetime
-) -> tuple[tuple[str, str], ...]:
-    """The customer card: name, contacts, language, last contact, open tickets on every channel."""
-    ticket, texts = matter.ticket, with_.texts
-    contacts = (await customers.contacts_of(tx, [ticket.customer])).get(ticket.customer, [])
-    shown = [_value(c.address) for c in contacts if not c.address.startswith(f"{Scheme.WEB.value}:")]
-    others = (await tickets.open_of_customers(tx, [ticket.customer])).get(ticket.customer, [])
-    last = await tx.scalar(
-        select(MESSAGE.c.received_at)
-        .where(MESSAGE.c.customer == ticket.customer, MESSAGE.c.ticket != ticket.id)
-        .order_by(MESSAGE.c.id.desc())
-        .limit(1)
-    )
-    rows = [
-        (texts.say("card.name", language), _customer_name(matter, with_, language)),
-        (texts.say("card.contacts", language), "、".join(shown)),
-        (texts.say("card.language", language), texts.say(_SPEAKS[dates.language_of(ticket.language)], language)),
-        (
-            texts.say("card.last", language),
-            dates.moment(last, with_.policy.timezone, language, now)
-            if last
-            else texts.say("card.first_time", language),
-        ),
-        (
-            texts.say("card.open", language),
-            "、".join(f"#{t.id} {texts.say(f'word.medium.{t.medium}', language)}" for t in others if t.id != ticket.id),
-        ),
-    ]
-    return tuple((label, value) for label, value in rows if value)
-
-
-_SPEAKS = {"zh-Hant": "card.speaks_hant", "zh-Hans": "card.speaks_hans", "en": "card.speaks_en"}
-
-
-async def exchanges_of(
-    tx: Transaction, ticket: Ticket, with_: Stationery, language: str, before: int | None
-) -> tuple[compose.Exchange, ...]:
-    """What was said on a ticket before a message, oldest first: the last three."""
-    rows = await tx.rows(
-        select(MESSAGE.c.id, MESSAGE.c.received_at)
-        .where(MESSAGE.c.ticket == ticket.id, MESSAGE.c.speaker == "customer", MESSAGE.c.id < (before or 0))
-        .order_by(MESSAGE.c.id.desc())
-        .limit(MAX_EXCHANGES)
-    )
-    texts = await _texts_of(tx, [r["id"] for r in rows])
-    said = [
-        compose.Exchange(
-            who=ticket.contact_name or with_.texts.say("card.visitor", language),
-            at=r["received_at"],
-            text=texts[r["id"]],
-        )
-        for r in rows
-        if texts.get(r["id"])
-    ]
-    answers = await tx.rows(
-        select(OUTBOX.c.agent, OUTBOX.c.answered_at, OUTBOX.c.recipe)
-        .where(
-            OUTBOX.c.ticket == ticket.id, OUTBOX.c.purpose == Purpose.ANSWER.value, OUTBOX.c.answered_at.is_not(None)
-        )
-        .order_by(OUTBOX.c.id.desc())
-        .limit(MAX_EXCHANGES)
-    )
-    for row in answers:
-        agent = with_.policy.agents.get(row["agent"] or "")
-        words = _loads(row["recipe"]).get("words", "")
-        said.append(
-            compose.Exchange(who=agent.display_name if agent else str(row["agent"]), at=row["answered_at"], text=words)
-        )
-    return tuple(sorted(said, key=lambda e: e.at)[-MAX_EXCHANGES:])
-
-
-def _loads(text: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = orjson.loads(text)
-    return loaded
-
-
-async def _texts_of(tx: Transaction, ids: list[int]) -> dict[int, str]:
-    return {number: loads(data).text for number, data in (await messages.normals(tx, ids)).items()} if ids else {}
-
-
-async def _message(tx: Transaction, number: int | None) -> Message | None:
-    if number is None:
-        return None
-    found = (await messages.normals(tx, [number])).get(number)
-    return loads(found) if found else None
-
-
 def _words(source: Message | None) -> str:
     if source is None or source.call is not None:
         return ""
     return (source.text or source.text_full)[:MAX_WORDS]
-
-
-async def _files(tx: Transaction, number: int | None, wanted: set[str] | None) -> tuple[File, ...]:
-    """The files of a mail, by part path; all of them for None. Never more than fits into a mail."""
-    message = await _message(tx, number)
-    if message is None or not message.attachments or message.medium is not Medium.EMAIL:
-        return ()
-    assert number is not None
-    raw = (await messages.raws(tx, [number]))[number]
-    files, octets = [], 0
-    for attachment in message.attachments:
-        if wanted is not None and attachment.path not in wanted:
-            continue
-        octets += attachment.size
-        if octets > MAX_FILES:
-            break
-        files.append(
-            File(
-                name=attachment.name,
-                media_type=attachment.media_type,
-                content=part_bytes(raw, attachment.path),
-                content_id=attachment.content_id,
-                is_inline=attachment.is_inline,
-            )
-        )
-    return tuple(files)
-
-
-async def guarded(
-    tx: Transaction, number: int, with_: Stationery, now: datetime
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(internal lines, the customer's lines) of a ticket: what an answer is searched for, and what it may quote."""
-    matter = await matter_of(tx, number)
-    if matter is None:
-        return (), ()
-    internal = []
-    for language in dates.LANGUAGES:
-        internal += [
-            f"{label}{colon}{value}"
-            for label, value in await card_of(tx, matter, with_, language, now)
-            for colon in ("：", ": ")
-        ]
-    rows = await tx.rows(
-        select(MESSAGE.c.id)
-        .where(MESSAGE.c.ticket == number, MESSAGE.c.speaker == "customer")
-        .order_by(MESSAGE.c.id.desc())
-        .limit(50)
-    )
-    spoken = await _texts_of(tx, [r["id"] for r in rows])
-    lines = [line for text in spoken.values() for line in text.splitlines() if line.strip()]
-    return tuple(dict.fromkeys(internal)), tuple(lines)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from channels.message import Medium
 from intake import dates
-from intake.letters import Stationery
+from intake.cards import Stationery
 from routing.calendars import is_open, next_opening
 from routing.sla import targets_for
 from routing.words import Kind

@@ -18,7 +18,7 @@ import structlog
 
 from channels.adapter import Clock, ProgressNote
 from channels.message import Medium
-from intake.letters import Stationery
+from intake.cards import Stationery
 from intake.logs import tell
 from routing.desk import domain_of, mail_id
 from routing.policy import Policy

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from channels.message import Medium, Scheme, mailable
 from routing.commands import Command, CommandName, parse
-from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_data
+from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, inspect
 from routing.identity import SpeakerJudgement
 from routing.opening import send_to_agent
@@ -204,10 +204,12 @@ def _answer(
 
 def guard_facts(desk: Desk, agent: Agent, ticket: Ticket) -> GuardFacts:
     """What must not leave in this agent's answer on this ticket."""
+    known = desk.internal.get(ticket.id, Internal())
     tokens = frozenset(r.token for r in desk.tokens.values() if r.ticket == ticket.id)
     return GuardFacts(
-        internal_lines=desk.internal_lines.get(ticket.id, ()),
-        customer_words=desk.customer_words.get(ticket.id, ()),
+        internal_lines=known.lines,
+        customer_words=known.customer_words,
+        known_attachments=known.files,
         key_ids=frozenset(k.id for k in desk.keyring.all),
         tokens=tokens,
         internal_message_ids=frozenset(k for k, (n, ours) in desk.keys.items() if n == ticket.id and ours),

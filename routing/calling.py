@@ -162,7 +162,7 @@ def _answered(incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: Cal
     changed = replace(ticket, updated_at=desk.now, state=TicketState.ANSWERED, agent=agent or ticket.agent)
     if changed.agent != ticket.agent or changed.state is not ticket.state:
         desk.put_ticket(changed)
-        desk.tell("call_answered", ticket=ticket.id, message=incoming.id, agent=agent, at=at.isoformat())
+        desk.tell("call_answered", ticket=ticket.id, message=incoming.id, agent=agent, answered_at=at.isoformat())
         return changed
     return ticket
 
@@ -194,7 +194,7 @@ def _missed(incoming: Incoming, desk: Desk, facts: CallFacts, ticket: Ticket) ->
         ticket = replace(ticket, state=TicketState.OPEN, updated_at=desk.now)
         desk.put_ticket(ticket)
     target = add_target(desk, ticket, plan, incoming.id)
-    desk.tell("call_missed", ticket=ticket.id, message=incoming.id, at=at.isoformat(), cause=facts.cause)
+    desk.tell("call_missed", ticket=ticket.id, message=incoming.id, missed_at=at.isoformat(), cause=facts.cause)
     notify_agent(desk, ticket, incoming, Purpose.ASSIGNMENT)
     _note_to_caller(incoming, desk, ticket, target)
     return desk.tickets[ticket.id]

@@ -71,6 +71,15 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Internal:
+    """What an agent was sent about a ticket: his answer is searched for it."""
+
+    lines: tuple[str, ...] = ()  # of cards
+    customer_words: tuple[str, ...] = ()  # line by line: these he may quote
+    files: frozenset[str] = frozenset()  # sha256 of the customer's files, which his client may send back
+
+
 @dataclass
 class Changes:
     """Everything a batch of decisions writes."""
@@ -121,8 +130,7 @@ class Desk:
     loads: dict[str, int] = field(default_factory=dict)
     presence: dict[str, bool] = field(default_factory=dict)  # absent: on duty
     last_assigned: dict[str, datetime] = field(default_factory=dict)
-    customer_words: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by ticket, line by line
-    internal_lines: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by ticket: of cards and histories
+    internal: dict[int, Internal] = field(default_factory=dict)  # by ticket, of those that agents answer now
     people: dict[str, AgentSnapshot] = field(default_factory=dict)  # made when first asked for, then kept up to date
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
     changes: Changes = field(default_factory=Changes)

@@ -70,13 +70,13 @@ class Daemon:
 
     # ---- starting and ending
 
-    def start(self, *, waits: bool = True) -> Daemon:
-        """Start it; `waits` until it serves. The crash point is armed in the first run only."""
+    def start(self, *, crash: str = "", waits: bool = True) -> Daemon:
+        """Start it; `waits` until it serves. A crash point is armed for this run only."""
         assert not self.lives, "it runs already"
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("INTAKE_", "NOTIFY_", "WATCHDOG_"))}
-        if self._crash:
-            environment["INTAKE_CRASH"] = self._crash
-        self._crash = ""
+        armed, self._crash = crash or self._crash, ""
+        if armed:
+            environment["INTAKE_CRASH"] = armed
         began = len(self.lines)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "intake", "run", "--config", str(self.config)],

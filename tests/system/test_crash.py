@@ -11,20 +11,17 @@ import ast
 import itertools
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.daemon import PATIENCE, ROOT, Daemon, wait_until
+from support.driver import Driver
 from support.firm import Firm, is_answer, is_automatic, plain, servers
-from support.mailclients import CUSTOMERS, REPLIES, answer_address
 
 pytestmark = pytest.mark.system
 
@@ -44,7 +41,7 @@ def crash_points() -> list[str]:
 
 CASES = [f"{name}:{nth}" for name in crash_points() for nth in (1, 2)]
 #: Each case has a desk, agents and customers of its own, on servers that all share.
-PLACES = {case: f"c{number}" for number, case in enumerate([*CASES, "random", "frozen"])}
+PLACES = {case: f"c{number}" for number, case in enumerate([*CASES, "random", "frozen", "deadly"])}
 LOAD = [f"load{n}@customer.example" for n in range(20)]
 
 
@@ -57,107 +54,6 @@ def both() -> Iterator[Any]:
     customers = [one for place in PLACES.values() for one in _customers(place)]
     with servers(PLACES.values(), [*customers, *LOAD]) as pair:
         yield pair
-
-
-class Driver:
-    """One desk whose daemon may die at any moment; it is started again, unarmed."""
-
-    def __init__(self, firm: Firm, crash: str = "") -> None:
-        self.firm = firm
-        self.daemon = Daemon(firm.config, crash=crash, drain=20.0)
-        self.deaths = 0
-        self.offered: list[tuple[str, bytes]] = []  # what the border server took for the desk: (subject, octets)
-
-    def revive(self) -> None:
-        """Start it again if it has killed itself."""
-        if not self.daemon.lives:
-            assert self.daemon.wait_end() == -signal.SIGKILL, self.daemon.story()
-            self.deaths += 1
-            self.check_flags()
-            self.daemon.start(waits=False)
-
-    def write(self, sender: str, subject: str) -> None:
-        self.firm.send(sender, self.firm.desk, CUSTOMERS["gmail"](sender, "王美玲", self.firm.desk, subject, "請問？"))
-
-    def reply(self, mail: EmailMessage, words: str) -> None:
-        raw = REPLIES["thunderbird"](mail, "陳怡君", self.firm.chen, words)
-        self.firm.send(self.firm.chen, answer_address(mail), raw)
-
-    def wait_for(self, user: str, wanted: Any) -> EmailMessage:
-        return self.firm.box(user).wait_for(wanted, meanwhile=self.revive)
-
-    def settle(self) -> None:
-        """Until everything in the desk's mailbox is decided, and everything of that has left."""
-
-        def is_settled() -> bool:
-            self.revive()
-            if not (self.firm.folder / "intake.db").exists():
-                return False
-            try:
-                taken = self.daemon.rows("SELECT count(*) AS n FROM message")[0]["n"]
-                return taken >= len(self.firm.box(self.firm.desk).mails()) and self.daemon.is_settled()
-            except sqlite3.OperationalError:  # the tables are still being made
-                return False
-
-        wait_until(lambda: not self.firm.postfix.queue(), "the border server's queue is empty")
-        wait_until(is_settled, f"the desk has settled\n{self.daemon.story()}")
-        wait_until(lambda: not self.firm.postfix.queue(), "the border server's queue is empty")
-
-    # ---- what the servers' ledgers say
-
-    def check_flags(self) -> None:
-        """G1: nothing has changed at the source but for what is committed. (A crash may lose a flag, never a mail.)"""
-        kept = {int(row["external_id"].split(";")[2]) for row in self.daemon.rows("SELECT external_id FROM message")}
-        assert set(self.firm.dovecot.seen(self.firm.desk)) <= kept
-
-    def check_nothing_lost(self, subjects: set[str]) -> None:
-        """Each of these mails has a ticket, and only one; each mail of the mailbox was taken once, octet for octet."""
-        opened = [row["subject"] for row in self.daemon.rows("SELECT subject FROM ticket")]
-        assert Counter(opened) == Counter(subjects)
-        taken = self.daemon.rows("SELECT m.state, m.outcome, r.data FROM message m LEFT JOIN raw r ON r.message = m.id")
-        assert {row["state"] for row in taken} == {"done"}
-        assert "copy" not in {row["outcome"] for row in taken}
-        given = self.firm.dovecot.fetch_all(self.firm.desk)
-        assert sorted(row["data"] for row in taken) == sorted(given.values())
-        self.check_flags()
-
-    def check_nothing_doubled(self, users: list[str]) -> None:
-        """Every row of the outbox reached its mailbox, once; twice at most, and the same, where that was unknown."""
-        rows = {
-            str(row["mail_id"]): row
-            for row in self.daemon.rows("SELECT mail_id, address, purpose, ticket, unknowns, state FROM outbox")
-        }
-        assert {row["state"] for row in rows.values()} == {"delivered"}
-        delivered: dict[str, list[EmailMessage]] = {mail_id: [] for mail_id in rows}
-        for user in users:
-            for mail in self.firm.box(user).mails():
-                row = rows[str(mail["Message-ID"])]
-                assert row["address"] == f"mailto:{user}"
-                delivered[row["mail_id"]].append(mail)
-        for mail_id, mails in delivered.items():
-            most = 1 + min(rows[mail_id]["unknowns"], 1)
-            assert 1 <= len(mails) <= most, (rows[mail_id], len(mails))
-            assert len({_as_sent(mail) for mail in mails}) == 1
-        effects = Counter(
-            (row["ticket"], row["purpose"], row["address"])
-            for row in rows.values()
-            if row["purpose"] in ("assignment", "acknowledgement", "answer")
-        )
-        assert set(effects.values()) == {1}
-
-    def check_notices(self) -> None:
-        """Each promise was told of once for each reason, ever."""
-        told = self.daemon.rows(
-            "SELECT ticket, json_extract(data, '$.target') AS target, json_extract(data, '$.ordinal') AS ordinal, "
-            "json_extract(data, '$.notice') AS notice FROM event WHERE kind IN ('target_breached', 'supervisor_told')"
-        )
-        assert told, "nothing was watched"
-        assert max(Counter(tuple(row.values()) for row in told).values()) == 1
-
-
-def _as_sent(mail: EmailMessage) -> str:
-    """A mail without the lines that servers have written above it."""
-    return "From:" + mail.as_string().partition("\nFrom:")[2]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -200,6 +96,7 @@ def test_g1_g2_g3_killed_at_random_under_load(both: Any, tmp_path: Path) -> None
             daemon.wait_for("decider_started", since=_runs(daemon, wave))
             time.sleep(dice.uniform(0.0, 0.9))
             daemon.kill()
+            driver.check_flags()
         daemon.start()
         sessions.append(daemon.pid)
         driver.settle()
@@ -253,3 +150,32 @@ def test_a_daemon_that_stood_still_goes_on_where_it_was(both: Any, tmp_path: Pat
         driver.check_nothing_lost({f"{when} {n}" for when in ("before", "while it stands") for n in range(3)})
         driver.check_nothing_doubled([firm.chen, firm.wu, an, bo])
         daemon.stop()
+
+
+def test_g4_a_message_that_ends_the_daemon_is_set_aside_and_the_next_is_served(both: Any, tmp_path: Path) -> None:
+    """Every run dies while it decides the first mail, until that one is parked; then nobody waits for it any more."""
+    an, bo = _customers(PLACES["deadly"])
+    driver = Driver(Firm(tmp_path, *both, suffix=PLACES["deadly"]))
+    daemon = driver.daemon
+    driver.write(an, "deadly")
+    with daemon:
+        daemon.kill()
+        for _ in range(7):
+            daemon.start(crash="decide.before_commit", waits=False)
+            wait_until(lambda: not daemon.lives or _parked(daemon), "it dies, or gives up on the mail")
+            daemon.kill()
+            if _parked(daemon):
+                break
+        daemon.start()
+        driver.write(bo, "harmless")
+        driver.firm.box(bo).wait_for(is_automatic)
+        driver.settle()
+        parked = _parked(daemon)
+
+    assert [(row["raw"] is not None, "ended" in row["reason"]) for row in parked] == [(True, True)]
+
+
+def _parked(daemon: Daemon) -> list[dict[str, Any]]:
+    return daemon.rows(
+        "SELECT m.reason, r.data AS raw FROM message m LEFT JOIN raw r ON r.message = m.id WHERE m.state = 'parked'"
+    )
