@@ -98,7 +98,7 @@ class Attachment:
     media_type: str  # lower case "application/pdf"
     size: int  # bytes, decoded
     sha256: str  # hex, of the decoded bytes
-    md5: str = ""  # hex, of the decoded bytes; for comparing with other systems only
+    md5: str = ""  # hex, of the decoded bytes; only `intake explain` fills it in, for comparing with other systems
     content_id: str = ""  # without the angle brackets; not empty for inline pictures
     is_inline: bool = False
 

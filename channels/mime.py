@@ -260,7 +260,6 @@ def _attachment(tree: Tree, part: Part) -> Attachment:
         media_type=part.media_type[:120],
         size=len(octets),
         sha256=hashlib.sha256(octets).hexdigest(),
-        md5=hashlib.md5(octets, usedforsecurity=False).hexdigest(),
         content_id=content_id,
         is_inline=part.disposition == "inline" or (bool(content_id) and part.disposition != "attachment"),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,7 +88,6 @@ def test_file_names_are_read_in_every_form_and_are_safe() -> None:
         ("6", "fullwidth.txt", "application/octet-stream", 1),
         ("7", "image.png", "image/png", 4),
     ]
-    assert message.attachments[0].md5 == hashlib.md5(b"%PDF-1.4 test\n").hexdigest()
     assert (message.attachments[5].content_id, message.attachments[5].is_inline) == ("logo@x", True)
     assert mime.part_bytes(raw, "2") == b"%PDF-1.4 test\n"
 

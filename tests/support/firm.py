@@ -143,8 +143,8 @@ class Box:
                 if name not in self._known:
                     try:
                         raw = path.read_bytes()
-                    except FileNotFoundError:  # it has just been read by somebody, and lies in cur
-                        raw = (self.folder / "cur" / f"{name}:2,").read_bytes()
+                    except FileNotFoundError:  # a flag was set, and the file has a new name
+                        return self.mails()
                     self._known[name] = email.message_from_bytes(raw, policy=policy.default)  # type: ignore[assignment]
                 found.append(name)
         return [self._known[name] for name in sorted(set(found), key=_delivered_at)]
