@@ -73,6 +73,8 @@ class Daemon:
     def start(self, *, crash: str = "", waits: bool = True) -> Daemon:
         """Start it; `waits` until it serves. A crash point is armed for this run only."""
         assert not self.lives, "it runs already"
+        if self._process is not None:
+            self.wait_end()
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("INTAKE_", "NOTIFY_", "WATCHDOG_"))}
         armed, self._crash = crash or self._crash, ""
         if armed:
@@ -90,7 +92,11 @@ class Daemon:
         for reader in self._readers:
             reader.start()
         if waits:
-            self.wait_for("started", since=began)
+            try:
+                self.wait_for("started", since=began)
+            except BaseException:
+                self.kill()
+                raise
         return self
 
     @property

@@ -53,7 +53,7 @@ key = {{ file = "token.key" }}
 [limits]
 parser_workers = 1
 free_space = 0
-drain_timeout = "20s"
+drain_timeout = "{drain}"
 retries = ["500ms"]
 retry_every = "1s"
 unknown_retry_after = "1s"
@@ -210,6 +210,7 @@ class Firm:
         imap_port: int | None = None,
         has_tls: bool = False,
         email_target: str = "8h",
+        drain: str = "20s",
         limits: str = "",
         mail: str = "",
         imap: str = "",
@@ -235,7 +236,7 @@ class Firm:
             "smtp_port": smtp_port or postfix.port, "email_target": email_target,
             "host": "localhost" if has_tls else "127.0.0.1", "security": "tls" if has_tls else "none",
             "imap_port": imap_port or (dovecot.imaps_port if has_tls else dovecot.imap_port),
-            "limits": limits, "mail": mail, "imap": imap, "more": more,
+            "drain": drain, "limits": limits, "mail": mail, "imap": imap, "more": more,
         }  # fmt: skip
         self.write()
 

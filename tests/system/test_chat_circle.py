@@ -40,6 +40,7 @@ def daemon(firm: Firm) -> Iterator[Daemon]:
     with Daemon(firm.config, drain=20.0) as running:
         yield running
         print(running.story())
+    assert running.noise == []  # no traceback, no warning
 
 
 @pytest.fixture
