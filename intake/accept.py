@@ -53,7 +53,10 @@ class SpaceGate:
 
     def _look(self) -> str | None:
         assert self._folder is not None
-        usage = shutil.disk_usage(self._folder)
+        try:
+            usage = shutil.disk_usage(self._folder)
+        except OSError as error:
+            return f"nobody can tell how much room there is on {self._folder}: {error}"
         # The smaller of the two: 5 % of a large disk would be absurdly much.
         needed = min(self._min_bytes, int(usage.total * self._min_share))
         if usage.free >= needed:
@@ -97,7 +100,8 @@ class _Later:
         self._message_id = message_id
 
     def __await__(self):  # type: ignore[no-untyped-def]
-        return self._board.future(self._message_id).__await__()
+        # Shielded: one who waits no longer must not end the waiting of another who was given the same message.
+        return asyncio.shield(self._board.future(self._message_id)).__await__()
 
 
 class Acceptor:
