@@ -100,6 +100,7 @@ class Deliverer:
         self._woken.set()
 
     async def run(self) -> None:
+        await self._record()  # what an earlier run knew and could not write down is not unknown
         await self._take_stock()
         try:
             while True:
@@ -123,12 +124,14 @@ class Deliverer:
             log.exception("deliveries_not_recorded", count=len(self._results))
 
     async def _rest(self) -> None:
+        """Sleep until something may leave. What waits for its lane, its channel or a free hand is not looked for."""
         now = self._clock.now()
         async with self._db.reading() as tx:
-            next_at = await outbox.next_at(tx)
+            next_at = await outbox.next_at(tx, not_by={*self._resting, *self._probing})
+        moments = [m for m in (next_at, *self._resting.values()) if m is not None]
         wait = IDLE_POLL
-        if next_at is not None:
-            wait = min(wait, max((next_at - now).total_seconds(), 0.05))
+        if moments and len(self._in_flight) < MAX_IN_FLIGHT:
+            wait = min(wait, max((min(moments) - now).total_seconds(), 0.05))
         try:
             async with asyncio.timeout(wait):
                 await self._woken.wait()
@@ -292,6 +295,7 @@ class Deliverer:
         written = [_event("delivery_unknown", item, now, error=reason, final=is_final)]
         if is_final:
             await self._tell_author(tx, item, "delivery_unknown", reason, now)
+            written += await self._tell_supervisors(tx, item, now)
         if is_appended:
             await events.append(tx, written)
         return written
@@ -301,10 +305,8 @@ class Deliverer:
     ) -> list[Event]:
         await outbox.record_failure(tx, item.id, OutboxState.FAILED, reason, None)
         written = [_event("delivery_failed", item, now, error=reason)]
-        if item.purpose is Purpose.ANSWER:
-            await self._tell_author(tx, item, "delivery_failed", reason, now)
-        elif item.purpose is Purpose.ASSIGNMENT:
-            written += await self._tell_supervisors(tx, item, now)
+        await self._tell_author(tx, item, "delivery_failed", reason, now)
+        written += await self._tell_supervisors(tx, item, now)
         if is_appended:
             await events.append(tx, written)
         return written
@@ -342,7 +344,9 @@ class Deliverer:
         self._woken.set()
 
     async def _tell_supervisors(self, tx: Transaction, item: OutboxItem, now: datetime) -> list[Event]:
-        """New work that could not be brought to its agent: somebody else must see it."""
+        """Work that may not have reached its agent: somebody else must see it."""
+        if item.purpose not in (Purpose.ASSIGNMENT, Purpose.UPDATE):
+            return []
         policy = self._stationery().policy
         ticket = (await tickets.by_ids(tx, [item.ticket])).get(item.ticket) if item.ticket is not None else None
         channel = next((c for c in policy.channels.values() if c.medium == Medium.EMAIL), None)
@@ -371,7 +375,7 @@ class Deliverer:
                 kind="agent_unreachable",
                 ticket=ticket.id,
                 agent=item.agent,
-                data={"why": "the assignment could not be delivered", "told": [r.agent for r in rows]},
+                data={"why": f"the {item.purpose.value} could not be delivered", "told": [r.agent for r in rows]},
             )
         ]
 

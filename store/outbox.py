@@ -101,21 +101,27 @@ def _values(item: NewOutbox, now: datetime) -> dict[str, Any]:
 
 
 _EARLIER = OUTBOX.alias("earlier")
+_MAY_LEAVE = (
+    OUTBOX.c.state.in_([OutboxState.PENDING.value, OutboxState.UNKNOWN.value]),
+    ~select(_EARLIER.c.id)
+    .where(
+        _EARLIER.c.lane == OUTBOX.c.lane,
+        _EARLIER.c.id < OUTBOX.c.id,
+        _EARLIER.c.next_attempt_at.is_not(None),
+    )
+    .exists(),
+)
 _DUE = (
     select(*_COLUMNS)
-    .where(
-        OUTBOX.c.next_attempt_at <= bindparam("moment"),
-        OUTBOX.c.state.in_([OutboxState.PENDING.value, OutboxState.UNKNOWN.value]),
-        ~select(_EARLIER.c.id)
-        .where(
-            _EARLIER.c.lane == OUTBOX.c.lane,
-            _EARLIER.c.id < OUTBOX.c.id,
-            _EARLIER.c.next_attempt_at.is_not(None),
-        )
-        .exists(),
-    )
+    .where(OUTBOX.c.next_attempt_at <= bindparam("moment"), *_MAY_LEAVE)
     .order_by(OUTBOX.c.priority, OUTBOX.c.id)
     .limit(bindparam("how_many"))
+)
+_NEXT = (
+    select(OUTBOX.c.next_attempt_at)
+    .where(OUTBOX.c.next_attempt_at.is_not(None), *_MAY_LEAVE)
+    .order_by(OUTBOX.c.next_attempt_at)
+    .limit(1)
 )
 
 
@@ -128,14 +134,11 @@ async def due(tx: Transaction, now: datetime, limit: int, not_by: Iterable[str] 
     return [_item(r) for r in await tx.rows(statement, {"moment": now, "how_many": limit})]
 
 
-async def next_at(tx: Transaction) -> datetime | None:
-    """When something is to be attempted next."""
-    rows = await tx.rows(
-        select(OUTBOX.c.next_attempt_at)
-        .where(OUTBOX.c.next_attempt_at.is_not(None), OUTBOX.c.state != OutboxState.ATTEMPTING.value)
-        .order_by(OUTBOX.c.next_attempt_at)
-        .limit(1)
-    )
+async def next_at(tx: Transaction, not_by: Iterable[str] = ()) -> datetime | None:
+    """When the next row may be attempted; None if none may. What waits for another of its lane counts with that one."""
+    resting = list(not_by)
+    statement = _NEXT.where(OUTBOX.c.channel.not_in(resting)) if resting else _NEXT
+    rows = await tx.rows(statement)
     return rows[0]["next_attempt_at"] if rows else None
 
 
