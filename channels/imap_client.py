@@ -200,9 +200,16 @@ async def _introduce(client: Client, seconds: float, where: str) -> None:
 
 async def _within(seconds: float, asking: Awaitable[T], where: str) -> T:
     """What was asked for; any way of failing becomes a TemporaryFailure with its cause."""
+    us = asyncio.current_task()
+    assert us is not None
+    cancelled = us.cancelling()
     try:
         async with asyncio.timeout(seconds):
-            return await asking
+            answer = await asking
+        if us.cancelling() > cancelled:
+            # The library's wait_for swallows a cancellation that meets the answer (Python 3.11, python/cpython#86296).
+            raise asyncio.CancelledError
+        return answer
     except (TimeoutError, lib.CommandTimeout) as error:
         raise TemporaryFailure(f"{where}: no answer within {seconds:g} s") from error
     except (OSError, EOFError, lib.AioImapException) as error:
