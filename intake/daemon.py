@@ -53,6 +53,7 @@ from store.upgrade import UpgradeRefused, upgrade
 log = structlog.get_logger(__name__)
 
 EXIT_OK, EXIT_WRONG, EXIT_NO_STORE = 0, 2, 4
+CANCEL_AGAIN = 3.0  # seconds; on Python 3.11 a library's wait_for may swallow a cancellation (python/cpython#86296)
 
 
 class Clock:
@@ -313,7 +314,7 @@ class Running:
             await self.stopping.wait()
             notify("STOPPING=1", "STATUS=finishing what is in hand")
             log.info("stopping")
-            await _ended(receiving)
+            await _ended(receiving, again_every=CANCEL_AGAIN)
             if self.listener is not None:
                 await self.listener.stop()
             await _ended(working)
@@ -356,12 +357,13 @@ class Running:
             notify("READY=1")
 
 
-async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait until they have cleaned up."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+async def _ended(tasks: Sequence[asyncio.Task[None]], again_every: float | None = None) -> None:
+    """Cancel tasks and wait until they have cleaned up; those that had not heard it are cancelled again."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=again_every)
 
 
 def version_of() -> str:
