@@ -74,6 +74,16 @@ def customer_name(matter: Matter, with_: Stationery, language: str) -> str:
     return name or with_.texts.say("card.visitor", language)
 
 
+def frozen_name(ticket: Ticket, with_: Stationery, language: str) -> str:
+    """The customer as every mail on this ticket names him in its subject: another subject is another conversation."""
+    return ticket.contact_name or with_.texts.say("card.visitor", language)
+
+
+def frozen_subject(ticket: Ticket, with_: Stationery, language: str) -> str:
+    """The customer's own subject; for a call, that it was one."""
+    return with_.texts.say("word.call", language) if ticket.medium == Medium.PHONE else ticket.subject
+
+
 def shown_contact(ticket: Ticket) -> str:
     """The contact as a person reads it; a chat session has no address that says anything."""
     return "" if ticket.medium == Medium.CHAT else value_of(ticket.contact)

@@ -93,15 +93,17 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
         subject = agent_subject(facts.ticket, facts.subject_name, facts.customer_subject, texts, language)
     else:
         subject = f"[{ref}] {head}" if ref else head
-    said = [texts.say(f"{key}.why", language), texts.say(f"{key}.todo", language)]
-    if facts.detail:
-        said.insert(1, texts.say("told.detail", language, detail=clean_line(facts.detail, 300)))
+    detail = clean_line(facts.detail, 300)
+    said = [texts.say(f"{key}.why", language, detail=detail), texts.say(f"{key}.todo", language)]
+    if facts.detail and facts.told not in _DETAIL_IN_WHY:
+        said.insert(1, texts.say("told.detail", language, detail=detail))
     entity = two_parts(
         _told_plain(facts, texts, first, said), _told_page(facts, texts, subject, first, said), (), facts.message_id
     )
     return mailbytes.message(agent_headers(facts, subject, facts.ticket, facts.thread_index), entity)
 
 
+_DETAIL_IN_WHY = {Told.MOVED}
 _CALM = {Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE}
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
 _WRITTEN = _CALM | {Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN}

@@ -94,6 +94,7 @@ async def run(path: Path, *, demo: bool = False) -> int:
             sys.stderr.write(f"{problem}\n")
         return EXIT_WRONG
     logs.setup(config.log.level, config.log.format)
+    os.umask(0o077)  # what it writes is customers' words: for its own user alone
     try:
         with single_instance(config.store.state_dir):
             return await _run(config, demo=demo)

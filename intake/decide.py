@@ -138,6 +138,7 @@ class Decider:
         log.info("decider_started", epoch=epoch, cut_off=cut_off)
 
     async def _rest(self) -> None:
+        self._progress("nothing to decide", 60.0)
         try:
             async with asyncio.timeout(IDLE_POLL):
                 await self._woken.wait()
@@ -437,6 +438,8 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
         await outbox.release_latest(tx, ticket, agent, now)
     for number, words in changes.bounced:
         await outbox.record_bounce(tx, number, words)
+    for ticket, agent in changes.revoked:
+        await tokens.revoke(tx, ticket, agent, now)
     await tokens.add(tx, changes.tokens)
     await outbox.add(tx, changes.outbox, now)
     await tickets.add_keys(tx, changes.keys)

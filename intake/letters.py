@@ -21,6 +21,8 @@ from intake.cards import (
     customer_name,
     exchanges_of,
     files_of,
+    frozen_name,
+    frozen_subject,
     matter_of,
     message_of,
     shown_contact,
@@ -176,14 +178,15 @@ async def _to_agent(
     target = next((t for t in matter.targets if t.is_open), None)
     goes_to: tuple[tuple[str, str], ...] = ()
     if ticket.medium != Medium.PHONE:
-        goes_to = ((ticket.contact_name, shown_contact(ticket)),)
+        goes_to = ((customer_name(matter, with_, language), shown_contact(ticket)),)
     reasons = [Reason(r["code"], r.get("words", ""), r.get("data", {})) for r in item.recipe.get("why", ())]
     return compose.agent_mail(
         compose.AgentMail(
             **_desk_to(item, with_, channel, agent, ticket, now),
             mail_kind=_KIND[item.purpose],
             ticket=ticket.id,
-            customer_subject=ticket.subject,
+            customer_subject=frozen_subject(ticket, with_, language),
+            subject_name=frozen_name(ticket, with_, language),
             customer_name=customer_name(matter, with_, language),
             customer_contact=shown_contact(ticket),
             medium=Medium(ticket.medium),
@@ -201,6 +204,7 @@ async def _to_agent(
             answer_goes_to=goes_to,
             received_at=received_at,
             files=await files_of(tx, item.source, None),
+            note=str(item.recipe.get("note", "")),
             card=await card_of(tx, matter, with_, language, now),
             exchanges=await exchanges_of(tx, ticket, with_, language, before=item.source),
             actions=tuple(
@@ -260,13 +264,14 @@ def _desk_to(
 def _told(item: OutboxItem, with_: Stationery, channel: ChannelPolicy, matter: Matter | None, now: datetime) -> bytes:
     agent = with_.policy.agents[item.agent or ""]
     ticket = matter.ticket if matter else None
+    language = dates.language_of(agent.language)
     return compose.told_mail(
         compose.ToldMail(
             **_desk_to(item, with_, channel, agent, ticket, now),
             told=compose.Told(item.recipe["code"]),
             ticket=ticket.id if ticket else None,
-            subject_name=ticket.contact_name if ticket else "",
-            customer_subject=ticket.subject if ticket else None,
+            subject_name=frozen_name(ticket, with_, language) if ticket else "",
+            customer_subject=frozen_subject(ticket, with_, language) if ticket else None,
             detail=str(item.recipe.get("detail", "")),
             would_have_left=str(item.recipe.get("would_have_left", "")),
             thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id) if ticket else b"",
@@ -305,8 +310,8 @@ async def _notice(tx: Transaction, item: OutboxItem, with_: Stationery, channel:
         compose.NoticeMail(
             **_desk_to(item, with_, channel, agent, one, now),
             lines=tuple(lines),
-            subject_name=one.contact_name if one else "",
-            customer_subject=one.subject if one else None,
+            subject_name=frozen_name(one, with_, language) if one else "",
+            customer_subject=frozen_subject(one, with_, language) if one else None,
             thread_index=compose.thread_index(one.opened_at, channel.address, one.id) if one else b"",
         ),
         with_.texts,

@@ -42,7 +42,11 @@ _TOLD = {
 def unproven_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Decision:
     """It says it is from an agent and nothing proves that: nothing happens, and the real one hears of it."""
     agent = desk.policy.agents[judged.claims_agent]
-    _tell_plainly(incoming, desk, agent, "no_evidence")
+    presented = tokens_in_recipients(incoming.message, incoming.envelope.rcpt_to)
+    records = [desk.tokens[t] for t in presented if t in desk.tokens]
+    his = next((r.ticket for r in records if r.agent == agent.name and r.revoked_at is None), None)
+    words = incoming.message.text[:4000]
+    _tell_plainly(incoming, desk, agent, "no_evidence", ticket=his, would_have_left=words)
     return _held(incoming, desk, agent, None, "no_evidence", judged.reasons)
 
 
@@ -54,7 +58,7 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     token, verdict = _token(incoming, desk, channel, agent)
     if not verdict.ok:
         code = _TOLD[verdict.reason]
-        _tell_plainly(incoming, desk, agent, code)
+        _tell_plainly(incoming, desk, agent, code, would_have_left=incoming.message.text[:4000])
         return _held(incoming, desk, agent, None, code, judged.reasons)
     ticket = desk.tickets[desk.tokens[token].ticket]
     if not _refers(incoming, desk, ticket):
@@ -108,6 +112,10 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
         )
     if CommandName.NOTE in names:
         return _note(incoming, desk, agent, ticket, reasons)
+    handing_over = next((c for c in asked.commands if c.name is CommandName.TO), None)
+    if handing_over is not None:
+        # Words beside a hand-over are for the colleague: they reach no customer.
+        return _hand_over(incoming, desk, agent, ticket, handing_over.argument, asked.rest, reasons)
     if ticket.state is TicketState.CLOSED and (asked.rest or CommandName.SEND in names):
         return _hold_and_tell(incoming, desk, agent, ticket, "closed_ticket", reasons)
     decision: Decision | None = None
@@ -277,9 +285,7 @@ def _command(incoming: Incoming, desk: Desk, agent: Agent, command: Command, num
     ticket = desk.tickets[number]
     if command.name is CommandName.CLOSE:
         _close(incoming, desk, agent, ticket)
-    elif command.name is CommandName.TO:
-        _hand_over(incoming, desk, agent, ticket, command.argument)
-    elif command.name in (CommandName.HELP, CommandName.MINE):
+    elif command.name is CommandName.HELP:
         _tell(incoming, desk, agent, ticket, command.name.value)
 
 
@@ -302,7 +308,16 @@ def _close(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None
     desk.tell("ticket_closed", ticket=ticket.id, message=incoming.id, agent=agent.name, reason="closed by agent")
 
 
-def _hand_over(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, name: str) -> None:
+def _hand_over(
+    incoming: Incoming,
+    desk: Desk,
+    agent: Agent,
+    ticket: Ticket,
+    name: str,
+    words: str,
+    reasons: tuple[Reason, ...],
+) -> Decision:
+    """Give the ticket to a colleague, with a note if there are words; the former holder's reply addresses end."""
     wanted = name.strip().lower()
     other = next(
         (a for a in desk.policy.agents.values() if wanted in (a.name.lower(), a.display_name.lower(), *a.addresses)),
@@ -310,8 +325,10 @@ def _hand_over(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, nam
     )
     channel = desk.mail_channel_of(ticket)
     if other is None or channel is None:
-        _tell(incoming, desk, agent, ticket, "unknown_agent", detail=name[:100])
-        return
+        return _hold_and_tell(
+            incoming, desk, agent, ticket, "unknown_agent", reasons, detail=name[:100], would_have_left=words[:4000]
+        )
+    by = because("handed_over", agent=agent.name)
     desk.put_ticket(replace(ticket, agent=other.name, updated_at=desk.now, state=TicketState.OPEN))
     desk.note_assigned(other.name)
     desk.tell(
@@ -320,8 +337,11 @@ def _hand_over(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, nam
         message=incoming.id,
         agent=other.name,
         by=agent.name,
-        reasons=reason_data((because("handed_over", agent=agent.name),)),
+        reasons=reason_data((by,)),
     )
+    if other.name != agent.name:
+        desk.revoke(ticket.id, agent.name)
+        _tell_plainly(incoming, desk, agent, "moved", ticket=ticket.id, detail=other.display_name)
     send_to_agent(
         desk,
         desk.tickets[ticket.id],
@@ -329,9 +349,10 @@ def _hand_over(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, nam
         channel,
         Purpose.ASSIGNMENT,
         message=ticket.opened_by,
-        reasons=(because("handed_over", agent=agent.name),),
+        reasons=(by,),
+        note=words[:4000],
     )
-    _tell(incoming, desk, agent, ticket, "moved", detail=other.display_name)
+    return _note(incoming, desk, agent, desk.tickets[ticket.id], reasons)
 
 
 # ---- holding it
@@ -398,21 +419,29 @@ def _tell(
     )
 
 
-def _tell_plainly(incoming: Incoming, desk: Desk, agent: Agent, code: str) -> None:
-    """Tell an agent without naming any ticket: it may not be his to know. At most so many a day, against bombs."""
+def _tell_plainly(
+    incoming: Incoming,
+    desk: Desk,
+    agent: Agent,
+    code: str,
+    *,
+    ticket: int | None = None,
+    detail: str = "",
+    would_have_left: str = "",
+) -> None:
+    """Tell an agent, with no reply address. A ticket is named only where it is, or was, his. Bounded, against bombs."""
     channel = desk.channel(incoming.channel)
-    address = f"{Scheme.MAIL.value}:{agent.addresses[0]}"
     if desk.peers.get(incoming.sender, 0) > desk.policy.peer_cap:
         return
     desk.send(
         NewOutbox(
-            ticket=None,
+            ticket=ticket,
             source=incoming.id,
             channel=channel.name,
-            address=address,
+            address=f"{Scheme.MAIL.value}:{agent.addresses[0]}",
             purpose=Purpose.TOLD,
             agent=agent.name,
-            recipe={"message": incoming.id, "code": code},
+            recipe={"message": incoming.id, "code": code, "detail": detail, "would_have_left": would_have_left},
             mail_id=mail_id(desk.keyring, domain_of(channel), "told", incoming.id, agent.name),
         )
     )

@@ -22,7 +22,6 @@ class CommandName(StrEnum):
     CLOSE = "close"
     TO = "to"  # hand over to somebody
     SEND = "send"  # to the customer, after all
-    MINE = "mine"  # list my tickets
     HELP = "help"
 
 
@@ -32,7 +31,6 @@ NAMES: Mapping[CommandName, tuple[str, ...]] = {
     CommandName.CLOSE: ("close", "結案", "结案", "關閉", "关闭"),
     CommandName.TO: ("to", "轉給", "转给", "轉交", "转交", "交給", "交给"),
     CommandName.SEND: ("send", "寄出", "送出", "發送", "发送", "寄給客戶", "发给客户"),
-    CommandName.MINE: ("mine", "我的", "我的案件", "我的工單", "我的工单"),
     CommandName.HELP: ("help", "說明", "说明", "幫助", "帮助"),
 }
 _BY_WORD = {word: name for name, words in NAMES.items() for word in words}

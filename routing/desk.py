@@ -96,6 +96,7 @@ class Changes:
     released: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): what was held for a question
     bounced: list[tuple[int, str]] = field(default_factory=list)  # (outbox row, the remote server's words)
     tokens: list[TokenRecord] = field(default_factory=list)
+    revoked: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): his reply addresses end
     keys: list[tuple[str, int, bool]] = field(default_factory=list)  # (Message-ID, ticket, we sent it)
     moved_keys: dict[str, int] = field(default_factory=dict)  # key of a caller or a chat -> its latest ticket
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
@@ -246,6 +247,16 @@ class Desk:
         if key and self.keys.get(key, (None,))[0] != ticket:
             self.keys[key] = (ticket, False)
             self.changes.moved_keys[key] = ticket
+
+    def revoke(self, ticket: int, agent: str) -> None:
+        """End every reply address that an agent has for a ticket, those of this batch too."""
+        self.changes.revoked.append((ticket, agent))
+        self.changes.tokens = [self._ended(r, ticket, agent) for r in self.changes.tokens]
+        self.tokens = {token: self._ended(r, ticket, agent) for token, r in self.tokens.items()}
+
+    def _ended(self, record: TokenRecord, ticket: int, agent: str) -> TokenRecord:
+        is_his = (record.ticket, record.agent) == (ticket, agent) and record.revoked_at is None
+        return replace(record, revoked_at=self.now) if is_his else record
 
     def put_call(self, call: StoredCall) -> None:
         self.calls[(call.channel, call.call_id)] = call

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from channels.message import MESSAGING, Medium, Message, Scheme, mailable
 from routing.assignment import Need, assign
-from routing.calendars import is_open
+from routing.calendars import is_open, next_opening
 from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_data
-from routing.policy import Agent, ChannelPolicy
+from routing.policy import Agent, CalendarSpec, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.records import Contact, Customer, NewOutbox, Target, Ticket
 from routing.rules import Classification, classify
@@ -24,6 +24,7 @@ from routing.words import Kind, Outcome, Purpose, Speaker, Standing, TargetKind,
 
 TOO_OLD_TO_ACKNOWLEDGE = timedelta(hours=24)  # nobody wants to hear today that yesterday's mail came
 MAX_SUBJECT = 300  # characters
+MAX_CHAT_SUBJECT = 40  # characters of a chat's first line that stand for a subject
 REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
 
 
@@ -150,7 +151,7 @@ def _opened(
         contact=incoming.sender,
         contact_name=incoming.message.sender.display_name or customer.name,
         standing=standing.value,
-        subject=incoming.message.subject[:MAX_SUBJECT],
+        subject=_subject(incoming.message),
         language=about.language or customer.language or desk.policy.language,
         team=about.team or channel.team or desk.policy.default_team,
         agent=None,
@@ -161,6 +162,11 @@ def _opened(
     )
     reasons = (*reasons, *about.reasons)
     return open_ticket(incoming, desk, ticket, reasons, about=about, may_acknowledge=may_acknowledge)
+
+
+def _subject(message: Message) -> str:
+    """His own subject; of a chat, how it begins."""
+    return (message.subject or " ".join(message.text[:200].split())[:MAX_CHAT_SUBJECT])[:MAX_SUBJECT]
 
 
 def open_ticket(
@@ -345,13 +351,12 @@ def notify_agent(
         desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, agent=ticket.agent, why="no mail channel")
         return
     team = desk.policy.teams.get(ticket.team)
-    names = [ticket.agent] if ticket.agent else list(team.supervisors if team else ())
-    for name in names:
-        agent = desk.policy.agents.get(name)
-        if agent is None:
-            continue
+    own = desk.policy.agents.get(ticket.agent or "")  # None as well for one who has left
+    supervisors = [desk.policy.agents[n] for n in (team.supervisors if team else ()) if n in desk.policy.agents]
+    readers = [own] if own else supervisors
+    for agent in readers:
         send_to_agent(desk, ticket, agent, channel, purpose, message=incoming.id, reasons=reasons)
-    if not names:
+    if not readers:
         desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, why="the team has no supervisor")
 
 
@@ -423,13 +428,21 @@ def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming) -> None:
             agent=None,
             recipe={
                 "message": incoming.id,
-                "due_at": promise.due_at.isoformat(),
+                "due_at": _promised(promise, spec, incoming.received_at).isoformat(),
                 "is_open": is_open(spec, incoming.received_at),
                 "calendar": spec.name,
             },
             mail_id=this_id,
         )
     )
+
+
+def _promised(target: Target, spec: CalendarSpec, received_at: datetime) -> datetime:
+    """A time that can be kept: a target of the wall clock is promised from the next opening on, when it is closed."""
+    if is_open(spec, received_at):
+        return target.due_at
+    opens = next_opening(spec, received_at)
+    return target.due_at if target.due_at > opens else opens + (target.due_at - target.started_at)
 
 
 def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming) -> Reason | None:

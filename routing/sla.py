@@ -157,14 +157,17 @@ class _Desk:
             due_at=due,
             warn_50_at=split_point(self.spec, self.at, given, 0.5) if warns else None,
             warn_80_at=split_point(self.spec, self.at, given, 0.8) if warns else None,
-            supervisor_at=self._supervisor_at(key, due, halve=halve),
+            supervisor_at=self._supervisor_at(key, given, due, halve=halve),
         )
 
-    def _supervisor_at(self, key: str, due: datetime, *, halve: bool) -> datetime:
+    def _supervisor_at(self, key: str, budget: Budget, due: datetime, *, halve: bool) -> datetime:
         after = self.policy.supervisor_after.get(key)
         if after is None:
             return due
         counted = _counted(key, after)
+        if budget.unit is BudgetUnit.WORKING_HOURS and counted.unit is BudgetUnit.WALL:
+            # The promise's clock stands still at night, and so does the supervisor's.
+            counted = replace(counted, unit=BudgetUnit.WORKING_HOURS)
         given = share_of(self.spec, self.at, counted, 0.5) if halve else counted
         return due_at(self.spec, self.at, given)
 

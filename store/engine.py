@@ -51,7 +51,10 @@ class Transaction:
         self, statement: Executable, params: Params | Sequence[Params] | None = None
     ) -> CursorResult[Any]:
         """Run one statement; a sequence of parameters runs it once for each."""
-        work = self.connection.execute(statement, params)
+        return await self._whole(self.connection.execute(statement, params))
+
+    async def _whole(self, work: Awaitable[T]) -> T:
+        """Await one statement."""
         if self.dialect != "sqlite":
             return await work  # the server may be asked to stop, and rolls back by itself when the line is cut
         # A statement that is cancelled half-way makes SQLAlchemy throw the connection away, and cancelled once more it
@@ -74,7 +77,7 @@ class Transaction:
         values = [
             tuple([convert(row[name]) if convert else row[name] for name, convert in plan.columns]) for row in rows
         ]
-        await self.connection.exec_driver_sql(plan.sql, values)
+        await self._whole(self.connection.exec_driver_sql(plan.sql, values))
 
     async def rows(self, statement: Executable, params: Params | None = None) -> list[dict[str, Any]]:
         """All rows as plain dictionaries."""

@@ -26,6 +26,15 @@ async def add(tx: Transaction, records: Sequence[TokenRecord]) -> None:
     await tx.insert(TOKEN, [as_row(r) for r in records], keep_first=True)
 
 
+async def revoke(tx: Transaction, ticket: int, agent: str, now: datetime) -> None:
+    """End every token of an agent for a ticket."""
+    await tx.execute(
+        update(TOKEN)
+        .where(TOKEN.c.ticket == ticket, TOKEN.c.agent == agent, TOKEN.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
 async def revoke_of_agent(tx: Transaction, agent: str, now: datetime) -> int:
     """End every token of a leaver; the number of them."""
     done = await tx.execute(

@@ -8,8 +8,8 @@ import pytest
 
 from routing.commands import NAMES, Command, CommandName, parse
 
-CLOSE, NOTE, TO, SEND, MINE, HELP = (
-    CommandName.CLOSE, CommandName.NOTE, CommandName.TO, CommandName.SEND, CommandName.MINE, CommandName.HELP,
+CLOSE, NOTE, TO, SEND, HELP = (
+    CommandName.CLOSE, CommandName.NOTE, CommandName.TO, CommandName.SEND, CommandName.HELP,
 )  # fmt: skip
 
 
@@ -32,8 +32,6 @@ def asked(text: str) -> list[tuple[CommandName, str]]:
         ("！转交　林 经理", [(TO, "林 经理")], ""),
         ("!to chen", [(TO, "chen")], ""),
         ("！備註\n！轉給 陳\n請接手", [(NOTE, ""), (TO, "陳")], "請接手"),
-        ("！我的", [(MINE, "")], ""),
-        ("！我的案件", [(MINE, "")], ""),
         ("!help", [(HELP, "")], ""),
         ("！寄出", [(SEND, "")], ""),
         ("您好，\n！結案", [], "您好，\n！結案"),

@@ -240,6 +240,15 @@ def test_the_supervisor_hears_at_the_breach_unless_the_policy_says_when() -> Non
     assert chat.supervisor_at - chat.started_at == timedelta(seconds=180)
 
 
+def test_a_supervisor_of_a_promise_in_hours_is_not_woken_at_night() -> None:
+    policy = with_target("first_response.chat", "60s in hours")
+    night = MONDAY.replace(hour=20)
+
+    plan = plans(policy, medium=Medium.CHAT, at=night)[TargetKind.FIRST_RESPONSE]
+
+    assert plan.supervisor_at == plan.due_at + timedelta(seconds=120)
+
+
 def test_an_urgent_ticket_halves_the_supervisors_wait_too() -> None:
     policy = replace(POLICY, supervisor_after={"first_response.email": parse_budget("6wh")})
 

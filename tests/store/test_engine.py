@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 from support.databases import Postgres, private_postgres
 from support.needs import needs
 
@@ -170,6 +171,29 @@ async def test_cancelled_again_while_it_cleans_up_leaves_nothing_locked(db: Data
         await write(db, "9")
 
 
+async def test_cancelled_again_and_again_in_the_middle_of_a_statement_leaves_nothing_locked(db: Database) -> None:
+    slow = (
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 300000) SELECT count(*) FROM c"
+        if db.is_sqlite
+        else "SELECT pg_sleep(0.2)"
+    )
+    for patience in (0.001, 0.01):
+
+        async def work() -> None:
+            async with db.transaction() as tx:
+                await cursors.write(tx, {KEY: "8"})
+                await tx.execute(text(slow))
+
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0.02)
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(patience)
+        async with asyncio.timeout(5):
+            await write(db, "9", ("other", "key"))
+        assert await read(db) is None
+
+
 async def test_random_cancellations_leave_nothing_locked_and_lose_nothing_that_was_committed(db: Database) -> None:
     dice = random.Random(7)
     committed = 0
@@ -208,6 +232,42 @@ async def test_random_cancellations_leave_nothing_locked_and_lose_nothing_that_w
 
 
 # ---- out of order
+
+
+async def test_a_commit_that_fails_leaves_nothing_locked_and_nothing_kept(sqlite: Database) -> None:
+    def refuse(_: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = 10
+        raise DBAPIError.instance("COMMIT", None, error, sqlite3.Error)  # type: ignore[arg-type]
+
+    event.listen(sqlite._writer.sync_engine, "commit", refuse)
+    with pytest.raises(StoreUnavailable):
+        await write(sqlite, "8")
+    event.remove(sqlite._writer.sync_engine, "commit", refuse)
+    assert sqlite.path is not None
+    other = sqlite3.connect(sqlite.path, isolation_level=None, timeout=0.1)
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+
+    assert await read(sqlite) is None
+    await write(sqlite, "9")
+
+
+async def test_two_processes_that_read_and_then_write_lose_no_increment(sqlite: Database) -> None:
+    # Such as the daemon and the command line: only who takes the lock before he reads may write what follows from it.
+    other = Database(sqlite.url.render_as_string())
+    await write(sqlite, "0")
+
+    async def increment(db: Database) -> None:
+        for _ in range(20):
+            async with db.transaction() as tx:
+                value = int(await cursors.read(tx, *KEY) or 0)
+                await asyncio.sleep(0)
+                await cursors.write(tx, {KEY: str(value + 1)})
+
+    await asyncio.gather(increment(sqlite), increment(other))
+    await other.close()
+    assert await read(sqlite) == "40"
 
 
 async def test_a_locked_file_is_unavailable_and_later_works_again(
