@@ -6,6 +6,7 @@ the lines, wherever it stands: a line that was written late must not be skipped 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -36,21 +37,28 @@ async def transcript(db: Database, policy: Policy, channel: str, session: str, a
         line = _our_line(item, stored.get(item.id), policy)
         if line is not None:
             lines.append((item.created_at, line, item.state is OutboxState.DELIVERED))
-    lines.sort(key=lambda entry: (entry[0], entry[1].id))
+    lines.sort(key=lambda entry: _place(entry[1]))
     ids = [line.id for _, line, _ in lines]
     start = ids.index(after) + 1 if after in ids else 0
     kept = [line for n, (_, line, is_confirmed) in enumerate(lines) if n >= start or not is_confirmed]
     return kept[-MAX_LINES:]
 
 
+def _place(line: TranscriptLine) -> tuple[datetime, bool, int]:
+    """Where a line stands: by time; of what was committed together, the visitor first, then by number."""
+    return line.at, not line.is_from_visitor, int(line.id[1:])
+
+
 async def _visitor_lines(tx: Transaction, channel: str, session: str) -> list[TranscriptLine]:
+    # By octets: a collation for people would sort punctuation elsewhere, and the range would miss.
+    external_id = MESSAGE.c.external_id if tx.dialect == "sqlite" else MESSAGE.c.external_id.collate("C")
     rows = await tx.rows(
         select(MESSAGE.c.id, MESSAGE.c.accepted_at, RAW.c.data)
         .join(RAW, RAW.c.message == MESSAGE.c.id)
         .where(
             MESSAGE.c.channel == channel,
-            MESSAGE.c.external_id > f"{session}:",
-            MESSAGE.c.external_id < f"{session};",  # ";" follows ":"
+            external_id > f"{session}:",
+            external_id < f"{session};",  # ";" follows ":"
         )
         .order_by(MESSAGE.c.id.desc())
         .limit(MAX_LINES)
