@@ -1,0 +1,70 @@
+"""Handing over: the ticket is the colleague's, its former holder speaks for it no longer, and words beside stay inside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.deskrun import RunningDesk, mail
+
+from routing.words import Outcome
+from store.engine import Database
+from store.upgrade import upgrade
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[RunningDesk]:
+    db = Database(f"sqlite:///{tmp_path}/intake.db")
+    await upgrade(db)
+    yield RunningDesk(db)
+    await db.close()
+
+
+async def test_a_ticket_that_was_handed_over_is_the_colleagues(desk: RunningDesk) -> None:
+    await desk.takes(mail())
+    [first] = await desk.outbox("assignment")
+    other = "lin" if first.agent == "chen" else "chen"
+
+    await desk.takes(await desk.reply_to(first, f"！轉給 {other}\n\n請您接手，客戶很急。"))
+
+    [_, second] = await desk.outbox("assignment")
+    assert (second.agent, second.recipe["note"]) == (other, "請您接手，客戶很急。")
+    assert (await desk.ticket()).agent == other
+    assert await desk.outbox("answer") == []
+
+
+async def test_g8_the_former_holder_can_no_longer_answer_or_close(desk: RunningDesk) -> None:
+    await desk.takes(mail())
+    [first] = await desk.outbox("assignment")
+    other = "lin" if first.agent == "chen" else "chen"
+    await desk.takes(await desk.reply_to(first, f"！轉給 {other}"))
+
+    await desk.takes(await desk.reply_to(first, "您好，可以更正。"), await desk.reply_to(first, "！結案"))
+
+    assert await desk.outbox("answer") == []
+    assert (await desk.ticket()).closed_at is None
+    assert (await desk.messages("outcome"))[-2:] == [Outcome.HELD.value] * 2
+    assert [item.recipe["code"] for item in await desk.outbox("told")] == ["moved", "revoked", "revoked"]
+
+
+async def test_the_mail_about_a_hand_over_carries_no_address_to_answer_by(desk: RunningDesk) -> None:
+    await desk.takes(mail())
+    [first] = await desk.outbox("assignment")
+    other = "lin" if first.agent == "chen" else "chen"
+
+    await desk.takes(await desk.reply_to(first, f"！轉給 {other}"))
+
+    [moved] = await desk.outbox("told")
+    assert "token" not in moved.recipe
+
+
+async def test_an_unknown_colleague_changes_nothing_and_gives_the_words_back(desk: RunningDesk) -> None:
+    await desk.takes(mail())
+    [first] = await desk.outbox("assignment")
+
+    await desk.takes(await desk.reply_to(first, "！轉給 nobody\n\n請您接手。"))
+
+    [told] = await desk.outbox("told")
+    assert (told.recipe["code"], told.recipe["would_have_left"]) == ("unknown_agent", "請您接手。")
+    assert (await desk.ticket()).agent == first.agent
