@@ -223,9 +223,9 @@ def _short(text: str, limit: int) -> str:
 
 def _plain(facts: AgentMail, texts: Texts, words: str, is_cut: bool, files: list[File]) -> str:
     language, canary = facts.language, facts.canary
-    end = f" · {canary}" if canary else ""
-    head = [wrap(first_line(facts, texts) + end), ""]
-    head += [wrap(line) for line in _head_lines(facts, texts)]
+    # Mail clients show the first line in their lists: the canary stands behind the last of the head.
+    *above, last = _head_lines(facts, texts)
+    head = [wrap(first_line(facts, texts)), "", *map(wrap, above), wrap(f"{last} · {canary}" if canary else last)]
     caption = f"── {_caption(facts, texts)} ──"
     said = [caption, "", words or texts.say("agent.no_words", language)]
     if is_cut:

@@ -76,12 +76,19 @@ def head(colour: str, first: str, canary: str, lines: Iterable[str]) -> str:
         f"{_TABLE}><tr>"
         f'<td class="{colour}b" style="border-left:4px solid {ACCENTS[colour]};padding:1px 0 1px 14px">'
         f'<div class="{colour}" style="font-size:20px;line-height:1.4;font-weight:600;color:{ACCENTS[colour]}">'
-        f"{escape(first)}{canary}</div>"
+        f"{escape(first)}</div>"
         + "".join(
-            f'<div class="q" style="{QUIET};font-size:14px;padding-top:3px;{_BREAK}">{line}</div>' for line in lines
+            f'<div class="q" style="{QUIET};font-size:14px;padding-top:3px;{_BREAK}">{line}</div>'
+            for line in _marked(lines, canary)
         )
         + "</td></tr></table></td></tr>"
     )
+
+
+def _marked(lines: Iterable[str], canary: str) -> list[str]:
+    """The canary behind the last line: the first is what mail clients show in their lists."""
+    marked = list(lines) or [""]
+    return [*marked[:-1], marked[-1] + canary]
 
 
 def words(caption: str, body: str, below: str) -> str:

@@ -1,4 +1,4 @@
-"""Handing over: the ticket is the colleague's, its former holder speaks for it no longer, and words beside stay inside."""
+"""Handing over: the ticket is the colleague's; its former holder speaks for it no longer; words beside stay inside."""
 
 from __future__ import annotations
 

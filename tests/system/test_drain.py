@@ -108,6 +108,18 @@ async def test_g12_open_chats_and_idle_mailboxes_do_not_hold_up_the_end(
     assert daemon.said("stopped") != []
 
 
+def test_g12_sigterm_while_it_still_begins_is_heard(both: Any, tmp_path: Path) -> None:
+    """Whatever it is doing just then: connecting, logging in, taking the lease. Milliseconds after it says so."""
+    firm = Firm(tmp_path, *both, suffix="idle")
+    daemon = Daemon(firm.config, drain=5.0)
+    with daemon:
+        for pause in (0.0, 0.005, 0.01, 0.015, 0.02, 0.03):
+            if not daemon.lives:
+                daemon.start()
+            time.sleep(pause)
+            daemon.stop()
+
+
 def test_a_second_daemon_on_one_store_is_refused(both: Any, tmp_path: Path) -> None:
     firm = Firm(tmp_path, *both, suffix="idle")
     with Daemon(firm.config, drain=20.0) as first:
