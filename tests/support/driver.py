@@ -44,6 +44,16 @@ class Driver:
     def wait_for(self, user: str, wanted: Any) -> EmailMessage:
         return self.firm.box(user).wait_for(wanted, meanwhile=self.revive)
 
+    def wait_for_event(self, kind: str, subject: str) -> None:
+        """Until that is told, in the store, of the ticket with that subject."""
+
+        def is_told() -> bool:
+            self.revive()
+            asked = "SELECT 1 FROM event e JOIN ticket t ON t.id = e.ticket WHERE e.kind = ? AND t.subject = ?"
+            return bool(self.daemon.rows(asked, kind, subject))
+
+        wait_until(is_told, f"{kind} of {subject}")
+
     def settle(self) -> None:
         """Until everything in the desk's mailbox is decided, and everything of that has left."""
 

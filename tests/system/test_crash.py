@@ -71,7 +71,7 @@ def test_g1_g2_g3_killed_at_a_crash_point(both: Any, tmp_path: Path, case: str) 
         driver.reply(assigned, "好的，已經收到。")
         answer = driver.wait_for(an, is_answer)
         # Nobody answers the second: its promise is broken, and told twice.
-        driver.wait_for(firm.wu, is_automatic)
+        driver.wait_for_event("supervisor_told", "second")
         driver.settle()
 
         assert driver.deaths == 1, "the crash point was never reached: it proves nothing"
