@@ -337,7 +337,7 @@ def _header_blocks(lines: list[str]) -> list[str]:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 _HOLDS_MAIL = ("message/", "application/ms-tnef", "application/vnd.ms-outlook")  # may contain the internal mail
-_MAIL_NAMES = (".eml", ".msg", ".mht", ".mhtml")
+_MAIL_NAMES = (".eml", ".msg", ".mht", ".mhtml", "winmail.dat")
 #: What his client adds, with the agent's private address in it.
 _ABOUT_SENDER = ("text/vcard", "text/x-vcard", "application/pkcs7-signature", "application/x-pkcs7-signature")
 

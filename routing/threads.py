@@ -117,10 +117,12 @@ def refers_to(
 ) -> bool:
     """Whether the message refers to that ticket: In-Reply-To, References, or a quoted canary (G8).
 
+    The nearest mail that is known decides: an answer to one ticket is no answer to another, whatever else it names.
     `is_canary` tells whether a found canary marks that ticket (`tokens.is_canary_of`).
     """
-    if any(by_message_id.get(i) == ticket for i in lookup(message).message_ids):
-        return True
+    answered = next((by_message_id[i] for i in lookup(message).message_ids if i in by_message_id), None)
+    if answered is not None:
+        return answered == ticket
     return any(is_canary(found) for found in find_canaries("\n".join((message.quoted, message.text_full))))
 
 
