@@ -187,3 +187,11 @@ class Message:
     defects: tuple[str, ...] = ()  # what was wrong with the bytes, in words; empty when nothing was
     is_stub: bool = False  # only headers, or nothing, could be read
     source_headers: tuple[tuple[str, str], ...] = field(default=())  # decoded, capped; for `show` and `explain`
+
+    @property
+    def is_cut(self) -> bool:
+        """A limit left some of its words or files unread; `defects` say which. The raw bytes have them all."""
+        return self.is_stub or any(said.endswith(_LEFT_OUT) for said in self.defects)
+
+
+_LEFT_OUT = ("the rest was not looked at", "the rest was not read", "were kept")  # how such a defect ends

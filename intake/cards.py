@@ -28,7 +28,7 @@ from store.engine import Transaction
 from store.messages import MESSAGE
 from store.outbox import OUTBOX
 
-MAX_FILES = 20 * 1024 * 1024  # octets of files put into one mail; the rest is named in the text
+MAX_FILES = 20 * 1024 * 1024  # octets of files put into a mail to an agent; the rest is named in the text
 MAX_EXCHANGES = 3
 MAX_GUARDED = 50  # messages of the customer whose words an answer may quote
 
@@ -181,8 +181,10 @@ async def message_of(tx: Transaction, number: int | None) -> Message | None:
     return loads(found) if found else None
 
 
-async def files_of(tx: Transaction, number: int | None, wanted: set[str] | None) -> tuple[File, ...]:
-    """The files of a mail, by part path; all of them for None. Never more than fits into a mail."""
+async def files_of(
+    tx: Transaction, number: int | None, wanted: set[str] | None = None, limit: int | None = None
+) -> tuple[File, ...]:
+    """The files of a mail, by part path; all of them for None. With a limit, those that fit into so many octets."""
     message = await message_of(tx, number)
     if message is None or not message.attachments or message.medium is not Medium.EMAIL:
         return ()
@@ -192,9 +194,9 @@ async def files_of(tx: Transaction, number: int | None, wanted: set[str] | None)
     for attachment in message.attachments:
         if wanted is not None and attachment.path not in wanted:
             continue
+        if limit is not None and octets + attachment.size > limit:
+            continue
         octets += attachment.size
-        if octets > MAX_FILES:
-            break
         files.append(
             File(
                 name=attachment.name,

@@ -140,7 +140,8 @@ def _head_lines(facts: AgentMail, texts: Texts) -> list[str]:
     if facts.standing is not None:
         what = f"{what} · {_standing(facts, texts)}"
     why = texts.say("agent.why", language, reason=sentence_part(facts.why_you)) if facts.why_you else ""
-    return [line for line in (what, why, _who_gets_it(facts, texts, medium)) if line]
+    left_out = f"⚠ {sentence_part(facts.left_out)}" if facts.left_out else ""
+    return [line for line in (what, why, left_out, _who_gets_it(facts, texts, medium)) if line]
 
 
 def _standing(facts: AgentMail, texts: Texts) -> str:

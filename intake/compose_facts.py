@@ -47,6 +47,7 @@ class Told(StrEnum):
     DELIVERED_LATE = "delivered_late"
     CUSTOMER_GONE = "customer_gone"
     NO_WAY = "no_way"
+    INCOMPLETE = "incomplete"
     MOVED = "moved"
     LOOKS_LIKE_NOTE = "looks_like_note"
     UNKNOWN_AGENT = "unknown_agent"
@@ -120,6 +121,7 @@ class AgentMail(ToAgent):
     files: tuple[File, ...] = ()
     card: tuple[tuple[str, str], ...] = ()  # (label, value), in order
     exchanges: tuple[Exchange, ...] = ()  # oldest first; the last three are shown
+    left_out: str = ""  # what of the customer's mail is not in here, and where it is, as a sentence
     note: str = ""  # an internal note of a colleague
     suggestion: str = ""
     actions: tuple[Action, ...] = ()

@@ -15,6 +15,7 @@ from channels.adapter import OutboundMessage
 from channels.message import Address, Medium, Message, Scheme
 from intake import compose, dates
 from intake.cards import (
+    MAX_FILES,
     Matter,
     Stationery,
     card_of,
@@ -29,6 +30,7 @@ from intake.cards import (
     topic_name,
     value_of,
 )
+from intake.left_out import arrived_of, left_out
 from routing.calendars import next_opening
 from routing.desk import domain_of, mail_id
 from routing.filters import loop_mark
@@ -174,7 +176,8 @@ async def _to_agent(
     agent = policy.agents[item.agent or ""]
     language = dates.language_of(agent.language)
     source = await message_of(tx, item.source)
-    received_at = await tx.scalar(select(MESSAGE.c.received_at).where(MESSAGE.c.id == item.source))
+    arrived = await arrived_of(tx, item.source)
+    files = await files_of(tx, item.source, limit=MAX_FILES)
     target = next((t for t in matter.targets if t.is_open), None)
     goes_to: tuple[tuple[str, str], ...] = ()
     if ticket.medium != Medium.PHONE:
@@ -202,8 +205,9 @@ async def _to_agent(
             due_at=target.due_at if target else None,
             why_you=why_you(reasons, with_, language),
             answer_goes_to=goes_to,
-            received_at=received_at,
-            files=await files_of(tx, item.source, None),
+            received_at=arrived.get("received_at"),
+            files=files,
+            left_out=left_out(source, arrived, files, with_, language),
             note=str(item.recipe.get("note", "")),
             card=await card_of(tx, matter, with_, language, now),
             exchanges=await exchanges_of(tx, ticket, with_, language, before=item.source),

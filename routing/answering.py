@@ -147,7 +147,9 @@ def _answer(
     *,
     ask: bool,
 ) -> Decision:
-    """Send the agent's words to the customer, if nothing internal is in them."""
+    """Send the agent's words to the customer, if they came whole and nothing internal is in them."""
+    if incoming.message.is_cut:
+        return _hold_and_tell(incoming, desk, agent, ticket, "incomplete", reasons, would_have_left=words[:4000])
     found = inspect(replace(incoming.message, text=words), guard_facts(desk, agent, ticket))
     if not found.is_clean:
         code = "internal_survived" if found.survived else "empty_reply"
