@@ -75,7 +75,7 @@ security = "none"
 username = "support@firm.example"
 password = {{ file = "{imap_password}" }}
 folders = {folders}
-since = "all"
+since = "{since}"
 {imap}
 
 [channels.support-mail.smtp]
@@ -135,6 +135,7 @@ class Firm:
     folders: list[str] = field(default_factory=lambda: ["INBOX"])
     token_key: str = "0123456789abcdef" * 4
     state: Path | None = None
+    since: str = "all"
     imap: str = ""  # further lines of each table
     smtp: str = ""
     limits: str = ""
@@ -158,7 +159,8 @@ class Firm:
                 log_level=self.log_level,
                 token_key=self._secret("token.key", self.token_key), limits=self.limits,
                 imap_port=self.imap_port, imap_password=self._secret("imap.password", self.password),
-                folders=json.dumps(self.folders), imap=self.imap, smtp_port=self.smtp_port, smtp=self.smtp,
+                folders=json.dumps(self.folders), imap=self.imap, since=self.since,
+                smtp_port=self.smtp_port, smtp=self.smtp,
                 phone_secret=self._secret("phone.secret", SECRET), more=self.more,
             ),
             encoding="utf-8",
