@@ -26,7 +26,7 @@ from store.engine import Database
 log = structlog.get_logger(__name__)
 
 MAX_GROUP = 400  # arrivals in one commit
-MAX_GROUP_BYTES = 32 * 1024 * 1024  # octets of raw bytes in one commit, unless one alone is larger
+MAX_GROUP_BYTES = 16 * 1024 * 1024  # octets of raw bytes in one commit, unless one alone is larger
 SPACE_CHECK_EVERY = 5.0  # seconds
 RECENT_DECISIONS = 4096  # kept for whoever asks a moment late
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from store import cursors, upgrade
@@ -165,3 +166,10 @@ async def test_a_file_that_is_no_database_is_refused_with_a_clear_word(tmp_path:
         await upgrade.upgrade(db)
     assert path.read_bytes() == before
     await db.close()
+
+
+def test_the_names_of_the_migrations_are_their_revisions() -> None:
+    scripts = ScriptDirectory(str(upgrade.HERE / "migrations"))
+
+    assert sorted(script.revision for script in scripts.walk_revisions()) == upgrade.known()
+    assert scripts.get_current_head() == upgrade.head()
