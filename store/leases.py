@@ -36,7 +36,7 @@ async def acquire(
     is_mine = and_(LEASE.c.owner == owner, LEASE.c.until >= now)
     taken = await tx.execute(
         update(LEASE)
-        .where(LEASE.c.name == name, true() if is_alone else or_(LEASE.c.owner == owner, LEASE.c.until < now))
+        .where(LEASE.c.name == name, true() if is_alone else or_(LEASE.c.owner.in_(["", owner]), LEASE.c.until < now))
         .values(owner=owner, until=now + term, epoch=LEASE.c.epoch + case((is_mine, 0), else_=1))
         .returning(LEASE.c.epoch)
     )
