@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 from channels import automatic, bounces, names, quotes
 from channels.authentication import MAX_LINES, verdicts
@@ -76,11 +77,17 @@ def headers_only(raw: bytes) -> Message:
 
 def part_bytes(raw: bytes, path: str) -> bytes:
     """The decoded octets of an attachment. Raises NoSuchPart for a path that `parse` did not give."""
+    return parts_bytes(raw, [path])[path]
+
+
+def parts_bytes(raw: bytes, paths: Iterable[str]) -> dict[str, bytes]:
+    """The decoded octets of attachments by path; the mail is cut once for all of them. Raises NoSuchPart."""
     tree = cut(raw)
-    for part in tree.parts:
-        if part.path == path:
-            return tree.payload(part)
-    raise NoSuchPart(path)
+    parts = {part.path: part for part in tree.parts}
+    try:
+        return {path: tree.payload(parts[path]) for path in paths}
+    except KeyError as error:
+        raise NoSuchPart(*error.args) from None
 
 
 def _message(

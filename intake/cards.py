@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from channels.message import Medium, Message, Scheme
-from channels.mime import part_bytes
+from channels.mime import parts_bytes
 from channels.normal_json import loads
 from intake import compose, dates
 from intake.compose import File
@@ -21,16 +21,18 @@ from intake.texts_loader import Texts
 from routing.desk import Internal
 from routing.policy import Policy
 from routing.records import Customer, Target, Ticket
-from routing.tokens import Keyring
+from routing.tokens import Keyring, is_marked
 from routing.words import Purpose
 from store import customers, deadlines, messages, tickets
 from store.engine import Transaction
-from store.messages import MESSAGE
+from store.messages import MESSAGE, NORMAL
 from store.outbox import OUTBOX
 
 MAX_FILES = 20 * 1024 * 1024  # octets of files put into a mail to an agent; the rest is named in the text
 MAX_EXCHANGES = 3
 MAX_GUARDED = 50  # messages of the customer whose words an answer may quote
+MAX_GUARDED_OCTETS = 8 * 1024 * 1024  # of their normal forms; the latest is always looked at
+MAX_GUARDED_TEXT = 200_000  # characters of those words: as much as a reply may have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,24 +191,32 @@ async def files_of(
     if message is None or not message.attachments or message.medium is not Medium.EMAIL:
         return ()
     assert number is not None
-    raw = (await messages.raws(tx, [number]))[number]
-    files, octets = [], 0
+    chosen, octets = [], 0
     for attachment in message.attachments:
         if wanted is not None and attachment.path not in wanted:
             continue
         if limit is not None and octets + attachment.size > limit:
             continue
         octets += attachment.size
-        files.append(
-            File(
-                name=attachment.name,
-                media_type=attachment.media_type,
-                content=part_bytes(raw, attachment.path),
-                content_id=attachment.content_id,
-                is_inline=attachment.is_inline,
-            )
+        chosen.append(attachment)
+    contents = parts_bytes((await messages.raws(tx, [number]))[number], [a.path for a in chosen])
+    return tuple(
+        File(
+            name=attachment.name,
+            media_type=attachment.media_type,
+            content=contents[attachment.path],
+            content_id=attachment.content_id,
+            is_inline=attachment.is_inline,
         )
-    return tuple(files)
+        for attachment in chosen
+    )
+
+
+async def files_with_marks(tx: Transaction, number: int, message: Message, keyring: Keyring) -> frozenset[str]:
+    """The paths of an agent's files in which our mark or a token stands: his mail from us, saved as text or a page."""
+    raw = (await messages.raws(tx, [number]))[number]
+    contents = parts_bytes(raw, [a.path for a in message.attachments])
+    return frozenset(path for path, content in contents.items() if is_marked(keyring, content))
 
 
 async def guarded(tx: Transaction, number: int, with_: Stationery, now: datetime) -> Internal:
@@ -218,15 +228,36 @@ async def guarded(tx: Transaction, number: int, with_: Stationery, now: datetime
     for language in dates.LANGUAGES:
         card = await card_of(tx, matter, with_, language, now)
         lines += [f"{label}{colon}{value}" for label, value in card for colon in ("：", ": ")]
+    notes = await tx.rows(
+        select(OUTBOX.c.recipe)
+        .where(OUTBOX.c.ticket == number, OUTBOX.c.purpose == Purpose.ASSIGNMENT.value)
+        .order_by(OUTBOX.c.id.desc())
+        .limit(MAX_GUARDED)
+    )
+    lines += [line for row in notes for line in str(_loads(row["recipe"]).get("note", "")).splitlines()]
+    said = [loads(data) for data in (await _latest_of_customer(tx, number)).values()]
+    words = "\n".join(m.text for m in said)[:MAX_GUARDED_TEXT]
+    return Internal(
+        lines=tuple(dict.fromkeys(lines)),
+        customer_words=tuple(line for line in words.splitlines() if line.strip()),
+        files=frozenset(a.sha256 for m in said for a in m.attachments),
+    )
+
+
+async def _latest_of_customer(tx: Transaction, number: int) -> dict[int, bytes]:
+    """The normal forms of the customer's latest messages, as many as may be looked at: he decides how long they are."""
     rows = await tx.rows(
-        select(MESSAGE.c.id)
+        select(MESSAGE.c.id, func.length(NORMAL.c.data).label("octets"))
+        .join(NORMAL, NORMAL.c.message == MESSAGE.c.id)
         .where(MESSAGE.c.ticket == number, MESSAGE.c.speaker == "customer")
         .order_by(MESSAGE.c.id.desc())
         .limit(MAX_GUARDED)
     )
-    said = [loads(data) for data in (await messages.normals(tx, [r["id"] for r in rows])).values()] if rows else []
-    return Internal(
-        lines=tuple(dict.fromkeys(lines)),
-        customer_words=tuple(line for m in said for line in m.text.splitlines() if line.strip()),
-        files=frozenset(a.sha256 for m in said for a in m.attachments),
-    )
+    chosen, octets = [], 0
+    for row in rows:
+        octets += row["octets"]
+        if chosen and octets > MAX_GUARDED_OCTETS:
+            break
+        chosen.append(row["id"])
+    found = await messages.normals(tx, chosen)
+    return {i: found[i] for i in chosen}

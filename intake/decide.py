@@ -24,7 +24,7 @@ from channels.mime import PARSER_VERSION
 from channels.normal_json import dumps
 from channels.parsing import ParseJob, ParserPool
 from intake.accept import DecisionBoard
-from intake.cards import Stationery, guarded
+from intake.cards import Stationery, files_with_marks, guarded
 from intake.gather import domains_of, gather, people
 from intake.logs import tell
 from routing.chain import decide, note_decided
@@ -283,6 +283,9 @@ class Decider:
             await self._people(tx, desk)
             for number in {record.ticket for record in desk.tokens.values()}:
                 desk.internal[number] = await guarded(tx, number, self._stationery(), now)
+            for one in incoming:
+                if one.message.attachments and desk.tokens and policy.agent_by_address(one.message.sender.value):
+                    desk.marked[one.id] = await files_with_marks(tx, one.id, one.message, self._keyring)
         desk.known_domains = self._known_domains(policy)
         first = (desk.next_ticket, desk.next_customer)
         finished: list[Finished] = []
@@ -434,6 +437,8 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
         await deadlines.record_met(tx, target, answered_at, met_at)
     for target, at in changes.withdrawn_targets:
         await deadlines.withdraw(tx, target, at)
+    for ticket, agent in changes.dropped:
+        await outbox.drop_held(tx, ticket, agent)
     for ticket, agent in changes.released:
         await outbox.release_latest(tx, ticket, agent, now)
     for number, words in changes.bounced:

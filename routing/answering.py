@@ -150,7 +150,8 @@ def _answer(
     """Send the agent's words to the customer, if they came whole and nothing internal is in them."""
     if incoming.message.is_cut:
         return _hold_and_tell(incoming, desk, agent, ticket, "incomplete", reasons, would_have_left=words[:4000])
-    found = inspect(replace(incoming.message, text=words), guard_facts(desk, agent, ticket))
+    _drop_held(desk, agent, ticket)
+    found = inspect(replace(incoming.message, text=words), guard_facts(incoming, desk, agent, ticket))
     if not found.is_clean:
         code = "internal_survived" if found.survived else "empty_reply"
         return _hold_and_tell(
@@ -212,7 +213,7 @@ def _answer(
     )
 
 
-def guard_facts(desk: Desk, agent: Agent, ticket: Ticket) -> GuardFacts:
+def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> GuardFacts:
     """What must not leave in this agent's answer on this ticket."""
     known = desk.internal.get(ticket.id, Internal())
     tokens = frozenset(r.token for r in desk.tokens.values() if r.ticket == ticket.id)
@@ -220,6 +221,7 @@ def guard_facts(desk: Desk, agent: Agent, ticket: Ticket) -> GuardFacts:
         internal_lines=known.lines,
         customer_words=known.customer_words,
         known_attachments=known.files,
+        marked_attachments=desk.marked.get(incoming.id, frozenset()),
         key_ids=frozenset(k.id for k in desk.keyring.all),
         tokens=tokens,
         internal_message_ids=frozenset(k for k, (n, ours) in desk.keys.items() if n == ticket.id and ours),
@@ -268,6 +270,16 @@ def _let_go(desk: Desk, agent: Agent, ticket: Ticket) -> bool:
     desk.held[ticket.id, agent.name] = waiting - 1
     desk.changes.released.append((ticket.id, agent.name))
     return True
+
+
+def _drop_held(desk: Desk, agent: Agent, ticket: Ticket) -> None:
+    """He has written again: a later `!send` must not let go what he had thought better of."""
+    for index, item in enumerate(desk.changes.outbox):
+        if item.held_reason == "looks_like_note" and (item.ticket, item.agent) == (ticket.id, agent.name):
+            del desk.changes.outbox[index]
+            break
+    if desk.held.pop((ticket.id, agent.name), 0):
+        desk.changes.dropped.append((ticket.id, agent.name))
 
 
 def _note(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:

@@ -94,6 +94,7 @@ class Changes:
     withdrawn_targets: list[tuple[Target, datetime]] = field(default_factory=list)
     outbox: list[NewOutbox] = field(default_factory=list)
     released: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): what was held for a question
+    dropped: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): what was held, superseded since
     bounced: list[tuple[int, str]] = field(default_factory=list)  # (outbox row, the remote server's words)
     tokens: list[TokenRecord] = field(default_factory=list)
     revoked: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): his reply addresses end
@@ -132,6 +133,8 @@ class Desk:
     presence: dict[str, bool] = field(default_factory=dict)  # absent: on duty
     last_assigned: dict[str, datetime] = field(default_factory=dict)
     internal: dict[int, Internal] = field(default_factory=dict)  # by ticket, of those that agents answer now
+    marked: dict[int, frozenset[str]] = field(default_factory=dict)  # message -> its files that hold something of ours
+    told: dict[str, int] = field(default_factory=dict)  # agent -> how often his own mails had him told something lately
     people: dict[str, AgentSnapshot] = field(default_factory=dict)  # made when first asked for, then kept up to date
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
     changes: Changes = field(default_factory=Changes)

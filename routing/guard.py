@@ -6,7 +6,8 @@ a token, a line of the card, a heading of an internal mail, the agent's private 
 not the customer's own words, and the reply is held, whatever else it says. What leaves are the agent's words exactly.
 
 The search sees through line wrapping, quote marks, soft hyphens and invisible characters, not through pictures and
-files: mail inside attachments is therefore not sent at all. Time is linear in the reply; longer than MAX_TEXT is held.
+packed files: mail inside attachments is therefore not sent at all, nor a file with our mark in it. Time is linear in
+the reply; longer than MAX_TEXT is held.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class GuardFacts:
     private_addresses: frozenset[str] = frozenset()  # the agent's mailboxes
     private_numbers: frozenset[str] = frozenset()  # his telephones, as he writes them or E.164
     known_attachments: frozenset[str] = frozenset()  # sha256 of files that our mail to him held
+    marked_attachments: frozenset[str] = frozenset()  # paths of his files in which our mark or a token was found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -351,7 +353,8 @@ def _sift(
     unsafe: list[str] = []
     for one in attachments:
         media_type = one.media_type.lower()
-        if media_type.startswith(_HOLDS_MAIL) or one.name.lower().endswith(_MAIL_NAMES):
+        holds_mail = media_type.startswith(_HOLDS_MAIL) or one.name.lower().endswith(_MAIL_NAMES)
+        if holds_mail or one.path in facts.marked_attachments:
             unsafe.append(one.name or media_type)
             reasons.append(because("attachment_unsafe", name=one.name or media_type))
         elif media_type in _ABOUT_SENDER or media_type == "application/pgp-signature":

@@ -31,6 +31,7 @@ MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
 # 17 bytes fill 27.2 characters, so the last one holds a single bit: it is "a" or "q".
 _TOKEN = re.compile(r"ikt[a-z2-7]{27}[aq]")
 _CANARY = re.compile(r"ikc-[a-z2-7]{16}")
+_TOKEN_OCTETS, _CANARY_OCTETS = (re.compile(one.pattern.encode()) for one in (_TOKEN, _CANARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,17 @@ def is_canary_of(keyring: Keyring, found: str, ticket: int) -> bool:
 def find_canaries(text: str) -> tuple[str, ...]:
     """Every canary in `text`, lower case, each once, even where a client wrapped or hyphenated it. Linear."""
     return tuple(dict.fromkeys((*_CANARY.findall(fold(text)), *_CANARY.findall(squeeze(text)))))
+
+
+def is_marked(keyring: Keyring, content: bytes) -> bool:
+    """Whether a canary or a token of ours stands in the octets of a file, in UTF-8 or UTF-16. Linear.
+
+    What is packed or encrypted is not looked into.
+    """
+    plain = content.replace(b"\0", b"").lower()
+    if any(key_id_of(t[0].decode()) in {key.id for key in keyring.all} for t in _TOKEN_OCTETS.finditer(plain)):
+        return True
+    return _CANARY_OCTETS.search(plain) is not None
 
 
 def reply_address(channel: ChannelPolicy, token: str) -> str:

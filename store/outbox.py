@@ -84,7 +84,8 @@ def _values(item: NewOutbox, now: datetime) -> dict[str, Any]:
         "source": item.source,
         "channel": item.channel,
         "address": item.address,
-        "lane": f"{item.ticket or ''}|{item.address}",
+        # What belongs to no ticket waits for nothing but itself.
+        "lane": f"{item.ticket if item.ticket is not None else item.mail_id}|{item.address}",
         "purpose": item.purpose.value,
         "priority": PRIORITY[item.purpose],
         "agent": item.agent,
@@ -108,6 +109,8 @@ _MAY_LEAVE = (
         _EARLIER.c.lane == OUTBOX.c.lane,
         _EARLIER.c.id < OUTBOX.c.id,
         _EARLIER.c.next_attempt_at.is_not(None),
+        # An acknowledgement that cannot leave must not hold back the answer.
+        _EARLIER.c.priority <= OUTBOX.c.priority,
     )
     .exists(),
 )
@@ -207,6 +210,15 @@ async def record_seen(tx: Transaction, number: int, channel: str, now: datetime)
     )
 
 
+async def put_back(tx: Transaction, number: int, now: datetime) -> None:
+    """Undo the beginning of an attempt that was handed to nobody."""
+    await tx.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id == number, OUTBOX.c.state == OutboxState.ATTEMPTING.value)
+        .values(state=OutboxState.PENDING.value, attempts=OUTBOX.c.attempts - 1, next_attempt_at=now)
+    )
+
+
 async def record_failure(
     tx: Transaction, number: int, state: OutboxState, error: str, next_attempt_at: datetime | None
 ) -> None:
@@ -252,6 +264,15 @@ async def release_latest(tx: Transaction, ticket: int, agent: str, now: datetime
         )
     )
     return number is not None and await release(tx, int(number), now)
+
+
+async def drop_held(tx: Transaction, ticket: int, agent: str) -> None:
+    """Nothing that an agent's answers on a ticket were held for will let them go any more."""
+    await tx.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.ticket == ticket, OUTBOX.c.agent == agent, OUTBOX.c.state == OutboxState.HELD.value)
+        .values(state=OutboxState.CANCELLED.value)
+    )
 
 
 async def held(tx: Transaction, tickets: Iterable[int]) -> dict[tuple[int, str], int]:
