@@ -35,15 +35,16 @@ def test_g12_sigterm_under_load_ends_with_zero_and_nothing_is_lost_or_doubled(bo
     driver = Driver(Firm(tmp_path, *both, suffix="load"))
     firm, daemon = driver.firm, driver.daemon
     with daemon.start():
-        for wave in range(4):
+        # In the thick of it: some are being read, some decided, and letters leave.
+        moments = (("message_accepted", 0), ("message_accepted", 0.01), ("ticket_opened", 0), ("ticket_opened", 0.03))
+        for wave, (event, pause) in enumerate(moments):
             some = LOAD[wave * 10 : wave * 10 + 10]
             began = len(daemon.lines)
             firm.send_all(
                 (u, firm.desk, CUSTOMERS["gmail"](u, "王美玲", firm.desk, f"from {u}", "請問？")) for u in some
             )
-            # In the thick of it: the first has been decided, and its letters are leaving.
-            daemon.wait_for("ticket_opened", since=began)
-            time.sleep(0.03 * wave)
+            daemon.wait_for(event, since=began)
+            time.sleep(pause)
             daemon.stop()
             left = daemon.rows("SELECT state FROM message WHERE state = 'claimed'")
             assert left + daemon.rows("SELECT state FROM outbox WHERE state = 'attempting'") == []
