@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,15 +42,11 @@ _real_sleep = asyncio.sleep
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
-    """No waiting is real here. The module asks nothing else of asyncio."""
+    """No waiting is real here."""
     hand = Time()
 
-    class Hand:
-        CancelledError = asyncio.CancelledError
-        sleep = staticmethod(hand.sleep)
-        get_running_loop = staticmethod(lambda: hand)
-
-    monkeypatch.setattr(supervise, "asyncio", Hand)
+    instead = vars(asyncio) | {"sleep": hand.sleep, "get_running_loop": lambda: hand}
+    monkeypatch.setattr(supervise, "asyncio", SimpleNamespace(**instead))
     return hand
 
 
