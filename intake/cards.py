@@ -253,7 +253,8 @@ async def _latest_of_customer(tx: Transaction, number: int) -> dict[int, bytes]:
         .order_by(MESSAGE.c.id.desc())
         .limit(MAX_GUARDED)
     )
-    chosen, octets = [], 0
+    chosen: list[int] = []
+    octets = 0
     for row in rows:
         octets += row["octets"]
         if chosen and octets > MAX_GUARDED_OCTETS:

@@ -48,6 +48,7 @@ MAX_EXCHANGE = 900  # octets of each earlier message
 MAX_SUGGESTION = 4 * 1024  # octets
 MAX_NOTE = 2 * 1024  # octets
 MAX_ROWS = 20  # of the customer card
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff"})
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}\Z")  # printable ASCII but for angle brackets
 SHOWN_FILES = 12  # names listed; the others are counted
 
@@ -326,7 +327,9 @@ def _customer_html(facts: AgentMail) -> tuple[str, frozenset[str]] | None:
     """His HTML, if there is any and it can be shown whole."""
     if not facts.words_html.strip():
         return None
-    known = frozenset(f.content_id for f in facts.files if _CONTENT_ID.match(f.content_id))
+    # Only what can hold no script is shown in place: a page or a drawing stays a download, whatever refers to it.
+    pictures = (f for f in facts.files if f.media_type in _PICTURES)
+    known = frozenset(f.content_id for f in pictures if _CONTENT_ID.match(f.content_id))
     cleaned = sanitise(without_mark(facts.words_html), known)
     if cleaned is None or len(cleaned[0].encode()) > MAX_WORDS_HTML:
         return None

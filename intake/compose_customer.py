@@ -7,6 +7,7 @@ decided before (G15). Nothing of the desk's own is in the headers of an answer; 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from channels.message import MESSAGING, Medium
 from intake import dates, mailbytes
@@ -48,12 +49,13 @@ def customer_text(words: str) -> bytes:
 
 def acknowledgement(facts: Acknowledgement, texts: Texts) -> bytes:
     """Received, number, answered by when: three sentences of plain text in the customer's own thread."""
-    body = f"{_acknowledged(facts, texts)}\n\n{texts.say('answer.signature', facts.language, firm=_firm(facts))}\n"
     if facts.standing is Standing.VERIFIED:
         subject = _reply_subject(facts, texts)
     else:
-        # A forger chose this address and this subject: what he wrote is not carried to his victim.
+        # A forger chose this address, this name and this subject: what he wrote is not carried to his victim.
         subject = texts.say("ack.subject", facts.language, ref=f"#{facts.ticket}")
+        facts = replace(facts, to=("", facts.to[1]))
+    body = f"{_acknowledged(facts, texts)}\n\n{texts.say('answer.signature', facts.language, firm=_firm(facts))}\n"
     headers = [
         *_headers(facts, subject),
         mailbytes.header("Auto-Submitted", "auto-replied"),  # RFC 3834 §5

@@ -43,6 +43,8 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     if mails:
         people = [i.sender for i in mails]
         desk.peers = await messages.recent_by_sender(tx, people, now - PEER_WINDOW)
+        claimed = (policy.agent_by_address(i.message.sender.value) for i in mails)
+        desk.told = await outbox.told_since(tx, [a.name for a in claimed if a], now - PEER_WINDOW)
     desk.contacts = await customers.contacts(tx, senders)
     known = {c.customer for c in desk.contacts.values()}
     desk.customers = await customers.by_ids(tx, known)
@@ -106,6 +108,7 @@ async def _sent(tx: Transaction, batch: Sequence[Incoming], desk: Desk) -> None:
             agent=item.agent,
             address=item.address,
             mail_id=mail_id,
+            has_left=item.state in outbox.HAVE_LEFT,
         )
 
 

@@ -198,7 +198,7 @@ async def _to_agent(
             words=_words(source),
             words_html=source.html if source else "",
             channel=ticket.channel,
-            standing=Standing(ticket.standing) if ticket.medium == Medium.EMAIL else None,
+            standing=Standing(item.recipe.get("standing", ticket.standing)) if ticket.medium == Medium.EMAIL else None,
             is_urgent=ticket.is_urgent,
             target=target.kind if target else TargetKind.FIRST_RESPONSE,
             started_at=target.started_at if target else None,

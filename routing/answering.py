@@ -45,9 +45,12 @@ def unproven_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> 
     presented = tokens_in_recipients(incoming.message, incoming.envelope.rcpt_to)
     records = [desk.tokens[t] for t in presented if t in desk.tokens]
     his = next((r.ticket for r in records if r.agent == agent.name and r.revoked_at is None), None)
-    words = incoming.message.text[:4000]
-    _tell_plainly(incoming, desk, agent, "no_evidence", ticket=his, would_have_left=words)
-    return _held(incoming, desk, agent, None, "no_evidence", judged.reasons)
+    # Without a token of his nothing would have left, and a stranger's words are not carried to him.
+    words = incoming.message.text[:4000] if his is not None else ""
+    told = _may_tell(desk, agent, is_proven=False) and _tell_plainly(
+        incoming, desk, agent, "no_evidence", ticket=his, would_have_left=words
+    )
+    return _held(incoming, desk, agent, None, "no_evidence", judged.reasons, told=told)
 
 
 def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Decision:
@@ -58,8 +61,10 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     token, verdict = _token(incoming, desk, channel, agent)
     if not verdict.ok:
         code = _TOLD[verdict.reason]
-        _tell_plainly(incoming, desk, agent, code, would_have_left=incoming.message.text[:4000])
-        return _held(incoming, desk, agent, None, code, judged.reasons)
+        told = _may_tell(desk, agent) and _tell_plainly(
+            incoming, desk, agent, code, would_have_left=incoming.message.text[:4000]
+        )
+        return _held(incoming, desk, agent, None, code, judged.reasons, told=told)
     ticket = desk.tickets[desk.tokens[token].ticket]
     if not _refers(incoming, desk, ticket):
         return _hold_and_tell(incoming, desk, agent, ticket, "no_reference", judged.reasons)
@@ -383,12 +388,32 @@ def _hold_and_tell(
     detail: str = "",
     would_have_left: str = "",
 ) -> Decision:
-    _tell(incoming, desk, agent, ticket, code, detail=detail, would_have_left=would_have_left)
-    return _held(incoming, desk, agent, ticket, code, reasons)
+    told = _tell(incoming, desk, agent, ticket, code, detail=detail, would_have_left=would_have_left)
+    return _held(incoming, desk, agent, ticket, code, reasons, told=told)
+
+
+def _may_tell(desk: Desk, agent: Agent, *, is_proven: bool = True) -> bool:
+    """Whether his mail may cause another to him: a program that answers for him must not go round with us (G7).
+
+    What is not proven to be his has only half of the allowance: a forger must not use up what he needs himself.
+    """
+    cap = desk.policy.peer_cap if is_proven else (desk.policy.peer_cap + 1) // 2
+    count = desk.told.get(agent.name, 0)
+    if count >= cap:
+        return False
+    desk.told[agent.name] = count + 1
+    return True
 
 
 def _held(
-    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket | None, code: str, reasons: tuple[Reason, ...]
+    incoming: Incoming,
+    desk: Desk,
+    agent: Agent,
+    ticket: Ticket | None,
+    code: str,
+    reasons: tuple[Reason, ...],
+    *,
+    told: bool,
 ) -> Decision:
     desk.tell(
         "reply_held",
@@ -396,6 +421,7 @@ def _held(
         ticket=ticket.id if ticket else None,
         agent=agent.name,
         why=code,
+        told=told,
         reasons=reason_data(reasons),
     )
     return Decision(
@@ -417,8 +443,10 @@ def _tell(
     *,
     detail: str = "",
     would_have_left: str = "",
-) -> None:
-    """Tell the agent about a ticket that is his, in its conversation; he may answer by replying."""
+) -> bool:
+    """Tell the agent about a ticket that is his, in its conversation; he may answer by replying. False: too often."""
+    if not _may_tell(desk, agent):
+        return False
     channel = desk.channel(incoming.channel)
     send_to_agent(
         desk,
@@ -431,6 +459,7 @@ def _tell(
         detail=detail,
         would_have_left=would_have_left,
     )
+    return True
 
 
 def _tell_plainly(
@@ -442,11 +471,9 @@ def _tell_plainly(
     ticket: int | None = None,
     detail: str = "",
     would_have_left: str = "",
-) -> None:
-    """Tell an agent, with no reply address. A ticket is named only where it is, or was, his. Bounded, against bombs."""
+) -> bool:
+    """Tell an agent, with no reply address. A ticket is named only where it is, or was, his."""
     channel = desk.channel(incoming.channel)
-    if desk.peers.get(incoming.sender, 0) > desk.policy.peer_cap:
-        return
     desk.send(
         NewOutbox(
             ticket=ticket,
@@ -459,3 +486,4 @@ def _tell_plainly(
             mail_id=mail_id(desk.keyring, domain_of(channel), "told", incoming.id, agent.name),
         )
     )
+    return True

@@ -56,6 +56,7 @@ class SentMail:
     agent: str | None
     address: str
     mail_id: str
+    has_left: bool = True  # it may have arrived: only then can it come back, and only once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -113,7 +113,7 @@ def _added(
             team=ticket.team,
         )
         add_target(desk, ticket, plan, incoming.id)
-    notify_agent(desk, ticket, incoming, Purpose.UPDATE)
+    notify_agent(desk, ticket, incoming, Purpose.UPDATE, standing=standing)
     return Decision(
         outcome=Outcome.ADDED, speaker=Speaker.CUSTOMER, ticket=ticket.id, customer=ticket.customer, reasons=reasons
     )
@@ -343,9 +343,19 @@ def _own_agent(desk: Desk, ticket: Ticket, customer: Customer | None) -> str:
 
 
 def notify_agent(
-    desk: Desk, ticket: Ticket, incoming: Incoming, purpose: Purpose, reasons: Iterable[Reason] = ()
+    desk: Desk,
+    ticket: Ticket,
+    incoming: Incoming,
+    purpose: Purpose,
+    reasons: Iterable[Reason] = (),
+    standing: Standing | None = None,
 ) -> None:
-    """Put a ticket's message before whoever has it; before the team's supervisors when nobody has."""
+    """Put a ticket's message before whoever has it; before the team's supervisors when nobody has.
+
+    `standing` is that of this message where it is not the one that opened the ticket: a thread that began with a
+    verified mail may be gone on with by a forged one.
+    """
+    more = {"standing": standing.value} if standing else {}
     channel = desk.mail_channel_of(ticket)
     if channel is None:
         desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, agent=ticket.agent, why="no mail channel")
@@ -355,7 +365,7 @@ def notify_agent(
     supervisors = [desk.policy.agents[n] for n in (team.supervisors if team else ()) if n in desk.policy.agents]
     readers = [own] if own else supervisors
     for agent in readers:
-        send_to_agent(desk, ticket, agent, channel, purpose, message=incoming.id, reasons=reasons)
+        send_to_agent(desk, ticket, agent, channel, purpose, message=incoming.id, reasons=reasons, **more)
     if not readers:
         desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, why="the team has no supervisor")
 

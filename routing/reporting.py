@@ -27,7 +27,9 @@ def on_report(incoming: Incoming, desk: Desk, reasons: tuple[Reason, ...]) -> De
         status=bounce.status,
         reasons=reason_data(reasons),
     )
-    if sent is not None and bounce.kind is BounceKind.FAILED:
+    # Anybody who has seen a Message-ID of ours can write such a report, and as often as he likes.
+    if sent is not None and sent.has_left and bounce.kind is BounceKind.FAILED:
+        desk.sent[bounce.original_message_id] = replace(sent, has_left=False)
         _failed(incoming, desk, sent, bounce, ticket)
     return Decision(
         outcome=Outcome.BOUNCED,

@@ -17,12 +17,16 @@ import orjson
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from routing.records import NewOutbox
-from routing.words import OutboxState, Purpose
+from routing.words import OutboxState, Purpose, Speaker
 from store.engine import Transaction
-from store.schema import OutboxBytesRow, OutboxRow
+from store.schema import MessageRow, OutboxBytesRow, OutboxRow
 
 OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
+MESSAGE = MessageRow.__table__  # type: ignore[attr-defined]
 BYTES = OutboxBytesRow.__table__  # type: ignore[attr-defined]
+
+#: States of what may have arrived: a report that it did not is news.
+HAVE_LEFT = frozenset({OutboxState.ATTEMPTING, OutboxState.DELIVERED, OutboxState.STORED, OutboxState.UNKNOWN})
 
 PRIORITY = {purpose: number for number, purpose in enumerate(Purpose)}
 
@@ -210,12 +214,12 @@ async def record_seen(tx: Transaction, number: int, channel: str, now: datetime)
     )
 
 
-async def put_back(tx: Transaction, number: int, now: datetime) -> None:
-    """Undo the beginning of an attempt that was handed to nobody."""
+async def put_back(tx: Transaction, item: OutboxItem, now: datetime) -> None:
+    """Undo the beginning of an attempt that was handed to nobody. `item` is the row as it was before."""
     await tx.execute(
         update(OUTBOX)
-        .where(OUTBOX.c.id == number, OUTBOX.c.state == OutboxState.ATTEMPTING.value)
-        .values(state=OutboxState.PENDING.value, attempts=OUTBOX.c.attempts - 1, next_attempt_at=now)
+        .where(OUTBOX.c.id == item.id, OUTBOX.c.state == OutboxState.ATTEMPTING.value)
+        .values(state=item.state.value, attempts=item.attempts, next_attempt_at=now)
     )
 
 
@@ -230,10 +234,10 @@ async def record_failure(
 
 
 async def record_bounce(tx: Transaction, number: int, words: str) -> None:
-    """What had been delivered came back after all."""
+    """What had been delivered came back after all. What has not left cannot have: whoever says so must not stop it."""
     await tx.execute(
         update(OUTBOX)
-        .where(OUTBOX.c.id == number)
+        .where(OUTBOX.c.id == number, OUTBOX.c.state.in_([state.value for state in HAVE_LEFT]))
         .values(state=OutboxState.FAILED.value, error=words[:500], delivered_at=None, next_attempt_at=None)
     )
 
@@ -333,6 +337,25 @@ async def acknowledgements_since(tx: Transaction, addresses: Iterable[str], sinc
         .group_by(OUTBOX.c.address)
     )
     return {r["address"]: r["count"] for r in rows}
+
+
+async def told_since(tx: Transaction, agents: Iterable[str], since: datetime) -> dict[str, int]:
+    """How often each agent was told what became of a mail of his (or in his name) since a moment."""
+    wanted = list(set(agents))
+    if not wanted:
+        return {}
+    rows = await tx.rows(
+        select(OUTBOX.c.agent, func.count().label("count"))
+        .join(MESSAGE, MESSAGE.c.id == OUTBOX.c.source)
+        .where(
+            OUTBOX.c.agent.in_(wanted),
+            OUTBOX.c.created_at >= since,
+            OUTBOX.c.purpose == Purpose.TOLD.value,
+            MESSAGE.c.speaker == Speaker.AGENT.value,
+        )
+        .group_by(OUTBOX.c.agent)
+    )
+    return {r["agent"]: r["count"] for r in rows}
 
 
 async def summary(tx: Transaction) -> list[dict[str, Any]]:

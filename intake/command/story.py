@@ -41,7 +41,7 @@ SENTENCES: Mapping[str, str] = {
     "agent_unreachable": "{agent} could not be reached: {why}.",
     "acknowledgement_withheld": "No acknowledgement was sent.",
     "answer_queued": "{agent} answered; it is on its way by {channel}.",
-    "reply_held": "A reply of {agent} was held ({why}); he was told.",
+    "reply_held": "A reply of {agent} was held ({why}).",
     "held_released": "{agent} let the held reply go.",
     "note_recorded": "{agent} left a note; it stays inside.",
     "delivered": "Delivered by {channel}: {purpose}.",
