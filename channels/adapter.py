@@ -207,6 +207,7 @@ class Adapter:
     checker: Checker | None = None
     routes: Callable[[Any], None] | None = None  # mounts handlers on the shared aiohttp application
     close: Callable[[], Awaitable[None]] | None = None  # frees kept connections
+    parallel: int = 16  # messages that its sender is handed at one time
 
 
 @dataclass(frozen=True, kw_only=True)

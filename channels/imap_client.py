@@ -27,6 +27,7 @@ from channels.imap_words import (
     numbers,
     quoted,
     uid_set,
+    unmarked,
 )
 from channels.settings import ImapSettings
 from channels.tls import client_context
@@ -71,9 +72,11 @@ class Imap:
         return numbers(answer.lines[:-1])
 
     async def marks(self, uids: list[int]) -> list[Mark]:
-        """Size and date of at most MAX_UIDS_A_COMMAND mails, by UID; vanished ones are left out."""
+        """Size and date of at most MAX_UIDS_A_COMMAND mails, by UID."""
         answer = await self._fetch(uids, "(UID RFC822.SIZE INTERNALDATE)")
-        return sorted(marks(answer.lines[:-1]), key=lambda mark: mark.uid)
+        found = {mark.uid: mark for mark in marks(answer.lines[:-1])}
+        # One without size or date is asked for all the same; if it has vanished, no octets will come.
+        return [found.get(uid) or unmarked(uid) for uid in sorted(uids)]
 
     async def bodies(self, uids: list[int], first: int | None = None) -> dict[int, bytes]:
         """The octets of each mail, or its `first` octets; mails that have vanished are left out."""

@@ -20,4 +20,5 @@ def build(name: str, settings: MailSettings, tools: Tools) -> Adapter:
         sender=sender,
         checker=MailChecker(name, settings, tools.read_cursor),
         close=sender.close,
+        parallel=4,  # two being sent, two ready behind them
     )

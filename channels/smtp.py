@@ -41,9 +41,14 @@ _LOST = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, OSError
 Failure = TemporaryFailure | PermanentFailure
 
 
+def plain(words: str) -> str:
+    """A server's words as text. The library keeps octets that are no UTF-8 as surrogates, which nothing can store."""
+    return words.encode("utf-8", "replace").decode()
+
+
 def failure_of(code: int, words: str, verb: str) -> Failure:
     """What a refusal means: 4xx and the odd may pass, 5xx will not (RFC 5321 §4.2.1)."""
-    reason = f"{verb}: {code} {words}"[:MAX_REPLY]
+    reason = plain(f"{verb}: {code} {words}")[:MAX_REPLY]
     if code in _LOGIN_WANTED:
         return LoginRefused(reason)
     if 500 <= code <= 599:
@@ -102,7 +107,7 @@ class SmtpSender:
         try:
             reply = await _Transaction(client, self._settings, self._desk, is_kept).run(message)
             is_good = True
-            return Delivery(state=DeliveryState.DELIVERED, remote_id=reply[:MAX_REPLY])
+            return Delivery(state=DeliveryState.DELIVERED, remote_id=plain(reply)[:MAX_REPLY])
         except (TemporaryFailure, PermanentFailure):
             is_good = await _is_reset(client)
             raise
@@ -199,10 +204,10 @@ class _Transaction:
         except _LOST as error:
             if may_be_stale and self._is_kept:
                 raise _Stale from error
-            raise TemporaryFailure(f"{verb}: {error}") from error
+            raise TemporaryFailure(plain(f"{verb}: {error}")) from error
         except aiosmtplib.SMTPResponseException as error:
             self._client.close()
-            raise TemporaryFailure(f"{verb}: {error.message}") from error
+            raise TemporaryFailure(plain(f"{verb}: {error.message}")) from error
         if answer.code == 421 and may_be_stale and self._is_kept:
             raise _Stale
         if answer.code not in expected:
@@ -273,12 +278,12 @@ class _Transaction:
                 answer = await answering
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             reason = str(error) or f"no answer within {self._data_seconds:g} s"
-            raise UnknownDelivery(f"after the final dot: {reason}") from error
+            raise UnknownDelivery(plain(f"after the final dot: {reason}")) from error
         if 200 <= answer.code <= 299:
             return f"{answer.code} {answer.message}"
         if 400 <= answer.code <= 599:
             raise failure_of(answer.code, answer.message, "message")
-        raise UnknownDelivery(f"after the final dot: {answer.code} {answer.message}"[:MAX_REPLY])
+        raise UnknownDelivery(plain(f"after the final dot: {answer.code} {answer.message}")[:MAX_REPLY])
 
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")

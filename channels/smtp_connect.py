@@ -74,7 +74,7 @@ async def _log_in(client: aiosmtplib.SMTP, username: str, password: str, where: 
         cause = failure.__cause__
         if isinstance(cause, aiosmtplib.SMTPAuthenticationError) and cause.code >= 500:
             words = f"{where} refused the login of {username}: {cause.code} {cause.message}"
-            raise LoginRefused(words[:MAX_REPLY]) from cause
+            raise LoginRefused(_plain(words)) from cause
         raise
 
 
@@ -83,7 +83,12 @@ async def _checked(where: str, asking: Awaitable[T]) -> T:
     try:
         return await asking
     except aiosmtplib.SMTPResponseException as error:
-        raise ChannelAway(f"{where}: {error.code} {error.message}"[:MAX_REPLY]) from error
+        raise ChannelAway(_plain(f"{where}: {error.code} {error.message}")) from error
     except (aiosmtplib.SMTPException, OSError) as error:
         # The library wraps what went wrong below; the certificate is what an operator must hear of.
-        raise ChannelAway(f"{where}: {error}"[:MAX_REPLY]) from (error.__cause__ or error)
+        raise ChannelAway(_plain(f"{where}: {error}")) from (error.__cause__ or error)
+
+
+def _plain(words: str) -> str:
+    """A server's words as text that can be stored, bounded; see `channels.smtp.plain`."""
+    return words.encode("utf-8", "replace").decode()[:MAX_REPLY]

@@ -37,6 +37,7 @@ from intake.deliver import Deliverer
 from intake.desk_control import handlers
 from intake.health import Health, summary
 from intake.lockfile import AlreadyRuns, single_instance
+from intake.not_started import NotStarted
 from intake.notify import notify, reloading, watchdog_interval
 from intake.promise import chat_promise
 from intake.sealing import keep_sealed
@@ -46,7 +47,7 @@ from intake.watch import Watcher
 from routing.backoff import RetrySchedule
 from routing.policy import Policy
 from routing.tokens import Keyring
-from store import cursors, outbox
+from store import cursors
 from store.engine import Database
 from store.upgrade import UpgradeRefused, upgrade
 
@@ -98,7 +99,7 @@ async def run(path: Path, *, demo: bool = False) -> int:
     try:
         with single_instance(config.store.state_dir):
             return await _run(config, demo=demo)
-    except AlreadyRuns as error:
+    except (AlreadyRuns, NotStarted) as error:
         log.error("not_started", reason=str(error))  # noqa: TRY400
         return EXIT_WRONG
     except OSError as error:
@@ -175,6 +176,7 @@ class Running:
             unknown_retry_after=limits.unknown_retry_after,
             drain=limits.drain_timeout * 0.8,
             is_alone=db.is_sqlite,
+            parallel={a.channel: a.parallel for a in self.adapters if a.sender},
         )
         self.watcher = Watcher(
             db,
@@ -238,9 +240,8 @@ class Running:
         return chat_promise(self.snapshot.stationery, channel, language, self.clock.now())
 
     async def _on_delivered(self, channel: str, number: int) -> None:
-        """The visitor has come back, and his page has shown what was kept for him."""
-        async with self.db.transaction() as tx:
-            await outbox.record_seen(tx, number, channel, self.clock.now())
+        """The visitor has come back, and his page has shown what was kept for him, or cut off on its way."""
+        await self.deliverer.seen(channel, number)
 
     def _listener(self, config: Config) -> Listener | None:
         mounts = [a.routes for a in self.adapters if a.routes]
@@ -261,7 +262,8 @@ class Running:
         try:
             await self._start(stack)
         except OSError as error:
-            log.error("not_started", reason=not_started.of_address(error, self.snapshot.config.http))  # noqa: TRY400
+            http = self.snapshot.config.http
+            log.error("not_started", reason=not_started.of_address(error, http.host, http.port, "http.port"))  # noqa: TRY400
             return EXIT_WRONG
         self._listen_to_signals()
         # What is here now stays: the collector need not look at it again, and may look at the rest less often.
@@ -315,11 +317,14 @@ class Running:
             await self.stopping.wait()
             notify("STOPPING=1", "STATUS=finishing what is in hand")
             log.info("stopping")
+            self.deliverer.begin_nothing_new()
             await _ended(receiving, again_every=CANCEL_AGAIN)
-            if self.listener is not None:
-                await self.listener.stop()
+            # Side by side: all of it must fit into the time that systemd gives (TimeoutStopSec=).
+            closing = [group.create_task(self.listener.stop())] if self.listener is not None else []
             await _ended(working)
             await _ended([sending])
+            if closing:
+                await asyncio.wait(closing)
             await _ended([feeding])
 
     def _listen_to_signals(self) -> None:

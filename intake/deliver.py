@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,8 +48,10 @@ from store.outbox import OutboxItem
 
 log = structlog.get_logger(__name__)
 
-MAX_IN_FLIGHT = 16  # attempts at one time
-ATTEMPT_LEASE = timedelta(minutes=15)  # longer than the longest timeout of a channel
+MAX_IN_FLIGHT = 48  # attempts at one time, over all channels
+PARALLEL = 16  # messages that a sender is handed at one time, unless its adapter says otherwise
+ATTEMPT_LEASE = timedelta(minutes=45)  # longer than the slowest hand-over: ten minutes each for octets and answer
+STOCK_EVERY = 60.0  # seconds between looks for what another node has left
 IDLE_POLL = 5.0  # seconds
 REST_AFTER_LOGIN_REFUSED = timedelta(minutes=15)
 REST_AFTER_LOST = timedelta(seconds=5)  # a channel whose server is away is left alone for a moment
@@ -58,6 +62,7 @@ class Result:
     """How one attempt ended."""
 
     item: OutboxItem
+    at: datetime  # when it was known
     delivery: Delivery | None = None
     failure: TemporaryFailure | PermanentFailure | UnknownDelivery | None = None
 
@@ -77,10 +82,12 @@ class Deliverer:
         unknown_retry_after: timedelta,
         drain: timedelta = timedelta(seconds=20),
         is_alone: bool = True,
+        parallel: Mapping[str, int] | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
         self._senders = senders
+        self._parallel = dict.fromkeys(senders, PARALLEL) | dict(parallel or {})  # messages a sender may have at a time
         self._stationery = stationery
         self._progress = progress
         self._schedule = schedule
@@ -93,13 +100,23 @@ class Deliverer:
         self._resting: dict[str, datetime] = {}
         self._doubtful: set[str] = set()  # channels that could not be reached the last time
         self._probing: set[str] = set()  # of those, the ones with an attempt in flight
+        self._busy: Counter[str] = Counter()  # channel -> attempts in flight
+        self._begun: dict[int, OutboxItem] = {}  # committed as attempts, and nobody is at it yet
+        self._is_ending = False
+        self._stock_at = 0.0
         self.delivered = 0
 
     def wake(self) -> None:
         """There may be something to send."""
         self._woken.set()
 
+    def begin_nothing_new(self) -> None:
+        """The program is ending: what is in hand may be finished, the rest waits for the next start."""
+        self._is_ending = True
+
     async def run(self) -> None:
+        self._probing.clear()
+        self._busy.clear()
         await self._record()  # what an earlier run knew and could not write down is not unknown
         await self._take_stock()
         try:
@@ -120,14 +137,32 @@ class Deliverer:
             task.cancel()
         try:
             await self._record()
+            await self._put_back()
         except StoreUnavailable:
             log.exception("deliveries_not_recorded", count=len(self._results))
+
+    async def _put_back(self) -> None:
+        """Rows that were begun and handed to nobody, because the end came in between, are as good as never begun."""
+        if not self._begun:
+            return
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            for item in self._begun.values():
+                await outbox.put_back(tx, item, now)
+        self._begun.clear()
+
+    def _closed(self) -> set[str]:
+        """Channels that are handed nothing now: resting, being probed, or with their hands full."""
+        full = {name for name, most in self._parallel.items() if self._busy[name] >= most}
+        return {*self._resting, *self._probing, *full}
 
     async def _rest(self) -> None:
         """Sleep until something may leave. What waits for its lane, its channel or a free hand is not looked for."""
         now = self._clock.now()
+        if not self._is_alone and asyncio.get_running_loop().time() >= self._stock_at:
+            await self._take_stock()
         async with self._db.reading() as tx:
-            next_at = await outbox.next_at(tx, not_by={*self._resting, *self._probing})
+            next_at = await outbox.next_at(tx, not_by=self._closed())
         moments = [m for m in (next_at, *self._resting.values()) if m is not None]
         wait = IDLE_POLL
         if moments and len(self._in_flight) < MAX_IN_FLIGHT:
@@ -144,6 +179,7 @@ class Deliverer:
     async def _take_stock(self) -> None:
         """Rows that were being attempted when the program died: nobody knows whether they arrived."""
         now = self._clock.now()
+        self._stock_at = asyncio.get_running_loop().time() + STOCK_EVERY
         async with self._db.transaction() as tx:
             lost = await outbox.cut_off(tx, now, everybody=self._is_alone)
             written = []
@@ -153,12 +189,12 @@ class Deliverer:
 
     async def _start_some(self) -> bool:
         free = MAX_IN_FLIGHT - len(self._in_flight)
-        if free <= 0:
+        if free <= 0 or self._is_ending:
             return False
         now = self._clock.now()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
         async with self._db.reading() as tx:
-            items = self._one_for_the_doubtful(await outbox.due(tx, now, free, not_by={*self._resting, *self._probing}))
+            items = self._as_many_as_fit(await outbox.due(tx, now, free, not_by=self._closed()))
             if not items:
                 return False
             stored = await outbox.stored_bytes(tx, [i.id for i in items if i.attempts])
@@ -172,6 +208,7 @@ class Deliverer:
             )
             for item, reason in broken:
                 written += await self._give_up(tx, item, reason, now)
+            self._begun = {item.id: item for item, _ in ready if item.id in ours}
             crashpoint("attempt.before_commit")
         crashpoint("attempt.after_commit")
         tell(log, written)
@@ -179,20 +216,22 @@ class Deliverer:
             if item.id in ours:
                 if item.channel in self._doubtful:
                     self._probing.add(item.channel)
+                self._busy[item.channel] += 1
                 task = asyncio.create_task(self._attempt(item, message), name=f"send {item.id}")
                 self._in_flight.add(task)
                 task.add_done_callback(self._in_flight.discard)
+        self._begun.clear()
         return bool(ours) or bool(broken)
 
-    def _one_for_the_doubtful(self, items: list[OutboxItem]) -> list[OutboxItem]:
-        """A channel that could not be reached is tried with one row; its others wait for the result."""
+    def _as_many_as_fit(self, items: list[OutboxItem]) -> list[OutboxItem]:
+        """So many of a channel as its sender has hands for; of one that could not be reached, a single one to try."""
         kept: list[OutboxItem] = []
-        tried: set[str] = set()
+        taken = Counter(self._busy)
         for item in items:
-            if item.channel in self._doubtful:
-                if item.channel in tried:
-                    continue
-                tried.add(item.channel)
+            most = self._parallel.get(item.channel, 1)
+            if taken[item.channel] >= (1 if item.channel in self._doubtful else most):
+                continue
+            taken[item.channel] += 1
             kept.append(item)
         return kept
 
@@ -215,41 +254,86 @@ class Deliverer:
         try:
             delivery = await self._senders[item.channel].send(message)
             crashpoint("send.after")
-            result = Result(item=item, delivery=delivery)
+            result = Result(item=item, at=self._clock.now(), delivery=delivery)
         except (TemporaryFailure, PermanentFailure, UnknownDelivery) as failure:
-            result = Result(item=item, failure=failure)
+            result = Result(item=item, at=self._clock.now(), failure=failure)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # unknown is temporary, but whether it left is unknown too
             log.exception("sending_failed", outbox=item.id, channel=item.channel)
-            result = Result(item=item, failure=UnknownDelivery(f"{type(error).__name__}: {error}"))
+            why = UnknownDelivery(f"{type(error).__name__}: {error}")
+            result = Result(item=item, at=self._clock.now(), failure=why)
+        finally:
+            self._busy[item.channel] -= 1
+        self._learn(result)
         self._results.append(result)
         self._woken.set()
+
+    def _learn(self, result: Result) -> None:
+        """What a result says of its channel; known at once, before anything else is begun there."""
+        channel, failure = result.item.channel, result.failure
+        self._probing.discard(channel)
+        if not isinstance(failure, ChannelAway):
+            self._doubtful.discard(channel)
+            return
+        self._doubtful.add(channel)
+        rest = REST_AFTER_LOGIN_REFUSED if isinstance(failure, LoginRefused) else REST_AFTER_LOST
+        self._resting[channel] = result.at + rest
+
+    async def seen(self, channel: str, number: int) -> None:
+        """A chat's page has shown a line: that is delivery, if nobody has written it down yet."""
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            item = await outbox.by_id(tx, number)
+            if item is None or item.channel != channel or item.state is OutboxState.DELIVERED:
+                return
+            written: list[Event] = []
+            if item.delivered_at is None and item.state is not OutboxState.HELD:
+                written = await self._delivered(tx, item, Delivery(state=DeliveryState.DELIVERED), now)
+                await events.append(tx, written)
+            else:
+                await outbox.record_seen(tx, number, channel, now)
+        tell(log, written)
 
     # ---- recording
 
     async def _record(self) -> None:
-        """Write down every result that is known, in one transaction."""
+        """Write down every result that is known, in one transaction; where one of them cannot be, each by itself."""
         if not self._results:
             return
-        results, now = list(self._results), self._clock.now()
+        results = list(self._results)
+        try:
+            await self._write_down(results)
+        except (StoreUnavailable, asyncio.CancelledError):
+            raise
+        except Exception:  # one poisoned result must not stop all sending
+            log.exception("results_not_recorded", outbox=[r.item.id for r in results])
+            for result in results:
+                await self._write_down_alone(result)
+        del self._results[: len(results)]
+
+    async def _write_down_alone(self, result: Result) -> None:
+        try:
+            await self._write_down([result])
+        except (StoreUnavailable, asyncio.CancelledError):
+            raise
+        except Exception as error:  # its words, then, are what cannot be written
+            log.exception("result_not_recorded", outbox=result.item.id)
+            why = UnknownDelivery(type(error).__name__)
+            await self._write_down([Result(item=result.item, at=result.at, failure=why)])
+
+    async def _write_down(self, results: Sequence[Result]) -> None:
         written: list[Event] = []
         async with self._db.transaction() as tx:
             for result in results:
-                written += await self._record_one(tx, result, now)
+                written += await self._record_one(tx, result, result.at)
             await events.append(tx, written)
             crashpoint("record.before_commit")
         crashpoint("record.after_commit")
-        del self._results[: len(results)]
         tell(log, written)
 
     async def _record_one(self, tx: Transaction, result: Result, now: datetime) -> list[Event]:
         item, failure = result.item, result.failure
-        self._probing.discard(item.channel)
-        if isinstance(failure, ChannelAway):
-            self._doubtful.add(item.channel)
-        else:
-            self._doubtful.discard(item.channel)
         if failure is None:
             assert result.delivery is not None
             return await self._delivered(tx, item, result.delivery, now)
@@ -274,15 +358,17 @@ class Deliverer:
         at = next_attempt(item.attempts + 1, item.first_attempt_at or now, now, self._schedule, chance=random.random)
         if failure.retry_after is not None and at is not None:
             at = max(at, now + timedelta(seconds=failure.retry_after))
-        if isinstance(failure, ChannelAway):
-            rest = REST_AFTER_LOGIN_REFUSED if isinstance(failure, LoginRefused) else REST_AFTER_LOST
-            self._resting[item.channel] = now + rest
         if at is None:
             return await self._give_up(tx, item, failure.reason, now, is_appended=False)
         await outbox.record_failure(tx, item.id, OutboxState.PENDING, failure.reason, at)
         return [
             _event(
-                "delivery_delayed", item, now, error=failure.reason, attempts=item.attempts + 1, next_at=at.isoformat()
+                "delivery_delayed",
+                item,
+                now,
+                error=nameless(failure.reason),
+                attempts=item.attempts + 1,
+                next_at=at.isoformat(),
             )
         ]
 
@@ -292,7 +378,7 @@ class Deliverer:
         is_final = item.unknowns >= 1
         at = None if is_final else now + self._unknown_retry_after
         await outbox.record_failure(tx, item.id, OutboxState.UNKNOWN, reason, at)
-        written = [_event("delivery_unknown", item, now, error=reason, final=is_final)]
+        written = [_event("delivery_unknown", item, now, error=nameless(reason), final=is_final)]
         if is_final:
             await self._tell_author(tx, item, "delivery_unknown", reason, now)
             written += await self._tell_supervisors(tx, item, now)
@@ -304,7 +390,7 @@ class Deliverer:
         self, tx: Transaction, item: OutboxItem, reason: str, now: datetime, *, is_appended: bool = True
     ) -> list[Event]:
         await outbox.record_failure(tx, item.id, OutboxState.FAILED, reason, None)
-        written = [_event("delivery_failed", item, now, error=reason)]
+        written = [_event("delivery_failed", item, now, error=nameless(reason))]
         await self._tell_author(tx, item, "delivery_failed", reason, now)
         written += await self._tell_supervisors(tx, item, now)
         if is_appended:
@@ -427,6 +513,14 @@ async def _stamp(tx: Transaction, item: OutboxItem, now: datetime) -> list[Event
             )
         )
     return written
+
+
+_ADDRESS = re.compile(r"[^\s<>:;,]+@[^\s<>:;,]+")
+
+
+def nameless(words: str) -> str:
+    """A relay's words without the addresses in them: the log names people by id; the row keeps the words whole."""
+    return _ADDRESS.sub("…", words)[:300]
 
 
 def _event(kind: str, item: OutboxItem, now: datetime, **data: object) -> Event:

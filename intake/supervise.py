@@ -81,6 +81,11 @@ class Supervisor:
             except Exception as failure:  # the one broad catch of every loop: logged by name, tried again
                 error = f"{type(failure).__name__}: {failure}".strip().rstrip(":")
                 log.debug("loop_failed_with", loop=name, exc_info=failure)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # It was told to end, and its cleaning up failed: that is a reason for a line, not to begin again.
+                log.warning("loop_ended_badly", loop=name, error=error[:500])
+                raise asyncio.CancelledError
             if clock.time() - began >= HEALTHY_AFTER:
                 here.failures = 0
             here.failures += 1

@@ -24,7 +24,7 @@ from channels.adapter import (
     TemporaryFailure,
     UnknownDelivery,
 )
-from intake.deliver import MAX_IN_FLIGHT, Deliverer
+from intake.deliver import PARALLEL, Deliverer
 from routing.backoff import RetrySchedule
 from routing.records import NewOutbox, Target
 from routing.words import OutboxState, Purpose, TargetKind
@@ -478,7 +478,7 @@ async def test_a_server_that_is_away_is_tried_with_one_mail_and_not_with_all(pos
             post.clock.at = NOW + timedelta(seconds=seconds)
             await post.idle(worker)
 
-    assert len(post.mail.sent) <= MAX_IN_FLIGHT + 4
+    assert len(post.mail.sent) <= PARALLEL + 4
 
 
 async def test_no_more_than_so_many_leave_at_one_time(post: Post) -> None:
@@ -492,7 +492,7 @@ async def test_no_more_than_so_many_leave_at_one_time(post: Post) -> None:
         post.mail.waits.set()
         await post.idle(worker)
 
-    assert (waiting, post.mail.most_at_once, len(post.mail.sent)) == (MAX_IN_FLIGHT, MAX_IN_FLIGHT, 40)
+    assert (waiting, post.mail.most_at_once, len(post.mail.sent)) == (PARALLEL, PARALLEL, 40)
 
 
 async def test_what_is_said_to_customers_leaves_before_what_is_said_by_machines(post: Post) -> None:
