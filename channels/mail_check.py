@@ -11,7 +11,7 @@ from channels.adapter import CheckLine, CheckState, LoginRefused, TemporaryFailu
 from channels.imap import Position
 from channels.imap_client import Imap, open_imap
 from channels.imap_words import RefusedByServer
-from channels.settings import ImapSettings, MailSettings, Secret, SmtpSettings
+from channels.settings import AS_THE_SERVICE, ImapSettings, MailSettings, Secret, SmtpSettings
 from channels.smtp_connect import connect
 from channels.tls import mend_for
 
@@ -143,6 +143,8 @@ def mend_of(failure: TemporaryFailure, settings: ImapSettings | SmtpSettings, se
         return f"check the user name and the password{place}; many providers want an app password"
     if cause is not None and (mend := mend_for(cause, settings.host)):
         return mend
+    if isinstance(cause, FileNotFoundError) and secret is not None and secret.is_awaited:
+        return AS_THE_SERVICE
     if isinstance(cause, FileNotFoundError | PermissionError | ValueError):
         return "put the password into that file, alone on one line, readable by the daemon"
     if "STARTTLS" in failure.reason:

@@ -45,6 +45,10 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(str)
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+#: What helps where a credential is asked for by hand.
+AS_THE_SERVICE = "run it as the service does: CREDENTIALS_DIRECTORY=/etc/intake/secrets intake check"
+
+
 class Secret(Strict):
     """Where a secret lies: `{ file = "…" }` or `{ credential = "…" }` (systemd LoadCredential=)."""
 
@@ -64,6 +68,11 @@ class Secret(Strict):
         if (self.file is None) == (self.credential is None):
             raise ValueError('give exactly one of { file = "/path" } and { credential = "name" }')
         return self
+
+    @property
+    def is_awaited(self) -> bool:
+        """True for a credential where none were handed over: this process is not the service's."""
+        return self.credential is not None and not os.environ.get("CREDENTIALS_DIRECTORY")
 
     def path(self) -> Path:
         """The file to read. Raises FileNotFoundError where systemd handed over no credentials."""

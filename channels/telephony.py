@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import math
-import re
-import secrets
 from datetime import datetime
 from typing import Any
 
@@ -40,40 +37,15 @@ from channels.call_events import (
 )
 from channels.http import Network, Refusal, is_within, not_found, parse_networks, peer, read_body, unavailable
 from channels.message import CallEvent, Medium
+from channels.path_secret import MIN_SECRET, new_secret, secret_bits, secret_problem
 from channels.phone_numbers import is_region
-from channels.settings import TelephonySettings
+from channels.settings import AS_THE_SERVICE, TelephonySettings
 
 __all__ = ["TelephonyChecker", "TelephonyReceiver", "build", "new_secret", "read", "secret_bits"]
 
-MIN_SECRET = 128  # bit
-MIN_DISTINCT = 8  # different characters: fewer were typed, not drawn
 TURN = 30.0  # s between two signs of life of a receiver that only waits
 
 _OK = b'{"status":"ok"}'
-_URL_SAFE = re.compile(r"[A-Za-z0-9_-]+")
-
-
-def new_secret() -> str:
-    """A path secret of 256 bit."""
-    return secrets.token_urlsafe(32)
-
-
-def secret_bits(secret: str) -> int:
-    """How many bits somebody must guess at most: by length and alphabet (10, 16 or 64 characters)."""
-    if not _URL_SAFE.fullmatch(secret) or len(set(secret)) < MIN_DISTINCT:
-        return 0
-    alphabet = 10 if secret.isdigit() else 16 if re.fullmatch("[0-9a-f]+|[0-9A-F]+", secret) else 64
-    return math.floor(len(secret) * math.log2(alphabet))
-
-
-def secret_problem(secret: str) -> str:
-    """What is wrong with a path secret, `""` if nothing is."""
-    if not _URL_SAFE.fullmatch(secret):
-        return "the path secret may have only letters, digits, - and _"
-    if len(set(secret)) < MIN_DISTINCT:
-        return "the path secret repeats a few characters"
-    bits = secret_bits(secret)
-    return f"the path secret is {bits} bit" if bits < MIN_SECRET else ""
 
 
 class TelephonyReceiver:
@@ -132,7 +104,7 @@ class TelephonyReceiver:
             posted = parse_body(body, request.headers.get(hdrs.CONTENT_TYPE, ""))
         except EventError as wrong:
             raise Refusal(400, str(wrong)) from None
-        accepted = await self._store(posted, request.remote or "", len(body))
+        accepted = await self._store(posted, peer(request), len(body))
         number = ""
         if posted.event is CallEvent.NEW and posted.is_inbound and _wants_dial(request):
             number = await self._telephone(accepted)
@@ -206,6 +178,7 @@ class TelephonyChecker:
             problem = secret_problem(self._settings.secret.read())
             is_open = self._settings.secret.is_readable_by_others()
         except (OSError, ValueError) as wrong:
+            mend = AS_THE_SERVICE if self._settings.secret.is_awaited else mend
             return self._line(CheckState.BAD, f"the path secret cannot be read: {wrong}", mend)
         if problem:
             return self._line(CheckState.BAD, problem, mend)

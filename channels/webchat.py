@@ -29,6 +29,7 @@ from channels.adapter import (
     Tools,
     TranscriptLine,
 )
+from channels.http import peer
 from channels.message import Medium, Scheme
 from channels.settings import WebchatSettings
 from channels.webchat_check import Checker
@@ -163,7 +164,7 @@ class Chat:
         if len(self._sockets) >= self._settings.max_sockets:
             await ws.close(code=TRY_AGAIN_LATER, message=b"too many visitors")
             return ws
-        socket = _Socket(ws, protocol.Conversation(self._rules, Envelope(peer=request.remote or "")))
+        socket = _Socket(ws, protocol.Conversation(self._rules, Envelope(peer=peer(request))))
         self._sockets.add(socket)
         try:
             await self._listen(socket)

@@ -6,7 +6,7 @@ import re
 import stat
 
 from channels.adapter import CheckLine, CheckState, Fatal
-from channels.settings import WebchatSettings
+from channels.settings import AS_THE_SERVICE, WebchatSettings
 from channels.webchat_tokens import key_file, read_key
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
@@ -52,6 +52,7 @@ class Checker:
                 return (CheckState.BAD, f"everybody on this machine can read {path}", f"chmod o-r {path}")
         except (OSError, ValueError, Fatal) as error:
             mend = "put 32 random octets as text into the file that session_key names"
+            mend = AS_THE_SERVICE if secret is not None and secret.is_awaited else mend
             return (CheckState.BAD, f"the session key cannot be read: {error}", mend)
         return _NONE
 

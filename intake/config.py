@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from channels.settings import Secret
+from channels.path_secret import secret_problem
+from channels.settings import AS_THE_SERVICE, Secret, TelephonySettings
 from intake import config_policy
 from intake.config_file import SINGLE, Reading, parsed
 from intake.config_names import Tables
@@ -25,6 +26,7 @@ from routing.policy import Policy
 __all__ = ["Config", "ConfigError", "Problem", "diff_restart", "load", "reloaded", "secret_problems"]
 
 MIN_KEY = 32  # characters: 128 bit in hexadecimal
+SECRETS = Path("/etc/intake/secrets")  # where the unit's LoadCredential= takes them from
 
 #: What SIGHUP changes as one snapshot; every other key needs a restart. `log.level` beside them.
 _HOT = ("agents", "teams", "calendars", "targets", "supervisor_after", "rules")
@@ -86,23 +88,45 @@ def diff_restart(old: Config, new: Config) -> list[str]:
 
 
 def secret_problems(config: Config) -> list[Problem]:
-    """Secrets that cannot be read, and a token key that is too short. What they are is never said."""
+    """Secrets that cannot be read, and those of our own making that are too weak. What they are is never said."""
     problems = []
     for path, secret in _secrets(config):
         try:
             text = secret.read()
         except OSError as error:
             reason = f"cannot read {error.filename}: {error.strerror}" if error.filename else str(error)
-            problems.append(Problem(path, reason, "make it, readable by the daemon's user alone (mode 0600)"))
+            problems.append(Problem(path, reason, _mend(path, secret, config)))
         except UnicodeDecodeError:
             problems.append(Problem(path, "the secret is no text", "write it as UTF-8, on one line"))
         except ValueError:
             problems.append(Problem(path, "the secret is empty", "write it into the file, on one line"))
         else:
-            if path.startswith("tokens.") and len(text) < MIN_KEY:
-                mend = "make one with: openssl rand -hex 32"
-                problems.append(Problem(path, f"the key is shorter than {MIN_KEY} characters", mend))
+            if weakness := _weakness(path, text, config):
+                problems.append(Problem(path, weakness, _mend(path, secret, config)))
     return problems
+
+
+def _weakness(path: str, text: str, config: Config) -> str:
+    if path.startswith("tokens."):
+        return f"the key is shorter than {MIN_KEY} characters" if len(text) < MIN_KEY else ""
+    return secret_problem(text) if _own_name(path, config) else ""
+
+
+def _own_name(path: str, config: Config) -> str:
+    """What `intake secret new` calls a secret that we make ourselves; "" for what others give out."""
+    name, _, key = path.partition(".")[2].partition(".")
+    if path == "tokens.key":
+        return "token-key"
+    return name if key == "secret" and isinstance(config.channels.get(name), TelephonySettings) else ""
+
+
+def _mend(path: str, secret: Secret, config: Config) -> str:
+    """What to do about one that is missing or too weak."""
+    if secret.is_awaited:
+        return AS_THE_SERVICE
+    if name := _own_name(path, config):
+        return f"make one with: intake secret new {name} >{secret.file or SECRETS / str(secret.credential)}"
+    return "make it, readable by the daemon's user alone (mode 0600)"
 
 
 def _secrets(config: Config) -> Iterator[tuple[str, Secret]]:
@@ -143,7 +167,8 @@ def _checked(raw: dict[str, Any], path: Path, *, demo: bool) -> Config:
     )
     policy = config_policy.build(tables, problems)
     if single["tokens"].key is None and not demo and "key" not in reading.table("tokens"):
-        mend = 'write [tokens] key = { file = "/etc/intake/token.key" }; make one with: openssl rand -hex 32'
+        place = SECRETS / "token-key"
+        mend = f'write [tokens] key = {{ file = "{place}" }}, and make it with: intake secret new token-key >{place}'
         problems.append(Problem("tokens.key", "without a key no answer can be told from a forged one", mend))
     if problems or policy is None:
         raise ConfigError(_once(problems))

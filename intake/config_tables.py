@@ -105,6 +105,10 @@ class Http(Strict):
     public_url: str = ""  # as the world sees it, behind a proxy; "": http://HOST:PORT
     proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-For is believed: the firm's own proxy
 
+    def address(self) -> str:
+        """What the world opens, without a slash at the end: "https://desk.firm.example"."""
+        return self.public_url or f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
     @field_validator("proxies")
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:

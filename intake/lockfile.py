@@ -19,8 +19,9 @@ NAME = "intake.lock"
 class AlreadyRuns(Exception):
     """Somebody else holds the lock. `pid` is 0 where he has not said who he is."""
 
-    def __init__(self, pid: int) -> None:
-        super().__init__(f"another intake already runs (pid {pid})" if pid else "another intake already runs")
+    def __init__(self, pid: int, state_dir: Path) -> None:
+        who = "another intake already runs" + (f" (pid {pid})" if pid else "")
+        super().__init__(f"{who} with the state folder {state_dir}")
         self.pid = pid
 
 
@@ -31,7 +32,7 @@ def single_instance(state_dir: Path) -> Iterator[None]:
     # O_CLOEXEC: a parsing worker that outlives the daemon by a moment must not hold it.
     descriptor = os.open(state_dir / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _take(descriptor)
+        _take(descriptor, state_dir)
         _give_to_the_owner_of(state_dir, descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -40,12 +41,12 @@ def single_instance(state_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(descriptor: int) -> None:
+def _take(descriptor: int, state_dir: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         written = os.pread(descriptor, 20, 0).strip()
-        raise AlreadyRuns(int(written) if written.isdigit() else 0) from None
+        raise AlreadyRuns(int(written) if written.isdigit() else 0, state_dir) from None
 
 
 def _give_to_the_owner_of(folder: Path, descriptor: int) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 
-from intake.config_tables import Http
+
+class NotStarted(Exception):
+    """Something without which there is no start; its text is the sentence for the operator."""
+
 
 #: What a driver says -> what to do.
 _STORE = (
@@ -29,17 +32,14 @@ def of_file(error: OSError) -> str:
     return reason
 
 
-def of_address(error: OSError, http: Http) -> str:
-    """The listener's address that cannot be had, or a socket or worker."""
+def of_address(error: OSError, host: str, port: int, setting: str) -> str:
+    """An address that cannot be listened on, or a socket or worker; `setting` names the port: "http.port"."""
     if error.errno == errno.EADDRINUSE:
-        return (
-            f"port {http.port} on {http.host} is taken by another program: "
-            "stop it, or choose another port under [http] in the configuration"
-        )
+        return f"port {port} on {host} is taken by another program: stop it, or choose another as {setting}"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{http.host} is no address of this machine: correct http.host in the configuration"
-    if error.errno == errno.EACCES and http.port < 1024:
-        return f"port {http.port} is kept for root: choose one above 1023 under [http], with a proxy in front"
+        return f"{host} is no address of this machine: correct {setting.removesuffix('port')}host"
+    if error.errno == errno.EACCES and port < 1024:
+        return f"port {port} is kept for root: choose one above 1023 as {setting}"
     return of_file(error) if error.filename else str(error)
 
 

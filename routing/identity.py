@@ -61,7 +61,7 @@ def _above_the_border(headers: Iterable[tuple[str, str]], border_host: str) -> l
         lower = name.lower()
         if lower == "authentication-results":
             results.append(value)
-        elif lower == "received" and (not border_host or _received_by(value) == border_host):
+        elif lower == "received" and (not border_host or received_by(value) == border_host):
             return results
     return []
 
@@ -69,7 +69,7 @@ def _above_the_border(headers: Iterable[tuple[str, str]], border_host: str) -> l
 _BY = re.compile(r"(?:^|\s)by\s+([^\s;]+)", re.IGNORECASE)
 
 
-def _received_by(value: str) -> str:
+def received_by(value: str) -> str:
     """The host that wrote a Received line (RFC 5321 §4.4), lower case, "" if it does not say."""
     found = _BY.search(_without_comments(value))
     return found[1].lower().rstrip(".") if found else ""

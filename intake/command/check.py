@@ -67,6 +67,8 @@ async def _all(config: Config, clock: Clock) -> AsyncIterator[CheckLine]:
         listening = await desk.listener(config, daemon_alive=alive)
         if listening is not None:
             yield listening
+        for one in desk.addresses(config):
+            yield one
 
 
 async def _readable(stack: AsyncExitStack, db: Database) -> Transaction | None:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from channels.adapter import CheckLine, CheckState, StoreUnavailable
 from channels.message import Medium
+from channels.settings import TelephonySettings, WebchatSettings
 from intake import dates
 from intake.command.failure import Failure
 from intake.command.opened import refuse_other_version, revision_of
@@ -212,3 +213,30 @@ async def listener(config: Config, *, daemon_alive: bool) -> CheckLine | None:
         return line("http", place, f"it cannot be listened on: {error.strerror or error}", "set http.port, or free it")
     server.close()
     return line("http", f"{place}, free")
+
+
+def addresses(config: Config) -> Iterator[CheckLine]:
+    """What the site and the exchange are given; a chat whose own panel would be refused is said."""
+    at = config.http.address()
+    for name, settings in config.channels.items():
+        if isinstance(settings, TelephonySettings):
+            yield line("http", f"{name}: {at}{settings.path}/SECRET")
+        elif isinstance(settings, WebchatSettings):
+            found = f"{name}: {at}{settings.path}/widget.js"
+            if origin_of(at) in settings.origins:
+                yield line("http", found)
+                continue
+            # The panel is our own page in a frame: its websocket comes from here, not from the firm's site.
+            problem = f"{origin_of(at)} is not in origins: the panel opens its line from there, and is refused"
+            mend = f'add "{origin_of(at)}" to channels.{name}.origins'
+            if not config.http.public_url:
+                mend += ", or set http.public_url to what visitors open"
+            yield warning("http", found, problem, mend)
+
+
+def origin_of(url: str) -> str:
+    """As browsers write it: without the path, without the port that goes without saying, in lower case."""
+    scheme, _, rest = url.lower().partition("://")
+    host = rest.partition("/")[0]
+    usual = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return f"{scheme}://{host.removesuffix(usual) if usual else host}"

@@ -29,7 +29,7 @@ from channels.settings import MailSettings
 from channels.smtp import SmtpSender
 from intake.config import Config
 from routing.filters import loop_mark
-from routing.identity import trusted_verdicts
+from routing.identity import parse_results, received_by, trusted_verdicts
 from routing.policy import ChannelPolicy
 from routing.tokens import Key, Keyring, mint, reference_message_id
 
@@ -208,8 +208,23 @@ def _vouched(name: str, message: Message, channel: ChannelPolicy) -> CheckLine:
     problem = f"no Authentication-Results by {channel.authserv_id} above what the border host wrote"
     mend = f'it says "{by[0]}": set authserv_id to that' if by and by[0] else "let the server add one to every mail"
     if by and by[0].lower() == channel.authserv_id.lower():
-        mend = "set border_host to the host that writes the topmost Received line"
+        problem, mend = _below_the_border(message, channel)
     return _line(name, "probe", problem, mend, CheckState.WARNING)
+
+
+def _below_the_border(message: Message, channel: ChannelPolicy) -> tuple[str, str]:
+    """What stands above the server's verdicts, so that none is believed, and which host is the border."""
+    headers = [(name.lower(), value) for name, value in message.source_headers]
+    wanted = channel.authserv_id.lower()
+    theirs = (i for i, (n, v) in enumerate(headers) if n == "authentication-results" and parse_results(v)[0] == wanted)
+    place = next(theirs, 0)
+    above = [received_by(value) for name, value in headers[:place] if name == "received"]
+    below = next((received_by(value) for name, value in headers[place:] if name == "received"), "")
+    stands = f"below the Received line of {above[-1]}" if above else "where border_host does not expect them"
+    problem = f"the Authentication-Results by {channel.authserv_id} stand {stands}: no verdict is believed"
+    if not below:
+        return problem, "let the server write its own Received line below its verdicts"
+    return problem, f'set border_host = "{below}", the host whose Received line stands right below them'
 
 
 def _line(name: str, found: str, problem: str = "", mend: str = "", state: CheckState | None = None) -> CheckLine:

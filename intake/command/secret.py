@@ -1,57 +1,83 @@
-"""`intake secret new`: a secret of 256 bit, put where the configuration says it lies, and shown to nobody.
+"""`intake secret new`: a secret of 256 bit, put where the configuration says it lies.
 
-Where systemd hands the secret over as a credential there is no file to write: then it is printed. A new token key is
-written above the old one, which goes on counting for the mails that are out.
+On a terminal it is shown only where there is no file to write it to. Anywhere else it is printed alone, and what there
+is to say about it goes to standard error, so that `intake secret new hotline >file` works, also before there is a
+configuration. A new token key is written above the old one, which goes on counting for the mails that are out.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from channels.adapter import Clock
+from channels.path_secret import new_secret
 from channels.settings import Secret, TelephonySettings, WebchatSettings
-from channels.telephony import new_secret
 from intake.command.failure import Exit, Failure
-from intake.command.setting import configuration
+from intake.command.setting import config_path
 from intake.command.terminal import Screen
-from intake.config import Config
+from intake.config import SECRETS, Config, ConfigError, load
 
 TOKEN_KEY = "token-key"  # noqa: S105  # a name, not a secret
 
 
 async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
-    if not args.name:
-        _told(screen, {"secret": new_secret()}, "{secret}")
+    # Not by `screen.is_json`: a secret in JSON is of no use in a file.
+    tell = Telling(screen, is_json=args.form == "json", is_bare=not args.form and not screen.is_terminal)
+    secret = new_secret()
+    config = _config(args.config) if args.name else None
+    if config is None:
+        then = f"no configuration says where it lies: write it to {SECRETS / args.name}" if args.name else ""
+        tell(secret, {"secret": secret}, secret + (f"\n  -> {then}" if then else ""), aside=then)
         return Exit.OK
-    config = configuration(args.config)
     place, advice = _place(config, args.name)
     if place.file is None:
-        where = f"/etc/intake/secrets/{place.credential}"
-        facts = {"secret": new_secret(), "credential": str(place.credential)}
-        _told(
-            screen,
-            facts,
-            f"{{secret}}\n  -> write it to {where}, and LoadCredential={{credential}}:{where} in the unit",
-        )
+        where = SECRETS / str(place.credential)
+        shown = {"secret": secret, "credential": str(place.credential)}
+        then = f"write it to {where}, and LoadCredential={place.credential}:{where} in the unit"
+        tell(secret, shown, f"{secret}\n  -> {then}", aside=then)
         return Exit.OK
     before = _read(place.file)
     if before and not args.force:
         words = f"{place.file} is there already; nothing was changed"
         raise Failure(Exit.WRONG, words, f"intake secret new {args.name} --force")
     kept = before if args.name == TOKEN_KEY else ""
-    _write(place.file, f"{new_secret()}\n{kept}")
-    _told(screen, {"file": str(place.file), "replaced": bool(before)}, f"The secret is in {{file}}. {advice}")
+    _write(place.file, f"{secret}\n{kept}")
+    facts = {"file": str(place.file), "replaced": bool(before)}
+    tell(secret, facts, f"The secret is in {place.file}. {advice}", aside=f"it is in {place.file} as well. {advice}")
     return Exit.OK
 
 
-def _told(screen: Screen, facts: Mapping[str, object], sentence: str) -> None:
-    if screen.is_json:
-        screen.json(facts)
-    else:
-        screen.line(sentence.format(**facts))
+def _config(written: str | None) -> Config | None:
+    """None where there is none that can be used: a secret may be made first, and one may be what it lacks."""
+    try:
+        return load(config_path(written), secrets=False)
+    except ConfigError:
+        return None
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Facts for programs, a sentence for people, the secret alone for a file."""
+
+    screen: Screen
+    is_json: bool
+    is_bare: bool
+
+    def __call__(self, secret: str, facts: Mapping[str, object], sentence: str, *, aside: str = "") -> None:
+        """`aside` is the sentence without the secret, for people beside a file."""
+        if self.is_json:
+            self.screen.json(facts)
+        elif self.is_bare:
+            self.screen.line(secret)
+            if aside:
+                print(f"  -> {aside}", file=sys.stderr)  # noqa: T201
+        else:
+            self.screen.line(sentence)
 
 
 def _place(config: Config, name: str) -> tuple[Secret, str]:
@@ -59,13 +85,12 @@ def _place(config: Config, name: str) -> tuple[Secret, str]:
     restart = "The daemon uses it after a restart."
     if name == TOKEN_KEY:
         if config.tokens.key is None:
-            mend = 'write [tokens] key = { file = "/etc/intake/secrets/token-key" }'
+            mend = f'write [tokens] key = {{ file = "{SECRETS / TOKEN_KEY}" }}'
             raise Failure(Exit.USAGE, "the configuration does not say where the token key lies", mend)
         return config.tokens.key, restart
     settings = config.channels.get(name)
     if isinstance(settings, TelephonySettings):
-        url = (config.http.public_url or f"http://{config.http.host}:{config.http.port}") + settings.path
-        return settings.secret, f"The exchange posts to {url}/SECRET. {restart}"
+        return settings.secret, f"The exchange posts to {config.http.address()}{settings.path}/SECRET. {restart}"
     if isinstance(settings, WebchatSettings):
         if settings.session_key is None:
             raise Failure(Exit.USAGE, f"{name} makes its own session key in {config.store.state_dir}")

@@ -37,6 +37,15 @@ class DemoUnavailable(Exception):
     """The libraries of the extra `demo` are not installed."""
 
 
+class PortRefused(OSError):
+    """A port cannot be listened on. `side` is "imap" or "smtp"."""
+
+    def __init__(self, side: str, port: int, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.side = side
+        self.port = port
+
+
 class DemoMailServer:
     """IMAP and SMTP for a handful of users; listens on the loopback only.
 
@@ -72,16 +81,19 @@ class DemoMailServer:
         self._smtp_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
 
     async def start(self) -> None:
-        """Listen. Raises DemoUnavailable without the extra `demo`, OSError when a port is taken."""
-        try:
-            await self._start_imap()
-            await self._start_smtp()
-        except ModuleNotFoundError as error:
-            await self.stop()
-            raise DemoUnavailable(MISSING) from error
-        except OSError:
-            await self.stop()
-            raise
+        """Listen. Raises DemoUnavailable without the extra `demo`, PortRefused when a port is taken."""
+        for side, port, begin in (
+            ("imap", self.imap_port, self._start_imap),
+            ("smtp", self.smtp_port, self._start_smtp),
+        ):
+            try:
+                await begin()
+            except ModuleNotFoundError as error:
+                await self.stop()
+                raise DemoUnavailable(MISSING) from error
+            except OSError as error:
+                await self.stop()
+                raise PortRefused(side, port, error) from error
 
     async def stop(self) -> None:
         """Close everything; safe to call twice."""

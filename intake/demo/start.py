@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from intake.config import Config
-from intake.demo.mailserver import DemoMailServer
+from intake.demo.mailserver import DemoMailServer, DemoUnavailable, PortRefused
 from intake.demo.people import FOLDER, PEOPLE, Part, prepare
 from intake.demo.playground import Playground
+from intake.not_started import NotStarted, of_address
 from store import events
 from store.engine import Database
 
@@ -82,16 +83,20 @@ class DemoDesk:
 
 
 async def start(config: Config, now: Callable[[], datetime], stack: AsyncExitStack) -> DemoDesk:
-    """Make the secrets, start the mail server. Raises OSError where a port is taken."""
+    """Make the secrets, start the mail server. Raises NotStarted where a port is taken or the extra is missing."""
     passwords = await asyncio.to_thread(prepare, config.store.state_dir)
-    imap = next((c.imap for c in config.channels.values() if c.type == "mail"), None)
-    smtp = next((c.smtp for c in config.channels.values() if c.type == "mail"), None)
+    name, desk = next(((n, c) for n, c in config.channels.items() if c.type == "mail"), ("", None))
     mail = DemoMailServer(
         passwords,
-        imap_port=imap.port if imap else 1143,
-        smtp_port=smtp.port if smtp else 1025,
+        imap_port=desk.imap.port if desk else 1143,
+        smtp_port=desk.smtp.port if desk else 1025,
         now=now,
     )
-    await mail.start()
+    try:
+        await mail.start()
+    except DemoUnavailable as error:
+        raise NotStarted(str(error)) from error
+    except PortRefused as error:
+        raise NotStarted(of_address(error, mail.host, error.port, f"channels.{name}.{error.side}.port")) from error
     stack.push_async_callback(mail.stop)
     return DemoDesk(config.store.state_dir / FOLDER, mail, now, passwords)

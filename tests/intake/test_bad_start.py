@@ -114,7 +114,11 @@ def test_a_guessable_path_secret_ends_it_and_is_not_shown(firm: Firm) -> None:
     code, said = refused(firm)
 
     assert code == WRONG
-    assert said == "hotline: the path secret is 32 bit: run `intake secret new hotline`"
+    secret = firm.folder / "phone.secret"
+    assert said == (
+        "channels.hotline.secret: the path secret is 32 bit\n"
+        f"    -> make one with: intake secret new hotline >{secret}"
+    )
 
 
 # ---- the places
@@ -125,7 +129,9 @@ def test_a_taken_port_is_named(firm: Firm) -> None:
         code, said = refused(firm)
 
     assert code == WRONG
-    assert said.startswith(f"port {firm.http_port} on 127.0.0.1 is taken by another program: stop it, or choose")
+    assert said.startswith(
+        f"port {firm.http_port} on 127.0.0.1 is taken by another program: stop it, or choose another as http.port"
+    )
 
 
 def test_a_file_where_the_state_directory_should_be_is_named(firm: Firm) -> None:
@@ -155,7 +161,7 @@ def test_a_second_daemon_of_one_store_says_which_is_the_first(firm: Firm) -> Non
         code, said = refused(firm)
 
         assert code == WRONG
-        assert said == f"another intake already runs (pid {first.pid})"
+        assert said == f"another intake already runs (pid {first.pid}) with the state folder {firm.state_dir}"
         assert first.lives
 
 

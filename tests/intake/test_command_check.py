@@ -260,6 +260,91 @@ async def test_nobody_trustworthy_vouches(server: DemoMailServer, tmp_path: Path
     assert (last["state"], last["mend"]) == (WARNING, 'it says "mail.firm.example": set authserv_id to that')
 
 
+@pytest.mark.parametrize("border", ["", "mx.other.example"])
+async def test_verdicts_below_a_line_of_the_store_are_said_with_their_host(
+    server: DemoMailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, border: str
+) -> None:
+    put_in = server.put
+
+    async def store_adds_its_own_line(user: str, raw: bytes) -> None:
+        await put_in(user, b"Received: from mail.firm.example by store.firm.example with LMTP\r\n" + raw)
+
+    monkeypatch.setattr(server, "put", store_adds_its_own_line)
+    desk = desk_on(server, tmp_path)
+    put(desk, 'authserv_id = "mail.firm.example"', f'authserv_id = "mail.firm.example"\nborder_host = "{border}"')
+
+    *_, last = [t for t in await lines(desk, probe=True) if t["found"].startswith("probe")]
+
+    assert (last["state"], last["problem"]) == (
+        WARNING,
+        "the Authentication-Results by mail.firm.example stand below the Received line of store.firm.example: "
+        "no verdict is believed",
+    )
+    assert last["mend"].startswith('set border_host = "mail.firm.example", the host whose')
+
+
+# ---- where it cannot know
+
+
+async def test_without_credentials_it_says_how_the_service_gets_them(
+    server: DemoMailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    desk = desk_on(server, tmp_path)
+    for name in ("token.key", "mail.password", "hotline.secret"):
+        put(desk, f'{{ file = "secrets/{name}" }}', f'{{ credential = "{name}" }}')
+
+    told = [t for t in await lines(desk) if t["state"] == BAD]
+
+    assert [t["subject"] for t in told] == ["secrets", "mail", "phone"]
+    assert {t["mend"] for t in told} == {
+        "run it as the service does: CREDENTIALS_DIRECTORY=/etc/intake/secrets intake check"
+    }
+
+
+CHAT = """
+[channels.website]
+type = "webchat"
+origins = {origins}
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "origins", "problem", "mend"),
+    [
+        ("", '["http://127.0.0.1:{port}"]', "", ""),
+        ("https://desk.firm.example", '["https://desk.firm.example"]', "", ""),
+        ("https://Desk.firm.example:443/intake", '["https://desk.firm.example"]', "", ""),
+        (
+            "https://desk.firm.example",
+            '["https://www.firm.example"]',
+            "https://desk.firm.example is not in origins: the panel opens its line from there, and is refused",
+            'add "https://desk.firm.example" to channels.website.origins',
+        ),
+        (
+            "",
+            '["https://www.firm.example"]',
+            "http://127.0.0.1:{port} is not in origins: the panel opens its line from there, and is refused",
+            'add "http://127.0.0.1:{port}" to channels.website.origins, or set http.public_url to what visitors open',
+        ),
+    ],
+)
+async def test_the_desks_own_origin_is_wanted_beside_the_sites(
+    server: DemoMailServer, tmp_path: Path, url: str, origins: str, problem: str, mend: str
+) -> None:
+    [port] = free_ports(1)
+    desk = desk_on(server, tmp_path, port=port, more=CHAT.format(origins=origins.format(port=port)))
+    put(desk, f"port = {port}", f'port = {port}\npublic_url = "{url}"')
+
+    told = {t["found"]: t for t in await lines(desk) if t["subject"] == "http"}
+
+    at = url or f"http://127.0.0.1:{port}"
+    assert f"hotline: {at}/phone/SECRET" in told
+    chat = told[f"website: {at}/chat/widget.js"]
+    assert (chat["problem"], chat["mend"]) == (problem.format(port=port), mend.format(port=port))
+    assert chat["state"] == (WARNING if problem else OK)
+
+
 def test_the_probe_is_known_as_our_own_and_opens_nothing(tmp_path: Path) -> None:
     from channels import mime
     from routing.filters import is_own_mark

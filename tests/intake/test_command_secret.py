@@ -39,6 +39,37 @@ def test_a_channels_secret_is_written_and_not_shown(desk: Desk) -> None:
     assert [p.name for p in path.parent.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("place", ['{ file = "secrets/hotline.secret" }', '{ credential = "hotline" }'])
+def test_what_goes_into_a_file_is_the_secret_alone(desk: Desk, place: str) -> None:
+    """`intake secret new hotline >file`: standard output is no terminal."""
+    path = desk.folder / "secrets" / "hotline.secret"
+    desk.path.write_text(desk.path.read_text().replace('{ file = "secrets/hotline.secret" }', place))
+    path.write_text("")  # the shell empties what it redirects to before the command runs
+
+    code, out, err = desk.says("secret", "new", "hotline")
+
+    assert (code, out.count("\n"), secret_problem(out.strip())) == (0, 1, "")
+    assert path.read_text() == (out if "file" in place else "")
+    assert err.startswith("  -> ")
+    assert out.strip() not in err
+
+
+@pytest.mark.parametrize("spoil", ['key = { file = "secrets/token.key" }', None])
+def test_a_secret_may_be_made_before_the_configuration(desk: Desk, spoil: str | None) -> None:
+    desk.path.write_text(desk.path.read_text().replace(spoil, "")) if spoil else desk.path.unlink()
+
+    code, out, err = desk.says("secret", "new", "token-key")
+
+    assert (code, len(out.strip()) >= 32, out.count("\n")) == (0, True, 1)
+    assert err == "  -> no configuration says where it lies: write it to /etc/intake/secrets/token-key\n"
+
+
+def test_json_is_for_whoever_asks_for_it(desk: Desk) -> None:
+    [facts] = desk.lines("secret", "new", "hotline", "--force")
+
+    assert facts == {"file": str(desk.folder / "secrets" / "hotline.secret"), "replaced": True}
+
+
 def test_what_is_there_is_kept_unless_forced(desk: Desk) -> None:
     path = desk.folder / "secrets" / "hotline.secret"
 

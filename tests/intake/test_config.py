@@ -225,7 +225,7 @@ knid = "complaint"
         ("stroe", 'unknown table "stroe"', 'did you mean "store"?'),
         ("desk.language", "this value is not known", "one of 'zh-Hant', 'zh-Hans' or 'en'"),
         ("desk.default_team", 'there is no team "taxx"', 'did you mean "tax"?'),
-        ("tokens.key", "without a key no answer can be told from a forged one", "openssl rand -hex 32"),
+        ("tokens.key", "without a key no answer can be told from a forged one", "intake secret new token-key >/etc"),
         ("limits.retries[0]", '"1m" is no duration', '"3min"'),
         ("limits.parser_memory", '"lots" is no size', '"512MiB"'),
         ("channels.mail.team", 'there is no team "tox"', 'did you mean "tax"?'),

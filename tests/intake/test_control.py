@@ -255,7 +255,9 @@ def test_only_one_holds_the_lock_and_the_other_is_told_whom(tmp_path: Path) -> N
     with single_instance(tmp_path / "var"), pytest.raises(AlreadyRuns) as caught, single_instance(tmp_path / "var"):
         pass
 
-    assert str(caught.value) == f"another intake already runs (pid {os.getpid()})"
+    assert (
+        str(caught.value) == f"another intake already runs (pid {os.getpid()}) with the state folder {tmp_path / 'var'}"
+    )
 
 
 def test_the_lock_is_free_again_when_its_holder_was_killed(tmp_path: Path) -> None:
