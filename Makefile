@@ -53,12 +53,17 @@ debs:
 	@if [ "$(DEPS)" = yes ]; then sh .ci/debs; fi
 
 # Hashes for every platform, no addresses: where the files come from is the installing machine's business.
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+#   requirements.lock       `make run`: the daemon and its playground
+#   requirements-core.lock  a server: the daemon alone, in the same versions
+#   requirements-dev.lock   the tests and everything else
+UV ?= uv
+LOCK := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --quiet
 
 lock:  ## pin every dependency with its hashes (needs uv)
-	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH" >&2; exit 1; }
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: put it on the PATH, or name it: make lock UV=/path/to/uv" >&2; exit 1; }
 	$(LOCK) --extra demo --extra postgres --extra build --output-file requirements.lock
+	$(LOCK) --extra postgres --extra build --constraint requirements.lock --output-file requirements-core.lock
 	$(LOCK) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:  ## remove the environment and the caches; var/, the desk's memory, stays

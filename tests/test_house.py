@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -259,7 +260,12 @@ def test_no_file_holds(what: str) -> None:
     assert holders == []
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def pins_of(name: str) -> dict[str, str]:
+    """Package -> version."""
+    return dict(re.findall(r"(?m)^([a-z0-9-]+)==([^\s;]+)", (ROOT / name).read_text("utf-8")))
+
+
+@pytest.mark.parametrize("name", ["requirements-core.lock", "requirements.lock", "requirements-dev.lock"])
 def test_every_pinned_package_has_a_hash(name: str) -> None:
     lines = (ROOT / name).read_text("utf-8").splitlines()
 
@@ -272,7 +278,11 @@ def test_every_pinned_package_has_a_hash(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "extras"),
-    [("requirements.lock", ("demo", "postgres", "build")), ("requirements-dev.lock", ("dev",))],
+    [
+        ("requirements-core.lock", ("postgres", "build")),
+        ("requirements.lock", ("demo", "postgres", "build")),
+        ("requirements-dev.lock", ("dev",)),
+    ],
 )
 def test_the_lock_covers_what_the_project_asks_for(name: str, extras: tuple[str, ...]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -280,6 +290,63 @@ def test_the_lock_covers_what_the_project_asks_for(name: str, extras: tuple[str,
     for extra in extras:
         wanted += project["optional-dependencies"][extra]
 
-    pinned = set(re.findall(r"(?m)^([a-z0-9-]+)==", (ROOT / name).read_text("utf-8")))
+    assert {named(one) for one in wanted} - pins_of(name).keys() == set()
 
-    assert {re.split(r"[\[<>=~!]", one)[0].lower() for one in wanted} - pinned == set()
+
+def named(requirement: str) -> str:
+    """`pymap==0.36.7` as `pymap`."""
+    return re.split(r"[\[<>=~!]", requirement)[0].lower()
+
+
+def test_a_server_gets_nothing_of_the_playground() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    demo = {named(one) for one in project["optional-dependencies"]["demo"]}
+    core, whole = pins_of("requirements-core.lock"), pins_of("requirements.lock")
+
+    assert demo & core.keys() == set()
+    assert core.items() <= whole.items()
+    assert {"aiosmtpd", "pymap", "proxy-protocol", "pysasl"} <= whole.keys() - core.keys()
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-Hant.md", "docs/operations.md"])
+def test_a_server_is_set_up_from_its_own_lock(page: str) -> None:
+    installed = re.findall(r"(?m)^    .*pip install .*--requirement (\S+)", (ROOT / page).read_text("utf-8"))
+
+    assert set(installed) == {"requirements-core.lock"}
+
+
+#: The libraries of the extra `demo` as they are where it was not installed.
+WITHOUT_DEMO = "import sys\nfor name in ('aiosmtpd', 'pymap', 'proxyprotocol', 'pysasl'): sys.modules[name] = None\n"
+
+
+def without_demo(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT_DEMO + code, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_the_daemon_needs_nothing_of_the_playground() -> None:
+    adapters = "from channels import mail, registry, telephony, webchat\n"
+
+    ended = without_demo(f"{adapters}import intake.daemon\nassert 'intake.demo' not in sys.modules")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_without_its_libraries_the_playground_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "config.toml", tmp_path)
+    words = ["run", "--demo", "--config", str(tmp_path / "config.toml")]
+
+    ended = without_demo("from intake.__main__ import main\nsys.exit(main(sys.argv[1:]))", *words)
+
+    [line] = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert (ended.returncode, line["event"]) == (2, "not_started")
+    assert line["reason"].startswith('the playground needs the extra "demo": pip install')
+
+
+def test_what_makes_the_locks_is_asked_for_by_name() -> None:
+    ended = subprocess.run(
+        ["make", "lock", "UV=a-uv-that-is-not-there"], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+
+    assert ended.returncode == 2
+    assert "make lock needs uv" in ended.stderr
