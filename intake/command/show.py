@@ -15,7 +15,7 @@ from intake.command.setting import configuration
 from intake.command.spans import left, margin
 from intake.command.story import Teller
 from intake.command.terminal import Screen
-from intake.command.tickets import as_json
+from intake.command.tickets import as_json, called
 from routing.records import Customer, Event, Target, Ticket
 from store import customers, deadlines, events, messages, outbox, tickets
 from store.engine import Transaction
@@ -102,7 +102,7 @@ def _sent(item: OutboxItem) -> dict[str, Any]:
 
 def _head(screen: Screen, story: Story, timezone: str, now: datetime) -> None:
     ticket = story.ticket
-    name = ticket.contact_name or (story.customer.name if story.customer else "")
+    name = called(ticket, story.customer.name if story.customer else "")
     subject = ticket.subject or f"({ticket.medium})"
     screen.wrapped(f"{name} · {subject}", first=screen.paint("bold", f"#{ticket.id}") + "  ", then="       ")
     facts = [

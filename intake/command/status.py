@@ -12,7 +12,8 @@ from intake.command.failure import Exit
 from intake.command.opened import reading
 from intake.command.setting import configuration
 from intake.command.spans import left, minutes_left
-from intake.command.terminal import Screen
+from intake.command.terminal import Screen, fit
+from intake.command.tickets import WHO, called
 from intake.config import Config
 from routing.records import Target, Ticket
 from routing.words import TicketState
@@ -80,6 +81,7 @@ def _deadline(target: Target, ticket: Ticket | None, now: datetime) -> dict[str,
         "urgent": ticket.is_urgent if ticket else False,
         "state": ticket.state if ticket else TicketState.CLOSED,
         "contact_name": ticket.contact_name if ticket else "",
+        "who": called(ticket) if ticket else "",
     }
 
 
@@ -123,7 +125,7 @@ def _deadlines(screen: Screen, due: list[dict[str, Any]], config: Config, now: d
     rows = [
         (
             f"#{d['ticket']}{' !' if d['urgent'] else ''}",
-            d["contact_name"],
+            fit(d["who"], WHO),
             d["target"].replace("_", " "),
             dates.deadline_near(d["due_at"], config.policy.timezone, dates.EN, now),
             left(d["due_at"], now),

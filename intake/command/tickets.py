@@ -7,14 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from channels.adapter import Clock
+from channels.message import Scheme
 from intake import dates
 from intake.command.failure import Exit
 from intake.command.opened import reading
 from intake.command.setting import configuration
 from intake.command.spans import left
-from intake.command.terminal import Screen
+from intake.command.terminal import Screen, fit
 from routing.records import Target, Ticket
 from store import deadlines, tickets
+
+WHO = 24  # columns at most for the customer: the subject says more
 
 
 async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
@@ -40,6 +43,15 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
     if is_cut:
         screen.line(screen.paint("dim", f"The newest {args.limit}; more with --limit."))
     return Exit.OK
+
+
+def called(ticket: Ticket, name: str = "") -> str:
+    """The customer for people: his name, else his address or number; `name` is what his record says.
+
+    Of a chat without a name there is only the number of a session, which tells nobody anything.
+    """
+    scheme, _, value = ticket.contact.partition(":")
+    return ticket.contact_name or name or ("visitor" if scheme == Scheme.WEB else value)
 
 
 def _order(ticket: Ticket, target: Target | None) -> tuple[bool, float, int]:
@@ -80,7 +92,7 @@ def _row(ticket: Ticket, target: Target | None, timezone: str, now: datetime) ->
         f"#{ticket.id}{' !' if ticket.is_urgent else ''}",
         ticket.state.value,
         ticket.kind.value,
-        ticket.contact_name or ticket.contact.partition(":")[2],
+        fit(called(ticket), WHO),
         ticket.subject or f"({ticket.medium})",
         ticket.agent or "nobody",
         due,

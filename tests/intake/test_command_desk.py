@@ -107,6 +107,31 @@ def test_tickets_come_in_the_order_of_their_deadlines(busy: Desk) -> None:
     assert found[0]["due_at"] < "2026-11-23T06:10" < found[1]["due_at"]
 
 
+SESSION = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
+
+
+def test_a_visitor_without_a_name_is_called_so_and_his_subject_is_read(desk: Desk) -> None:
+    desk.take(mail("x@customer.example", "How do I correct an invoice of last year?"))
+    sql(desk, f"UPDATE ticket SET contact = 'web:{SESSION}', contact_name = '', medium = 'chat'")
+    sql(desk, "UPDATE customer SET name = ''")
+
+    said = [desk.says(*words, "--text")[1] for words in (["tickets"], ["show", "1001"], ["status"])]
+
+    assert [SESSION in out for out in said] == [False, False, False]
+    assert [out.count("visitor") for out in said] == [1, 1, 1]
+    assert "visitor   How do I correct an invoice" in said[0]
+    assert said[1].startswith("#1001  visitor · How do I")
+
+
+def test_a_long_address_leaves_room_for_the_subject(desk: Desk) -> None:
+    desk.take(mail("somebody.with.a.very.long.name.indeed@mail.customer.example", "Invoice of last year"))
+
+    [_, row] = desk.says("tickets", "--text")[1].splitlines()
+
+    assert "somebody.with.a.very.lo…" in row
+    assert "Invoice of" in row
+
+
 def test_tickets_fit_the_terminal(busy: Desk) -> None:
     code, out, _ = busy.says("tickets", "--text")
 
