@@ -358,6 +358,10 @@ def _told_apart(one: Claimed, message: Message, raw: bytes) -> Message:
 
     In another folder, or after a UIDVALIDITY change, it has both still: then it is a copy, and nobody is asked twice.
     """
+    if message.content_key and one.is_truncated:
+        # Only its head was hashed: two large mails with equal heads are two mails.
+        sized = f"{message.content_key}\n{one.size}".encode()
+        return replace(message, content_key=hashlib.sha256(sized).hexdigest())
     if message.content_key:
         return message
     came = str(int(one.received_at.timestamp())).encode()

@@ -125,7 +125,7 @@ async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, custo
         desk.tickets.update({t.id: t for t in theirs})
     missing = {t.customer for t in desk.tickets.values()} - set(desk.customers)
     desk.customers.update(await customers.by_ids(tx, missing))
-    desk.targets = await deadlines.of_tickets(tx, desk.tickets)
+    desk.targets = await deadlines.of_tickets(tx, numbers)
     # A telephone carries no words back: an answer goes to another of the customer's contacts.
     called = {t.customer for t in desk.tickets.values() if t.medium == Medium.PHONE} - set(desk.contacts_of)
     desk.contacts_of.update(await customers.contacts_of(tx, called))

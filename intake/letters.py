@@ -52,6 +52,9 @@ async def outbound(
     """What is handed to the channel's sender. `body`: the stored bytes of an earlier attempt, if there was one."""
     channel = with_.policy.channels[item.channel]
     scheme, _, value = item.address.partition(":")
+    is_inside = item.purpose not in (Purpose.ANSWER, Purpose.ACKNOWLEDGEMENT)
+    if is_inside and item.agent not in with_.policy.agents:
+        raise LookupError(f"{item.agent} is no agent any more")  # also where the letter was written before he left
     if body is None:
         body = await _compose(tx, item, with_, channel, now)
     agent = with_.policy.agents.get(item.agent or "")

@@ -27,9 +27,19 @@ QUIET = ("httpx", "httpcore", "aioimaplib", "aiosmtplib", "aiohttp.access", "tel
 
 #: Events that an operator must see although nothing crashed.
 WARNINGS = frozenset(
-    {"target_breached", "message_parked", "assignment_failed", "agent_unreachable", "reply_held", "delivery_bounced",
-     "delivery_failed", "delivery_unknown", "token_misused"}
-)  # fmt: skip
+    {
+        "agent_unreachable",
+        "assignment_failed",
+        "delivery_bounced",
+        "delivery_failed",
+        "delivery_unknown",
+        "message_parked",
+        "reply_held",
+        "supervisor_missing",
+        "target_breached",
+        "token_misused",
+    }
+)
 
 
 class _Dropping(logging.handlers.QueueHandler):

@@ -109,7 +109,11 @@ class Watcher:
         await deadlines.record_breach(tx, breached)
         await deadlines.look_again(tx, [(t, t.next_after(now)) for t in ripe])
         found = await tickets.by_ids(tx, [t.ticket for t in ripe])
-        written = [_event(t, kind, found[t.ticket], now) for t, kind in fresh]
+        policy = self._stationery().policy
+        written = [
+            _event(t, kind, found[t.ticket], now, is_read=bool(_readers(policy, found[t.ticket], kind)))
+            for t, kind in fresh
+        ]
         return written, self._rows(fresh, found, now)
 
     def _rows(self, fresh: Sequence[Told], found: dict[int, Ticket], now: datetime) -> list[NewOutbox]:
@@ -173,12 +177,12 @@ def _readers(policy: Policy, ticket: Ticket, kind: NoticeKind) -> list[str]:
     return [ticket.agent] if ticket.agent and ticket.agent in policy.agents else []
 
 
-def _event(target: Target, kind: NoticeKind, ticket: Ticket, now: datetime) -> Event:
+def _event(target: Target, kind: NoticeKind, ticket: Ticket, now: datetime, *, is_read: bool) -> Event:
     names = {
         NoticeKind.WARN_50: "target_warned",
         NoticeKind.WARN_80: "target_warned",
         NoticeKind.BREACH: "target_breached",
-        NoticeKind.SUPERVISOR: "supervisor_told",
+        NoticeKind.SUPERVISOR: "supervisor_told" if is_read else "supervisor_missing",
     }
     data: dict[str, Any] = {
         "target": target.kind.value,

@@ -54,7 +54,7 @@ def on_call(incoming: Incoming, desk: Desk) -> Decision:
         inbound=facts.is_inbound,
     )
     if facts.is_inbound:
-        ticket = _inbound(incoming, desk, channel, facts, ticket)
+        ticket = _inbound(incoming, desk, channel, facts, before, ticket)
     else:
         ticket = _outbound(incoming, desk, channel, facts)
     desk.put_call(
@@ -71,15 +71,25 @@ def on_call(incoming: Incoming, desk: Desk) -> Decision:
     )
 
 
+_MET_BY_A_VOICE = (TargetKind.FIRST_RESPONSE, TargetKind.CALLBACK)
+
 # ---- incoming calls
 
 
-def _inbound(incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: CallFacts, ticket: Ticket | None) -> Ticket:
+def _inbound(
+    incoming: Incoming,
+    desk: Desk,
+    channel: ChannelPolicy,
+    facts: CallFacts,
+    before: CallFacts | None,
+    ticket: Ticket | None,
+) -> Ticket:
     if ticket is None:
         ticket = _ticket_for(incoming, desk, facts)
     ticket = _ring_target(incoming, desk, channel, facts, ticket)
     if facts.first_human_answer_at is not None:
-        return _answered(incoming, desk, channel, facts, ticket)
+        is_news = before is None or before.first_human_answer_at != facts.first_human_answer_at
+        return _answered(incoming, desk, channel, facts, ticket, is_news=is_news)
     if needs_callback(facts):
         return _missed(incoming, desk, facts, ticket)
     return ticket
@@ -144,7 +154,9 @@ def _ring_target(incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: 
     return ticket
 
 
-def _answered(incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: CallFacts, ticket: Ticket) -> Ticket:
+def _answered(
+    incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: CallFacts, ticket: Ticket, *, is_news: bool
+) -> Ticket:
     """A person took the call: the promise is kept at that moment, and the ticket is his."""
     at = facts.first_human_answer_at
     assert at is not None
@@ -153,11 +165,13 @@ def _answered(incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: Cal
             target = desk.restore(target)  # the hangup was told before the answer: the call was not missed
         if not target.is_open:
             continue
-        if target.kind in (TargetKind.FIRST_RESPONSE, TargetKind.CALLBACK) and target.started_at <= at:
+        if target.kind in _MET_BY_A_VOICE and target.started_at <= at:
             desk.meet(target, at, at)
             _stamped(desk, incoming, ticket, target, at, _who(channel, facts))
-        elif target.kind is TargetKind.CALLBACK:
-            desk.withdraw(target, at)  # the answer was only told late: nobody owes a callback
+        elif target.kind is TargetKind.CALLBACK and target.started_at == facts.hung_up_at:
+            desk.withdraw(target, at)  # this call's answer was only told late: nobody owes a callback for it
+    if not is_news:
+        return ticket  # what came after this answer, another missed call perhaps, stands
     agent = _who(channel, facts)
     changed = replace(ticket, updated_at=desk.now, state=TicketState.ANSWERED, agent=agent or ticket.agent)
     if changed.agent != ticket.agent or changed.state is not ticket.state:

@@ -189,6 +189,8 @@ class Desk:
 
     def put_ticket(self, ticket: Ticket) -> None:
         """Change a ticket, or add one."""
+        if ticket.state != "closed" and ticket.closed_at is not None:
+            ticket = replace(ticket, closed_at=None, closed_reason=None)
         before = self.tickets.get(ticket.id)
         self._count_load(before, -1)
         self._count_load(ticket, +1)
@@ -300,9 +302,17 @@ def domain_of(channel: ChannelPolicy) -> str:
     return channel.address.rpartition("@")[2] or "intake.invalid"
 
 
+#: Facts of a reason that name a person or his file: the log names people by id.
+_PERSONAL = frozenset({"name", "address"})
+
+
 def reason_data(reasons: Sequence[Reason]) -> list[Mapping[str, Any]]:
     """Reasons as an event keeps them."""
-    return [{"code": r.code, "words": r.words, **({"data": dict(r.data)} if r.data else {})} for r in reasons]
+    return [{"code": r.code, "words": r.words, **({"data": _impersonal(r)} if r.data else {})} for r in reasons]
+
+
+def _impersonal(reason: Reason) -> dict[str, Any]:
+    return {name: "…" if name in _PERSONAL else value for name, value in reason.data.items()}
 
 
 def fingerprint(text: str) -> str:

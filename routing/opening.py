@@ -103,11 +103,12 @@ def _added(
         reasons=reason_data(reasons),
     )
     # An answer that is still on its way ends the promises made before it was written; these words came after.
-    if was is not TicketState.OPEN:
+    words = (TargetKind.FIRST_RESPONSE, TargetKind.NEXT_RESPONSE)
+    if was is not TicketState.OPEN or not any(t.kind in words for t in desk.open_targets(ticket.id)):
         plan = next_response_for(
             desk.policy,
-            channel=ticket.channel,
-            medium=Medium(ticket.medium),
+            channel=incoming.channel,
+            medium=incoming.medium,
             urgent=ticket.is_urgent,
             at=incoming.received_at,
             team=ticket.team,

@@ -56,6 +56,19 @@ def _failed(incoming: Incoming, desk: Desk, sent: SentMail, bounce: Bounce, tick
     if sent.purpose is Purpose.ANSWER:
         _reopen(desk, ticket)
         _tell_author(incoming, desk, ticket, sent, bounce)
+    elif sent.purpose in (Purpose.ASSIGNMENT, Purpose.UPDATE):
+        _tell_supervisors(incoming, desk, ticket, sent)
+
+
+def _tell_supervisors(incoming: Incoming, desk: Desk, ticket: Ticket, sent: SentMail) -> None:
+    """Work came back from its agent's mailbox: somebody else must see it."""
+    desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, agent=sent.agent, why="his mail came back")
+    channel = desk.mail_channel_of(ticket)
+    team = desk.policy.teams.get(ticket.team)
+    for name in team.supervisors if team else ():
+        supervisor = desk.policy.agents.get(name)
+        if supervisor is not None and channel is not None and name != sent.agent:
+            send_to_agent(desk, ticket, supervisor, channel, Purpose.ASSIGNMENT, message=ticket.opened_by)
 
 
 def _reopen(desk: Desk, ticket: Ticket) -> None:

@@ -25,7 +25,12 @@ async def by_ids(tx: Transaction, keys: Iterable[tuple[str, str]]) -> dict[tuple
     wanted = set(keys)
     if not wanted:
         return {}
-    rows = await tx.rows(select(CALL).where(CALL.c.call_id.in_([call_id for _, call_id in wanted])))
+    rows = await tx.rows(
+        select(CALL).where(
+            CALL.c.channel.in_({channel for channel, _ in wanted}),
+            CALL.c.call_id.in_({call_id for _, call_id in wanted}),
+        )
+    )
     return {(r["channel"], r["call_id"]): _call(r) for r in rows if (r["channel"], r["call_id"]) in wanted}
 
 

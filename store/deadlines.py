@@ -22,6 +22,9 @@ def _target(row: Mapping[str, Any]) -> Target:
     return Target(**{**row, "kind": TargetKind(row["kind"])})
 
 
+_AND_OPEN = (TARGET.c.met_at.is_(None), TARGET.c.withdrawn_at.is_(None))
+
+
 async def add(tx: Transaction, targets: Sequence[Target]) -> None:
     await tx.insert(TARGET, [{**as_row(t), "kind": t.kind.value} for t in targets])
 
@@ -61,11 +64,16 @@ async def next_at(tx: Transaction) -> datetime | None:
 
 async def ripe(tx: Transaction, now: datetime, limit: int = 500) -> list[Target]:
     """Targets about which something is to be told by now, the longest overdue first."""
-    rows = await tx.rows(select(TARGET).where(TARGET.c.next_at <= now).order_by(TARGET.c.next_at).limit(limit))
+    rows = await tx.rows(
+        select(TARGET)
+        .where(TARGET.c.next_at <= now, *_AND_OPEN)
+        .order_by(TARGET.c.next_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
     return [_target(r) for r in rows]
 
 
-_AND_OPEN = (TARGET.c.met_at.is_(None), TARGET.c.withdrawn_at.is_(None))
 _THIS = (
     TARGET.c.ticket == bindparam("the_ticket"),
     TARGET.c.kind == bindparam("the_kind"),
@@ -100,7 +108,7 @@ async def record_told(
 async def look_again(tx: Transaction, targets: Sequence[tuple[Target, datetime | None]]) -> None:
     """Set when the watcher next looks at each target."""
     await tx.many(
-        update(TARGET).where(*_THIS).values(next_at=bindparam("the_next")),
+        update(TARGET).where(*_THIS, *_AND_OPEN).values(next_at=bindparam("the_next")),
         [{**_key(t), "the_next": at} for t, at in targets],
     )
 
@@ -108,7 +116,9 @@ async def look_again(tx: Transaction, targets: Sequence[tuple[Target, datetime |
 async def record_breach(tx: Transaction, targets: Sequence[Target]) -> None:
     """A breach happens at due_at, however late it was noticed."""
     await tx.many(
-        update(TARGET).where(*_THIS, TARGET.c.breached_at.is_(None)).values(breached_at=bindparam("the_breach")),
+        update(TARGET)
+        .where(*_THIS, *_AND_OPEN, TARGET.c.breached_at.is_(None))
+        .values(breached_at=bindparam("the_breach")),
         [{**_key(t), "the_breach": t.due_at} for t in targets],
     )
 

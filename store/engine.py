@@ -253,12 +253,15 @@ def _with_driver(url: str) -> str:
 def _engine(url: Any, *, size: int, is_reader: bool) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
         options = {"timeout": CONNECT_TIMEOUT}
-        return create_async_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True, connect_args=options)
+        return create_async_engine(
+            url, pool_size=size, max_overflow=0, pool_pre_ping=True, connect_args=options, hide_parameters=True
+        )
     engine = create_async_engine(
         url,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=size,
         max_overflow=0,
+        hide_parameters=True,  # what is stored are people's words: they do not belong in a log
         pool_reset_on_return=None,  # every transaction here ends in a commit or a rollback of its own
         async_creator=lambda: onehop.connect(url.database),
     )

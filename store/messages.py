@@ -420,3 +420,9 @@ async def of_ticket(tx: Transaction, ticket: int) -> list[int]:
     """The messages that a ticket was made of, oldest first."""
     rows = await tx.rows(select(MESSAGE.c.id).where(MESSAGE.c.ticket == ticket).order_by(MESSAGE.c.id))
     return [r["id"] for r in rows]
+
+
+async def speaker_of(tx: Transaction, message: int) -> str | None:
+    """Who a decided message was from, as `routing.words.Speaker`; None before it is decided."""
+    found = await tx.scalar(select(MESSAGE.c.speaker).where(MESSAGE.c.id == message))
+    return None if found is None else str(found)

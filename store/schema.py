@@ -59,6 +59,7 @@ class MessageRow(Base, table=True):
         ),
         Index("ix_message_sender_received_at", "sender", "received_at"),
         Index("ix_message_ticket", "ticket"),
+        Index("ix_message_customer", "customer"),
     )
     id: int | None = Field(default=None, sa_column=_id())
     channel: str

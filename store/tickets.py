@@ -18,6 +18,9 @@ THREAD_KEY = ThreadKeyRow.__table__  # type: ignore[attr-defined]
 CUSTOMER = CustomerRow.__table__  # type: ignore[attr-defined]
 
 
+MAX_OPEN = 500  # open tickets that are looked at for who is at work for a customer: the newest
+
+
 def _ticket(row: Mapping[str, Any]) -> Ticket:
     return Ticket(
         **{
@@ -47,6 +50,7 @@ async def open_of_customers(tx: Transaction, customers: Iterable[int]) -> dict[i
         select(TICKET)
         .where(TICKET.c.customer.in_(wanted), TICKET.c.state != TicketState.CLOSED.value)
         .order_by(TICKET.c.id.desc())
+        .limit(MAX_OPEN)
     )
     found: dict[int, list[Ticket]] = {}
     for row in rows:

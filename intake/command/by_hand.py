@@ -13,7 +13,7 @@ from channels.adapter import Clock
 from intake.control import Refused
 from intake.logs import tell
 from routing.records import Event
-from routing.words import MessageState
+from routing.words import MessageState, Speaker
 from store import events, messages
 from store.engine import Database
 
@@ -33,6 +33,9 @@ async def park(db: Database, clock: Clock, message: int, reason: str, uid: int) 
             raise Refused("wrong_state", f"message {message} is being decided: try again in a moment")
         if state is MessageState.PARKED:
             raise Refused("wrong_state", f"message {message} is parked already")
+        if state is MessageState.DONE and await messages.speaker_of(tx, message) == Speaker.AGENT:
+            # Put back, it would be sent to the customer a second time.
+            raise Refused("wrong_state", f"message {message} is an agent's, and what it asked for is done")
         await messages.park(tx, message, reason[:MAX_REASON])
         data = {"reason": reason[:MAX_REASON], "was": state.value, "uid": uid}
         event = Event(at=clock.now(), kind="message_parked_by_hand", message=message, data=data)
