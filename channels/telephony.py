@@ -43,6 +43,7 @@ from channels.settings import AS_THE_SERVICE, TelephonySettings
 
 __all__ = ["TelephonyChecker", "TelephonyReceiver", "build", "new_secret", "read", "secret_bits"]
 
+ACCEPT_TIMEOUT = 10.0  # s an event may wait for its commit; if it is kept after all, its repetition changes nothing
 TURN = 30.0  # s between two signs of life of a receiver that only waits
 
 _OK = b'{"status":"ok"}'
@@ -122,8 +123,9 @@ class TelephonyReceiver:
         if accept is None:
             raise unavailable("The telephone channel is not running.")
         try:
-            [accepted] = await accept([self._arrival(posted, self._tools.clock.now(), address, size)])
-        except StoreUnavailable:
+            async with asyncio.timeout(ACCEPT_TIMEOUT):
+                [accepted] = await accept([self._arrival(posted, self._tools.clock.now(), address, size)])
+        except (StoreUnavailable, TimeoutError):
             raise unavailable("The event could not be stored; send it again.") from None
         self.taken += 1
         return accepted
