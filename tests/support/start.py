@@ -15,19 +15,23 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from support.daemon import PATIENCE, Daemon, wait_until
 from support.ports import free_ports
 from support.smtpscript import ScriptedSmtp
 
 DRAIN = 10.0  # seconds
+SITE = "http://www.firm.example"  # where the chat may be opened
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"  # of the exchange: 43 characters, 256 bit
 
 CONFIG = """
@@ -55,8 +59,8 @@ key = {{ file = "{token_key}" }}
 
 [limits]
 parser_workers = 1
-free_space = 0
-free_space_share = 0
+free_space = {free_space}
+free_space_share = {free_share}
 drain_timeout = "{drain}"
 {limits}
 
@@ -87,7 +91,7 @@ security = "none"
 [channels.website]
 type = "webchat"
 path = "/chat"
-origins = ["http://www.firm.example"]
+origins = ["{site}"]
 
 [channels.hotline]
 type = "telephony"
@@ -135,7 +139,10 @@ class Firm:
     folders: list[str] = field(default_factory=lambda: ["INBOX"])
     token_key: str = "0123456789abcdef" * 4
     state: Path | None = None
+    smtp_password: str = ""  # with one, the daemon logs in
     since: str = "all"
+    free_space: str | int = 0
+    free_share: float = 0.0
     imap: str = ""  # further lines of each table
     smtp: str = ""
     limits: str = ""
@@ -158,14 +165,21 @@ class Firm:
                 folder=self.folder, state=self.state_dir, drain=f"{DRAIN:g}s", http_port=self.http_port,
                 log_level=self.log_level,
                 token_key=self._secret("token.key", self.token_key), limits=self.limits,
+                free_space=json.dumps(self.free_space), free_share=self.free_share,
                 imap_port=self.imap_port, imap_password=self._secret("imap.password", self.password),
                 folders=json.dumps(self.folders), imap=self.imap, since=self.since,
-                smtp_port=self.smtp_port, smtp=self.smtp,
-                phone_secret=self._secret("phone.secret", SECRET), more=self.more,
+                smtp_port=self.smtp_port, smtp=self.smtp + self._smtp_login(),
+                phone_secret=self._secret("phone.secret", SECRET), site=SITE, more=self.more,
             ),
             encoding="utf-8",
         )  # fmt: skip
         return config
+
+    def _smtp_login(self) -> str:
+        if not self.smtp_password:
+            return ""
+        path = self._secret("smtp.password", self.smtp_password)
+        return f'username = "support@firm.example"\npassword = {{ file = "{path}" }}\n'
 
     def _secret(self, name: str, value: str) -> Path:
         path = self.folder / name
@@ -217,8 +231,26 @@ class Desk(Daemon):
 
     def ring(self, call: str, event: str = "newCall", secret: str = SECRET, **more: str) -> Answer:
         """One event of a call, as an exchange posts it."""
-        body = {"event": event, "direction": "in", "from": "+886912345678", "to": "0223450000", "callId": call} | more
+        caller = f"+8869{zlib.crc32(call.encode()) % 10**8:08}"  # somebody else for each call
+        body = {"event": event, "direction": "in", "from": caller, "to": "0223450000", "callId": call} | more
         return self.post(f"/phone/{secret}", json.dumps(body).encode())
+
+    def chat(self, words: str, line_id: str = "") -> dict[str, Any]:
+        """A new visitor says one line: the frame that answers it, "ack" once it is kept. No loop may run here."""
+        return asyncio.run(self._chat(words, line_id or f"line-{time.monotonic_ns()}"))
+
+    async def _chat(self, words: str, line_id: str) -> dict[str, Any]:
+        where = f"http://127.0.0.1:{self.firm.http_port}/chat/ws"
+        async with (
+            asyncio.timeout(PATIENCE),
+            aiohttp.ClientSession() as browser,
+            browser.ws_connect(where, headers={"Origin": SITE}) as page,
+        ):
+            await page.send_json({"type": "hello"})
+            assert (await page.receive_json())["type"] == "welcome"
+            await page.send_json({"type": "msg", "id": line_id, "text": words})
+            answer: dict[str, Any] = await page.receive_json()
+            return answer
 
     def complaints(self, *besides: str) -> list[str]:
         """The events that it logged as warnings or errors, each once, without those that the test knows of."""
