@@ -17,8 +17,9 @@ def run() -> Iterator[dict[str, Any]]:
         folder = Path(name) / "corpus"
         corpus(folder)
         for parser, group in (("default", "1"), ("compat32", "20")):
+            script = GENERATOR.with_name("straight_line.py")
             done = subprocess.run(
-                [sys.executable, str(GENERATOR.with_name("straight_line.py")), str(folder), "--parser", parser, "--group", group],
+                [sys.executable, str(script), str(folder), "--parser", parser, "--group", group],
                 check=True,
                 capture_output=True,
                 text=True,

@@ -39,8 +39,14 @@ key = {{ file = "token.key" }}
 [channels.support]
 type = "mail"
 address = "support@perf.local"
-imap = {{ host = "127.0.0.1", port = {imap}, security = "none", username = "support@perf.local", password = {{ file = "password" }}, since = "all" }}
 smtp = {{ host = "127.0.0.1", port = {smtp}, security = "none" }}
+[channels.support.imap]
+host = "127.0.0.1"
+port = {imap}
+security = "none"
+username = "support@perf.local"
+password = {{ file = "password" }}
+since = "all"
 {agents}
 [teams.all]
 display_name = "All"

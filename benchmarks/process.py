@@ -39,7 +39,9 @@ class Measured:
         )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._process is not None
         self._process.terminate()
         try:
@@ -48,6 +50,11 @@ class Measured:
             self._process.kill()
             self._process.wait(5)
         self._log.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def wait_for(self, word: str, seconds: float = 30) -> None:
         """Until the log says it."""

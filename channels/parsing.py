@@ -377,7 +377,7 @@ class _Worker(asyncio.SubprocessProtocol):
         if self._transport is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._transport.kill()
-            # Not closed here: closing would reap it before its watcher does, who then complains. `process_exited` closes.
+            # Not closed here: that would reap it before its watcher does, who then complains. `process_exited` closes.
         self._owed += 1  # never usable again
 
     async def gone(self) -> None:

@@ -142,7 +142,7 @@ class MailSettings(Strict):
     imap: ImapSettings
     smtp: SmtpSettings
     #: How the token travels: in Reply-To as address+TOKEN@…, as TOKEN@subdomain, or only in the Message-ID.
-    token_in: Literal["plus", "subdomain", "references"] = "plus"
+    token_in: Literal["plus", "subdomain", "references"] = "plus"  # noqa: S105
     token_domain: str | None = None  # for "subdomain": every address under it reaches the mailbox
     #: authserv-id of our own border server; an Authentication-Results of anybody else is not read.
     authserv_id: str | None = None
@@ -155,7 +155,7 @@ class MailSettings(Strict):
     @classmethod
     def _is_address(cls, value: str) -> str:
         local, at, domain = value.rpartition("@")
-        if not at or not local or "." not in domain and domain != "localhost" or " " in value:
+        if not at or not local or ("." not in domain and domain != "localhost") or " " in value:
             raise ValueError(f'"{value}" is no mail address')
         return value
 

@@ -8,7 +8,6 @@ closes last.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -37,6 +36,7 @@ from intake.deliver import Deliverer
 from intake.desk_control import handlers
 from intake.health import Health, summary
 from intake.lockfile import AlreadyRuns, single_instance
+from intake.memory import be_thrifty, settle
 from intake.not_started import NotStarted
 from intake.notify import notify, reloading, watchdog_interval
 from intake.promise import chat_promise
@@ -94,6 +94,7 @@ async def run(path: Path, *, demo: bool = False) -> int:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")
         return EXIT_WRONG
+    be_thrifty()
     logs.setup(config.log.level, config.log.format)
     os.umask(0o077)  # what it writes is customers' words: for its own user alone
     try:
@@ -266,10 +267,7 @@ class Running:
             log.error("not_started", reason=not_started.of_address(error, http.host, http.port, "http.port"))  # noqa: TRY400
             return EXIT_WRONG
         self._listen_to_signals()
-        # What is here now stays: the collector need not look at it again, and may look at the rest less often.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
+        settle()
         notify("READY=1", "STATUS=serving")
         log.info("started", version=version_of(), channels=[a.channel for a in self.adapters])
         if self.playground is not None:

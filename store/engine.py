@@ -290,4 +290,4 @@ def _pragmas(is_reader: bool) -> Iterable[str]:
     yield "journal_mode=WAL"
     yield "synchronous=FULL"
     yield f"wal_autocheckpoint={CHECKPOINT_PAGES}"
-    yield "cache_size=-16000"  # KiB
+    yield "cache_size=-8000"  # KiB
