@@ -60,7 +60,7 @@ def chat_and_telephone_are_served(desk: Desk) -> None:
     before = len(desk.rows("SELECT id FROM ticket WHERE medium IN ('chat', 'phone')"))
 
     assert desk.chat("在嗎")["type"] == "ack"
-    assert desk.ring(f"call-{before}").status == 200
+    assert desk.ring(f"another-{before}").status == 200
     wait_until(
         lambda: len(desk.rows("SELECT id FROM ticket WHERE medium IN ('chat', 'phone')")) >= before + 2,
         f"two more tickets\n{desk.story()}",
