@@ -261,12 +261,13 @@ class Playground:
         """Do as the exchange would: post the event to the daemon's own webhook."""
         asked = await _asked(request)
         secret = (self._folder / "hotline.secret").read_text("utf-8").strip()
+        is_out = asked.get("direction") == "out"
         event: dict[str, Any] = {
             "event": _text(asked, "event"),
-            "direction": "in",
+            "direction": "out" if is_out else "in",
             "callId": _text(asked, "call_id"),
-            "from": _text(asked, "from"),
-            "to": self._hotline,
+            "from": self._hotline if is_out else str(asked.get("from") or "anonymous"),
+            "to": _text(asked, "to") if is_out else self._hotline,
         }
         if agent := str(asked.get("agent") or ""):
             event["user"] = self._phone_users.get(agent, agent)

@@ -83,7 +83,7 @@ class Strip:
         if kind == "message_accepted":
             channel = str(event.get("data", {}).get("channel", ""))
             self._dots[message] = Dot(message=message, channel=channel, stage=Stage.ACCEPTED, accepted_at=event["at"])
-        elif kind in SET_ASIDE or (kind == "call_event_recorded" and ticket is not None):
+        elif kind in SET_ASIDE or (kind == "call_event_recorded" and (ticket is not None or _is_ours(event))):
             self._set_aside(message)  # a call is one dot: its first ring
         elif kind == "ticket_closed":
             self._closed(message, ticket)
@@ -133,6 +133,11 @@ class Strip:
         # Never back: events of one commit may tell of the assignment before the opening.
         forward = max(dot.stage, stage, key=ORDER.__getitem__)
         self._dots[number] = replace(dot, stage=forward, **changes)
+
+
+def _is_ours(event: Mapping[str, Any]) -> bool:
+    """An outgoing call is nobody's question; answered, it moves the missed one that it answers."""
+    return event["data"].get("inbound") is False
 
 
 def _has_reached_the_customer(kind: str, data: Mapping[str, Any]) -> bool:

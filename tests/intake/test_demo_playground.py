@@ -192,6 +192,23 @@ async def test_the_exchange_posts_to_the_webhook_and_the_page_never_sees_the_sec
     assert not [word for path in daemon.folder.glob("*.password") if (word := path.read_text().strip()) in told]
 
 
+async def test_a_callback_goes_out_from_the_hotline(daemon: Daemon, http: aiohttp.ClientSession) -> None:
+    ring = {"event": "newCall", "call_id": "c2", "direction": "out", "to": "+886223456789", "agent": "chen"}
+    async with http.post("/demo/call", json=ring) as answer:
+        assert answer.status == 200
+
+    [call] = daemon.calls
+    assert (call["direction"], call["from"], call["to"]) == ("out", "+886 2 2345 0000", "+886223456789")
+    assert call["user"] == "201"
+
+
+async def test_a_caller_may_withhold_his_number(daemon: Daemon, http: aiohttp.ClientSession) -> None:
+    async with http.post("/demo/call", json={"event": "newCall", "call_id": "c3", "from": ""}) as answer:
+        assert answer.status == 200
+
+    assert daemon.calls[0]["from"] == "anonymous"
+
+
 async def states(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
     async for line in answer.content:
         if line.startswith(b"data: "):

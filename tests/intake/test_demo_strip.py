@@ -53,11 +53,26 @@ CALL = (
 )
 
 
+MISSED = (
+    *CALL[:4],
+    accepted(2, "hotline"),
+    ("call_event_recorded", {"message": 2, "ticket": 7, "data": {"inbound": True}}),
+    ("call_missed", {"message": 2, "ticket": 7}),
+    accepted(3, "hotline"),
+    ("call_event_recorded", {"message": 3, "ticket": None, "data": {"inbound": False}}),
+    accepted(4, "hotline"),
+    ("call_event_recorded", {"message": 4, "ticket": 7, "data": {"inbound": False}}),
+    ("target_met", {"message": 4, "ticket": 7, "data": {"target": "callback"}}),
+)
+
+
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
         (MAIL[:1], {1: Stage.ACCEPTED}),
         (MAIL[:2], {1: Stage.CLAIMED}),
+        (MISSED[:9], {1: Stage.ASSIGNED}),
+        (MISSED, {1: Stage.DELIVERED}),
         (MAIL[:3], {1: Stage.ASSIGNED}),
         (MAIL[:4], {1: Stage.ASSIGNED, 2: Stage.ACCEPTED}),
         (MAIL[:5], {1: Stage.ANSWERED}),

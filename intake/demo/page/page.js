@@ -299,14 +299,15 @@ class Mailboxes {
 
 // --- the telephone -------------------------------------------------------------------------------------------------
 
-const phone = { state: "idle", id: "", from: "", agent: null, since: 0, rings: 0, busy: false };
+const phone = { state: "idle", id: "", direction: "in", number: "", agent: null, since: 0, rings: 0, busy: false };
 
 function drawPhone() {
   const place = by("#call");
   place.dataset.state = phone.state;
   const seconds = Date.now() - phone.since;
   if (phone.state === "ringing") phone.rings = Math.floor(seconds / RING) + 1;
-  const isLate = phone.state === "ringing" && phone.rings > RINGS_IN_TIME;
+  const isOut = phone.direction === "out";
+  const isLate = phone.state === "ringing" && !isOut && phone.rings > RINGS_IN_TIME;
   by("#rings").classList.toggle("late", isLate);
   all("#rings li").forEach((mark, position) => mark.classList.toggle("on", position < phone.rings));
   const told = by("#told");
@@ -314,22 +315,28 @@ function drawPhone() {
     told.className = isLate ? "late" : "";
     told.textContent = {
       idle: say("dial"),
-      ringing: say(isLate ? "late" : "ringing", { n: phone.rings }),
+      ringing: isOut ? say("callingBack", { name: phone.agent.name, n: phone.rings }) : say(isLate ? "late" : "ringing", { n: phone.rings }),
       talking: say("talking", { name: phone.agent?.name, clock: clock(seconds) }),
     }[phone.state];
   }
   by("#ring").disabled = phone.state !== "idle";
   by("#ring").setAttribute("aria-label", say("dial"));
-  by("#caller").disabled = phone.state !== "idle";
+  const caller = by("#caller");
+  caller.disabled = phone.state !== "idle";
+  by("#number").textContent = caller.value || "\u00a0";
+  by("#back").hidden = phone.state !== "idle";
+  by("#callback").disabled = !caller.value;
+  by("#callback").textContent = say("callBack", { name: caller.value ? nameOf(caller.value) : "…" });
   const hangup = by("#hangup");
   hangup.hidden = phone.state === "idle";
-  hangup.textContent = say(phone.state === "talking" ? "end" : "giveUp");
+  hangup.textContent = say(phone.state === "talking" ? "end" : isOut ? "notReached" : "giveUp");
   hangup.className = phone.state === "talking" ? "do" : "plain";
   const answerers = by("#answerers");
   const wanted = phone.state === "ringing" ? phone.id + language : "";
   if (answerers.dataset.for === wanted) return;
   answerers.dataset.for = wanted;
-  answerers.replaceChildren(...(wanted ? setup.people.filter((person) => person.part === "agent") : []).map((person) =>
+  const whoever = setup.people.filter((person) => isOut ? person.phone === phone.number : person.part === "agent");
+  answerers.replaceChildren(...(wanted ? whoever : []).map((person) =>
     make("button", { type: "button", className: "answer", textContent: say("answer", { name: person.name }), onclick: () => pickUp(person) })));
 }
 
@@ -337,7 +344,8 @@ async function tell(event, more = {}) {
   if (phone.busy) return false;
   phone.busy = true;
   try {
-    await ask("/demo/call", { event, call_id: phone.id, from: phone.from, ...more });
+    const { id, direction, number } = phone;
+    await ask("/demo/call", { event, call_id: id, direction, [direction === "out" ? "to" : "from"]: number, ...more });
     return true;
   } catch (error) {
     phone.state = "idle";
@@ -348,25 +356,42 @@ async function tell(event, more = {}) {
   }
 }
 
+function nameOf(number) {
+  return setup.people.find((person) => person.phone === number)?.name || number;
+}
+
 async function dial() {
-  Object.assign(phone, { id: crypto.randomUUID(), from: by("#caller").value, agent: null, rings: 0 });
+  await call("in", null);
+}
+
+// Who has the missed call calls back; where nobody has one, any agent does.
+async function callBack() {
+  const open = dots.filter((dot) => setup.channels[dot.channel] === "phone" && dot.agent && !dot.delivered_at);
+  const staff = setup.people.filter((person) => person.part === "agent");
+  await call("out", staff.find((person) => person.key === open.at(-1)?.agent) || staff[0]);
+}
+
+async function call(direction, agent) {
+  Object.assign(phone, { id: crypto.randomUUID(), direction, number: by("#caller").value, agent, rings: 0 });
   by("#told").className = "";
-  if (await tell("newCall")) Object.assign(phone, { state: "ringing", since: Date.now() });
+  if (await tell("newCall", { agent: agent?.key })) Object.assign(phone, { state: "ringing", since: Date.now() });
   drawPhone();
 }
 
 async function pickUp(person) {
-  const rings = phone.rings;
-  if (await tell("answer", { agent: person.key })) {
-    Object.assign(phone, { state: "talking", agent: person, since: Date.now(), rings });
+  const { rings, direction } = phone;
+  const agent = direction === "out" ? phone.agent : person;
+  if (await tell("answer", { agent: agent.key })) {
+    Object.assign(phone, { state: "talking", agent, since: Date.now(), rings });
   }
   drawPhone();
 }
 
 async function hangUp() {
-  const { state, agent, rings, from } = phone;
-  if (!(await tell("hangup", { cause: state === "talking" ? "normalClearing" : "cancel" }))) return drawPhone();
-  const words = state === "talking" ? say("wasAnswered", { name: agent.name, n: rings }) : say("wasMissed", { n: rings });
+  const { state, agent, rings, direction, number: from } = phone;
+  if (!(await tell("hangup", { cause: state === "talking" ? "normalClearing" : "cancel", agent: agent?.key }))) return drawPhone();
+  const key = { in: ["wasMissed", "wasAnswered"], out: ["wasNotReached", "wasCalledBack"] }[direction][Number(state === "talking")];
+  const words = say(key, { name: agent?.name, n: rings });
   by("#calls").prepend(make("li", {},
     make("time", { textContent: hour(Date.now()) }),
     make("span", { className: state === "talking" ? "" : "missed", textContent: words }),
@@ -398,7 +423,7 @@ function drawWords() {
   const caller = by("#caller");
   const kept = caller.value;
   const known = setup.people.filter((person) => person.phone).map((person) =>
-    make("option", { value: person.phone, textContent: `${person.name}  ${person.phone}` }));
+    make("option", { value: person.phone, textContent: person.name }));
   caller.replaceChildren(...known, make("option", { value: "", textContent: say("withheld") }));
   caller.value = kept || customers.who.phone;
   by("#ports").textContent = say("ports", { imap: setup.ports.imap, smtp: setup.ports.smtp, folder: setup.passwords });
@@ -455,6 +480,8 @@ async function start() {
   by("#chat iframe").onload = ({ target }) => { const close = target.contentDocument?.getElementById("close"); if (close) close.hidden = true; };
   by("#ring").onclick = dial;
   by("#hangup").onclick = hangUp;
+  by("#callback").onclick = callBack;
+  by("#caller").onchange = drawPhone;
   drawWords();
   drawPhone();
   customers.draw();
