@@ -153,8 +153,12 @@ class Deliverer:
 
     def _closed(self) -> set[str]:
         """Channels that are handed nothing now: resting, being probed, or with their hands full."""
-        full = {name for name, most in self._parallel.items() if self._busy[name] >= most}
+        full = {name for name in self._parallel if self._busy[name] >= self._hands(name)}
         return {*self._resting, *self._probing, *full}
+
+    def _hands(self, channel: str) -> int:
+        """How many messages its sender may have at one time; where the last could not be brought, one to try."""
+        return 1 if channel in self._doubtful else self._parallel.get(channel, 1)
 
     async def _rest(self) -> None:
         """Sleep until something may leave. What waits for its lane, its channel or a free hand is not looked for."""
@@ -224,12 +228,11 @@ class Deliverer:
         return bool(ours) or bool(broken)
 
     def _as_many_as_fit(self, items: list[OutboxItem]) -> list[OutboxItem]:
-        """So many of a channel as its sender has hands for; of one that could not be reached, a single one to try."""
+        """So many of a channel as its sender has hands for."""
         kept: list[OutboxItem] = []
         taken = Counter(self._busy)
         for item in items:
-            most = self._parallel.get(item.channel, 1)
-            if taken[item.channel] >= (1 if item.channel in self._doubtful else most):
+            if taken[item.channel] >= self._hands(item.channel):
                 continue
             taken[item.channel] += 1
             kept.append(item)

@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from support.deskrun import policy
 from support.handdesk import HandSender, keep, put, row, rows, stationery, store, story, target_of
 from support.storefacts import MINUTE, NOW, HandClock, outgoing, target, ticket
 
 from channels.adapter import (
     ChannelAway,
+    Delivery,
     DeliveryState,
     LoginRefused,
+    OutboundMessage,
     PermanentFailure,
     StoreUnavailable,
     TemporaryFailure,
@@ -56,6 +59,7 @@ class Post:
         self.db = db
         self.clock = HandClock(NOW)
         self.mail, self.chat = HandSender(), HandSender()
+        self.policy = policy()
 
     def worker(self, **changes: Any) -> Deliverer:
         facts: dict[str, Any] = {
@@ -64,7 +68,8 @@ class Post:
             "drain": timedelta(seconds=0.2),
         }
         senders = {"mail": self.mail, "website": self.chat}
-        return Deliverer(self.db, self.clock, senders, stationery, lambda note, within: None, **(facts | changes))
+        with_ = lambda: stationery(self.policy)  # noqa: E731
+        return Deliverer(self.db, self.clock, senders, with_, lambda note, within: None, **(facts | changes))
 
     @asynccontextmanager
     async def working(self, worker: Deliverer | None = None) -> AsyncIterator[Deliverer]:
@@ -626,3 +631,274 @@ async def test_the_octets_are_in_the_store_before_a_socket_opens(post: Post) -> 
         await post.idle(worker)
 
     assert (kept, state) == ({number: post.mail.sent[0].body}, "attempting")
+
+
+# ---- a relay's odd words, and results that cannot be written down
+
+
+@pytest.mark.parametrize("failure", [TemporaryFailure, PermanentFailure, UnknownDelivery])
+async def test_a_result_whose_words_cannot_be_stored_stops_no_other(post: Post, failure: type[Exception]) -> None:
+    """Octets of a reply that are no UTF-8 reach us as surrogates, which no store takes."""
+    poisoned, good = await put(post.db, NOW, answer(), answer(address="mailto:two@example.com", mail_id="<2@f.x>"))
+    post.mail.next = [failure("550 \udcd3\udcc3\udcbb\udca7")]
+
+    await post.at(NOW)
+
+    sad, glad = await row(post.db, poisoned), await row(post.db, good)
+    assert (sad.state, glad.state) == (OutboxState.UNKNOWN, OutboxState.DELIVERED)
+    assert (sad.error or "").isascii()
+    assert (await target_of(post.db, 1001)).met_at == NOW
+
+
+async def test_c15_a_promise_is_met_when_the_answer_was_handed_over_not_when_that_could_be_written(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [number] = await put(post.db, NOW, answer())
+
+    def away(name: str) -> None:
+        if name == "record.before_commit":
+            raise StoreUnavailable("the store is away")
+
+    monkeypatch.setattr("intake.deliver.crashpoint", away)
+    worker = post.worker()
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(worker.run(), 10)
+    monkeypatch.setattr("intake.deliver.crashpoint", lambda name: None)
+
+    await post.at(DUE + MINUTE, worker)
+
+    found = await target_of(post.db, 1001)
+    assert (found.met_at, found.breached_at) == (NOW, None)
+    assert (await row(post.db, number)).delivered_at == NOW
+
+
+async def test_the_log_of_a_failed_delivery_names_no_address_and_the_row_keeps_all_the_words(post: Post) -> None:
+    words = "550 5.1.1 <mei@example.com>: no mailbox for Mei.Wang@example.com, ask postmaster@example.com"
+    later, never, maybe = await put(
+        post.db, NOW, *(answer(address=f"mailto:{n}@example.com", mail_id=f"<{n}@firm.example>") for n in "abc")
+    )
+    post.mail.next = [TemporaryFailure(words), PermanentFailure(words), UnknownDelivery(words)]
+
+    await post.at(NOW)
+
+    told = [e for e in await story(post.db) if e.kind in ("delivery_delayed", "delivery_failed", "delivery_unknown")]
+    assert sorted(e.kind for e in told) == ["delivery_delayed", "delivery_failed", "delivery_unknown"]
+    assert {e.data["error"] for e in told} == {"550 5.1.1 <…>: no mailbox for …, ask …"}
+    assert [(await row(post.db, n)).error for n in (later, never, maybe)] == [words] * 3
+
+
+# ---- channels that are not in each other's way
+
+
+async def test_a_channel_that_was_being_probed_when_the_worker_ended_is_probed_again_by_its_next_run(
+    post: Post,
+) -> None:
+    first, second = await put(post.db, NOW, answer(), answer(address="mailto:two@example.com", mail_id="<2@f.x>"))
+    post.mail.always = ChannelAway("connection refused")
+    worker = post.worker()
+    await post.at(NOW, worker)
+    tried = len(post.mail.sent)
+    post.mail.always, post.mail.waits = None, asyncio.Event()
+    await post.at(NOW + 5 * MINUTE, worker)
+    probes = len(post.mail.sent) - tried
+    post.mail.waits = None
+
+    await post.at(NOW + 30 * MINUTE, worker)
+
+    states = {(await row(post.db, n)).state for n in (first, second)}
+    assert probes == 1
+    assert states == {OutboxState.UNKNOWN, OutboxState.DELIVERED}  # the probe that was cut off, and the other
+
+
+async def test_a_relay_that_falls_mute_does_not_keep_the_chat_waiting(post: Post) -> None:
+    """However much mail there is: a visitor sits before his page."""
+    await put(post.db, NOW, *(answer(address=f"mailto:{n}@example.com", mail_id=f"<{n}@f.x>") for n in range(120)))
+    [line] = await put(post.db, NOW, chat_answer())
+    post.mail.waits = asyncio.Event()
+    worker = post.worker(parallel={"mail": 4})
+
+    async with post.working(worker):
+        await post.idle(worker)
+        shown, mails = (await row(post.db, line)).state, post.mail.most_at_once
+        [later] = await put(post.db, NOW, chat_answer(address="web:fedcba9876543210"))
+        await post.idle(worker)
+        shown_later = (await row(post.db, later)).state
+
+    assert (mails, shown, shown_later) == (4, OutboxState.DELIVERED, OutboxState.DELIVERED)
+
+
+async def test_a_relay_that_is_lost_while_others_of_its_mails_hang_does_not_keep_the_chat_waiting(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(post.db, NOW, *(answer(address=f"mailto:{n}@example.com", mail_id=f"<{n}@f.x>") for n in range(120)))
+    hangs = asyncio.Event()
+
+    async def send(message: OutboundMessage) -> Delivery:
+        post.mail.sent.append(message)
+        if len(post.mail.sent) == 1:
+            raise ChannelAway("connection reset")
+        await hangs.wait()
+        raise AssertionError
+
+    monkeypatch.setattr(post.mail, "send", send)
+    worker = post.worker(parallel={"mail": 4})
+
+    async with post.working(worker):
+        await post.idle(worker)
+        post.clock.at = NOW + MINUTE
+        [line] = await put(post.db, NOW, chat_answer())
+        await post.idle(worker)
+        shown = (await row(post.db, line)).state
+
+    assert (shown, len(post.mail.sent)) == (OutboxState.DELIVERED, 4)
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+async def test_what_another_node_left_in_the_middle_is_taken_up_without_a_restart(
+    post: Post, monkeypatch: pytest.MonkeyPatch, is_alone: bool
+) -> None:
+    monkeypatch.setattr("intake.deliver.STOCK_EVERY", 0.0)
+    worker = post.worker(is_alone=is_alone)
+    async with post.working(worker):
+        await post.idle(worker)
+        [number] = await put(post.db, NOW + MINUTE, answer())
+        item = await row(post.db, number)
+        async with post.db.transaction() as tx:
+            await outbox.begin_attempts(tx, [(item, b"octets")], NOW, NOW + 15 * MINUTE)
+        post.clock.at = NOW + 15 * MINUTE - timedelta(seconds=1)
+        await post.idle(worker)
+        during = (await row(post.db, number)).state
+        post.clock.at = NOW + 15 * MINUTE
+        await post.idle(worker)
+        after = (await row(post.db, number)).state
+
+    # Who is alone is at it himself: there nobody else's time can be over.
+    assert (during, after) == (OutboxState.ATTEMPTING, OutboxState.ATTEMPTING if is_alone else OutboxState.UNKNOWN)
+
+
+async def test_an_acknowledgement_that_cannot_leave_does_not_hold_back_the_answer(post: Post) -> None:
+    recipe = {"due_at": DUE.isoformat(), "is_open": True, "calendar": "desk"}
+    machine = answer(purpose=Purpose.ACKNOWLEDGEMENT, agent=None, recipe=recipe, mail_id="<ack@firm.example>")
+    [acknowledgement] = await put(post.db, NOW, machine)
+    post.mail.next = [TemporaryFailure("451 greylisted")]
+    await post.at(NOW)
+    [words] = await put(post.db, NOW, answer())
+
+    await post.at(NOW + timedelta(seconds=1))
+
+    assert (await row(post.db, acknowledgement)).state is OutboxState.PENDING
+    assert (await row(post.db, words)).state is OutboxState.DELIVERED
+
+
+# ---- what a page has shown, and who has left
+
+
+@pytest.mark.parametrize("state", ["cut off by a crash", "not yet found by the next start"])
+async def test_a_line_that_was_cut_off_and_is_then_seen_on_the_page_keeps_the_promise_as_of_then(
+    post: Post, state: str
+) -> None:
+    [number] = await put(post.db, NOW, chat_answer())
+    item = await row(post.db, number)
+    async with post.db.transaction() as tx:
+        await outbox.begin_attempts(tx, [(item, "您好".encode())], NOW, NOW + 45 * MINUTE)
+    if state == "cut off by a crash":
+        await post.at(NOW + MINUTE)
+    post.clock.at = NOW + 2 * MINUTE
+
+    worker = post.worker()
+    await worker.seen("mail", number)  # of another channel: says nothing about this row
+    before = (await row(post.db, number)).state
+    await worker.seen("website", number)
+    await worker.seen("website", number)
+    await post.at(NOW + 60 * MINUTE, worker)
+
+    shown, met = await row(post.db, number), await target_of(post.db, 1001)
+    assert before is not OutboxState.DELIVERED
+    assert (shown.state, shown.delivered_at, met.met_at) == (OutboxState.DELIVERED, NOW + 2 * MINUTE, NOW + 2 * MINUTE)
+    assert [e.kind for e in await story(post.db)].count("first_response_recorded") == 1
+    assert post.chat.sent == []
+
+
+async def test_a_line_that_was_kept_and_counted_is_not_counted_again_when_it_is_seen(post: Post) -> None:
+    [number] = await put(post.db, NOW, chat_answer())
+    post.chat.next = [DeliveryState.STORED]
+    worker = post.worker()
+    await post.at(NOW + MINUTE, worker)
+    post.clock.at = NOW + 10 * MINUTE
+
+    await worker.seen("website", number)
+
+    assert ((await row(post.db, number)).state, (await target_of(post.db, 1001)).met_at) == (
+        OutboxState.DELIVERED,
+        NOW + MINUTE,
+    )
+    assert [e.kind for e in await story(post.db)] == ["delivered", "first_response_recorded"]
+
+
+async def test_who_has_left_the_firm_gets_no_mail_though_it_was_composed_before(post: Post) -> None:
+    [number] = await put(post.db, NOW, to_agent())
+    post.mail.next = [TemporaryFailure("451 greylisted")]
+    await post.at(NOW)
+    composed = [m.body for m in post.mail.sent]
+    post.policy = policy(agents={name: a for name, a in post.policy.agents.items() if name != "chen"})
+
+    await post.at(NOW + MINUTE)
+
+    assert len(composed) == 1
+    assert (await row(post.db, number)).state is OutboxState.FAILED
+    assert "chen@firm.example" not in post.mail.recipients[1:]
+
+
+# ---- the end of the program
+
+
+async def test_g12_once_the_program_is_ending_nothing_new_is_begun_and_what_is_in_hand_is_finished(post: Post) -> None:
+    [first] = await put(post.db, NOW, answer())
+    post.mail.waits = asyncio.Event()
+    worker = post.worker(drain=timedelta(seconds=5))
+
+    async with post.working(worker):
+        await post.idle(worker)
+        worker.begin_nothing_new()
+        [second] = await put(post.db, NOW, answer(address="mailto:two@example.com", mail_id="<2@firm.example>"))
+        await post.idle(worker)
+        post.mail.waits.set()
+        await post.idle(worker)
+
+    assert post.mail.recipients == ["mei@example.com"]
+    assert [(i.id, i.state, i.attempts) for i in await rows(post.db)] == [
+        (first, OutboxState.DELIVERED, 1),
+        (second, OutboxState.PENDING, 0),
+    ]
+
+
+@pytest.mark.parametrize("was", [OutboxState.PENDING, OutboxState.UNKNOWN])
+async def test_g12_what_was_begun_and_handed_to_nobody_is_put_back_as_it_was(
+    post: Post, monkeypatch: pytest.MonkeyPatch, was: OutboxState
+) -> None:
+    [number] = await put(post.db, NOW, answer())
+    if was is OutboxState.UNKNOWN:
+        post.mail.next = [UnknownDelivery("lost after the dot")]
+        await post.at(NOW)
+    sent = len(post.mail.sent)
+    before = await row(post.db, number)
+    post.clock.at = NOW + 15 * MINUTE
+
+    def ends(name: str) -> None:
+        if name == "attempt.after_commit":
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("intake.deliver.crashpoint", ends)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(post.worker().run(), 10)
+    monkeypatch.setattr("intake.deliver.crashpoint", lambda name: None)
+    after = await row(post.db, number)
+    await post.at(NOW + 16 * MINUTE)
+
+    assert (before.state, after.state) == (was, was)
+    assert (after.attempts, after.unknowns, after.next_attempt_at) == (
+        before.attempts,
+        before.unknowns,
+        NOW + 15 * MINUTE,
+    )
+    assert ((await row(post.db, number)).state, len(post.mail.sent)) == (OutboxState.DELIVERED, sent + 1)
