@@ -34,7 +34,7 @@ def _measured(*arguments: str) -> dict[str, Any]:
             before = daemon.cost()
             url = f"http://127.0.0.1:{http}/chat"
             load = [sys.executable, str(ROOT / "benchmarks/load_chat.py"), url, "--pid", str(daemon.pid), *arguments]
-            done = subprocess.run(load, check=True, capture_output=True)
+            done = subprocess.run(load, check=True, stdout=subprocess.PIPE)
             after = daemon.cost()
         figures = json.loads(done.stdout)
         return {**figures, "cpu s": round(after["cpu"] - before["cpu"], 2), "peak MiB": round(after["rss"])}

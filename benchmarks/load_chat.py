@@ -48,15 +48,27 @@ async def write(ws: aiohttp.ClientWebSocketResponse, until: float, tally: Tally)
     while time.perf_counter() < until:
         number += 1
         frame = orjson.dumps({"type": "msg", "id": f"load-{number:08}", "text": TEXT}).decode()
-        while True:
-            sent_at = time.perf_counter()
-            await ws.send_str(frame)
-            answer = orjson.loads((await ws.receive()).data)
-            if answer["type"] == "ack":
-                tally.latencies.append(time.perf_counter() - sent_at)
-                break
+        while not await acknowledged(ws, frame, tally):
             tally.put_off += 1
+
+
+async def acknowledged(ws: aiohttp.ClientWebSocketResponse, frame: str, tally: Tally) -> bool:
+    """Send a line and wait for its receipt, showing what the desk says meanwhile; False if it was put off."""
+    sent_at = time.perf_counter()
+    await ws.send_str(frame)
+    while True:
+        heard = await ws.receive()
+        if heard.type is not aiohttp.WSMsgType.TEXT:
+            raise SystemExit(f"the socket was closed: {ws.close_code} {heard.extra}")
+        answer = orjson.loads(heard.data)
+        if answer["type"] == "ack":
+            tally.latencies.append(time.perf_counter() - sent_at)
+            return True
+        if answer["type"] == "line":
+            await ws.send_str(orjson.dumps({"type": "got", "ids": [answer["id"]]}).decode())
+        elif "retry_ms" in answer:
             await asyncio.sleep(answer["retry_ms"] / 1000)
+            return False
 
 
 def resident(pid: int) -> int:
