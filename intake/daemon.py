@@ -202,7 +202,7 @@ class Running:
             stationery=lambda: self.snapshot.stationery,
             is_pressed=self.acceptor.is_pressed,
         )
-        self.health = Health(self.supervisor, self.acceptor, version_of())
+        self.health = Health(self.supervisor, self.acceptor, version_of(), lambda: self.deliverer.away)
         self.listener = self._listener(config)
         self.control = ControlServer(config.store.state_dir / "control.sock", handlers(self))
 

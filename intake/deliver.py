@@ -99,6 +99,7 @@ class Deliverer:
         self._results: list[Result] = []
         self._resting: dict[str, datetime] = {}
         self._doubtful: set[str] = set()  # channels that could not be reached the last time
+        self.away: dict[str, str] = {}  # the same, and why; for /healthz
         self._probing: set[str] = set()  # of those, the ones with an attempt in flight
         self._busy: Counter[str] = Counter()  # channel -> attempts in flight
         self._begun: dict[int, OutboxItem] = {}  # committed as attempts, and nobody is at it yet
@@ -278,8 +279,13 @@ class Deliverer:
         self._probing.discard(channel)
         if not isinstance(failure, ChannelAway):
             self._doubtful.discard(channel)
+            if self.away.pop(channel, None) is not None:
+                log.info("channel_back", channel=channel)
             return
         self._doubtful.add(channel)
+        if channel not in self.away:  # once, however long it is away and however much waits for it
+            log.warning("channel_away", channel=channel, error=failure.reason)
+        self.away[channel] = failure.reason
         rest = REST_AFTER_LOGIN_REFUSED if isinstance(failure, LoginRefused) else REST_AFTER_LOST
         self._resting[channel] = result.at + rest
 

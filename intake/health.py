@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from intake.accept import Acceptor
@@ -13,17 +13,20 @@ from intake.supervise import Supervisor
 class Health:
     """Looks at loops and acceptance; does no input or output."""
 
-    def __init__(self, supervisor: Supervisor, acceptor: Acceptor, version: str) -> None:
+    def __init__(
+        self, supervisor: Supervisor, acceptor: Acceptor, version: str, away: Callable[[], Mapping[str, str]]
+    ) -> None:
         self._supervisor = supervisor
         self._acceptor = acceptor
         self._version = version
+        self._away = away  # channel -> why nothing can be sent by it
 
     def is_turning(self) -> bool:
         """Every loop turns, or waits for its next try: what feeds the watchdog."""
         return not self._supervisor.overdue()
 
     def report(self) -> dict[str, Any]:
-        """`ok` is false where a channel is down, a loop is overdue, or nothing can be kept."""
+        """`ok` is false where a channel is down, in or out, a loop is overdue, or nothing can be kept."""
         now = asyncio.get_running_loop().time()
         overdue = set(self._supervisor.overdue())
         loops = {
@@ -34,6 +37,8 @@ class Health:
             }
             for p in self._supervisor.loops.values()
         }
+        for channel, error in self._away().items():
+            loops[f"{channel} (sending)"] = {"note": f"nothing can be sent: {error[:200]}", "ok": False}
         accepted = {name: round(now - at, 1) for name, at in self._acceptor.last_accepted_at.items()}
         return {
             "ok": not self._acceptor.refused and all(loop["ok"] for loop in loops.values()),
