@@ -486,6 +486,20 @@ async def test_a_server_that_is_away_is_tried_with_one_mail_and_not_with_all(pos
     assert len(post.mail.sent) <= PARALLEL + 4
 
 
+async def test_g11_a_channel_that_is_away_is_known_with_its_reason_until_it_is_back(post: Post) -> None:
+    await put(post.db, NOW, answer(), chat_answer())
+    post.mail.next = [ChannelAway("connection refused")]
+    worker = post.worker()
+
+    async with post.working(worker):
+        await post.idle(worker)
+        away = dict(worker.away)
+        post.clock.at = NOW + MINUTE
+        await post.idle(worker)
+
+    assert (away, worker.away) == ({"mail": "connection refused"}, {})
+
+
 async def test_no_more_than_so_many_leave_at_one_time(post: Post) -> None:
     await put(post.db, NOW, *(answer(address=f"mailto:{n}@example.com") for n in range(40)))
     post.mail.waits = asyncio.Event()

@@ -114,6 +114,12 @@ def test_a_wrong_smtp_password_rests_the_way_out_and_loses_nothing(dovecot: Dove
             tried = wait_until(lambda: sink.at_once == 0 and sink.connections, "the attempts are over")
 
             assert "535" in delayed["error"]
+            [away] = desk.said("channel_away", level="warning")
+            assert away["channel"] == "support-mail"
+            assert away["error"].endswith("535 5.7.8 wrong password")
+            assert desk.get("/healthz").status == 503
+            told = desk.health()["loops"]["support-mail (sending)"]["note"]
+            assert told.startswith(f"nothing can be sent: 127.0.0.1:{sink.port} refused the login of {SUPPORT}: 535 ")
             chat_and_telephone_are_served(desk)
             assert sink.connections == tried <= 6  # those that were on their way; of all that comes later none
             assert "not-the-one" not in desk.story(10_000)
@@ -122,6 +128,7 @@ def test_a_wrong_smtp_password_rests_the_way_out_and_loses_nothing(dovecot: Dove
         firm.smtp_password = "the-one"
         with serving(firm) as desk:
             desk.settle()
+            assert desk.get("/healthz").status == 200
             assert desk.rows("SELECT DISTINCT state FROM outbox WHERE channel = 'support-mail'") == [
                 {"state": "delivered"}
             ]
