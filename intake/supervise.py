@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from channels.adapter import Fatal, LoginRefused, ProgressNote, StoreUnavailable
+from channels.adapter import Fatal, LoginRefused, ProgressNote, StoreUnavailable, TemporaryFailure
 from routing.backoff import reconnect_delay
 
 log = structlog.get_logger(__name__)
@@ -74,6 +74,8 @@ class Supervisor:
                 raise
             except LoginRefused as refused:
                 error, wait = str(refused), LOGIN_REFUSED_WAIT
+            except TemporaryFailure as away:  # the adapter's own sentence; where the server named a time, that
+                error, wait = str(away), away.retry_after
             except StoreUnavailable as away:
                 error = f"the store is not there: {away}"
             except ExceptionGroup as group:

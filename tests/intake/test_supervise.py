@@ -124,15 +124,22 @@ async def test_a_refused_login_waits_a_quarter_of_an_hour_and_says_so(time: Time
     assert supervisor.loops["mail"].note == "tries again in 900 s: LOGIN: authentication failed"
 
 
+async def test_a_server_that_names_a_time_is_given_it(time: Time) -> None:
+    await kept(Supervisor(), "mail", failing(time, TemporaryFailure("too many connections", retry_after=75.0)))
+
+    assert time.slept == [75.0]
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
+        (TemporaryFailure("mail.firm.example:993: no route to host"), "mail.firm.example:993: no route to host"),
         (StoreUnavailable("database or disk is full"), "the store is not there: database or disk is full"),
         (KeyError("x"), "KeyError: 'x'"),
         (TimeoutError(), "TimeoutError"),
         (ExceptionGroup("two", [ValueError("a"), OSError("b")]), "ValueError: a; OSError: b"),
     ],
-    ids=["store", "mistake", "no words", "group"],
+    ids=["server", "store", "mistake", "no words", "group"],
 )
 async def test_what_went_wrong_is_said_in_one_line(time: Time, logged: list[Any], error: Exception, words: str) -> None:
     supervisor = Supervisor(chance=lambda: 1.0)
