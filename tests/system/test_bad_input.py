@@ -266,6 +266,39 @@ def test_a_store_that_another_program_holds_is_waited_for(dovecot: Dovecot, sink
         desk.stop()
 
 
+def test_a_damaged_store_takes_nothing_in_and_says_so_until_its_copy_is_put_back(
+    dovecot: Dovecot, sink: ScriptedSmtp, tmp_path: Path
+) -> None:
+    firm = Firm(tmp_path, imap_port=dovecot.imap_port, smtp_port=sink.port)
+    with serving(firm) as desk:
+        assert desk.ring("call-1").status == 200
+        desk.decided(1)
+        [page] = desk.rows("SELECT rootpage FROM sqlite_master WHERE name = 'message'")
+        desk.stop()
+    whole = firm.database.read_bytes()
+    start = (page["rootpage"] - 1) * 4096
+    firm.database.write_bytes(whole[:start] + b"\xff" * 4096 + whole[start + 4096 :])
+
+    with serving(firm) as desk:
+        dovecot.append(SUPPORT, [mail("waits")])
+        ringing, line = desk.ring("call-2"), desk.chat("在嗎")
+        refused = desk.wait_for("intake_refused")
+        assert (ringing.status, line["type"]) == (503, "busy")
+        assert refused["reason"] == "database disk image is malformed"
+        assert desk.health()["refusing"] == refused["reason"]
+        assert [line for line in desk.lines if "exception" in line] == []
+        assert dovecot.seen(SUPPORT) == []
+        desk.kill()
+
+    for beside in firm.folder.glob("intake.db-*"):
+        beside.unlink()
+    firm.database.write_bytes(whole)
+    with serving(firm) as desk:
+        desk.wait_for("ticket_opened", medium="email")
+        assert subjects(desk) == ["waits"]
+        chat_and_telephone_are_served(desk)
+
+
 # ---- strangers
 
 
