@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from channels.adapter import Accept, Arrival, Cursor, Envelope, TemporaryFailure, Tools
 from channels.imap_client import MAX_UIDS_A_COMMAND, TRANSFER_TIMES, Imap, every, open_imap
-from channels.imap_words import Folder, Mark, RefusedByServer, since_date
+from channels.imap_words import UNDATED, Folder, Mark, RefusedByServer, since_date
 from channels.message import Medium
 from channels.settings import ImapSettings
 
@@ -234,12 +234,13 @@ class ImapReceiver:
             self._losses[key] = self._losses.get(key, 0) + 1
 
     def _arrival(self, folder: str, position: Position, mark: Mark, octets: bytes, is_head: bool) -> Arrival:
+        now = self._tools.clock.now()
         return Arrival(
             channel=self._channel,
             medium=Medium.EMAIL,
             external_id=position.external_id(folder, mark.uid),
             # A server whose clock is ahead must not give us time that we do not have.
-            received_at=min(mark.received_at, self._tools.clock.now()),
+            received_at=min(mark.received_at, now) if mark.received_at > UNDATED else now,
             raw=octets,
             cursor=Cursor(name=folder, value=str(position)),
             envelope=Envelope(source_size=mark.size if is_head else len(octets), is_truncated=is_head),

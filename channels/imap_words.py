@@ -150,13 +150,14 @@ def _answers(lines: Sequence[bytes | bytearray]) -> Iterator[tuple[bytes, bytes 
         yield text, literal
 
 
-#: For a mail without a date that makes sense: it is read all the same.
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+#: The date of a mail of which the server tells none that makes sense. It is read all the same, and came just now:
+#: a promise that ran from here would be broken before anybody could keep it.
+UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def unmarked(uid: int) -> Mark:
     """A mail of which the server tells neither size nor date."""
-    return Mark(uid=uid, size=0, received_at=_BEGINNING)
+    return Mark(uid=uid, size=0, received_at=UNDATED)
 
 
 def marks(lines: Sequence[bytes | bytearray]) -> list[Mark]:
@@ -165,16 +166,16 @@ def marks(lines: Sequence[bytes | bytearray]) -> list[Mark]:
     for text, _ in _answers(lines):
         uid, size, date = _UID.search(text), _SIZE.search(text), _DATE.search(text)
         if uid and size and date:
-            found.append(Mark(uid=int(uid[1]), size=int(size[1]), received_at=_date_or_oldest(date[1])))
+            found.append(Mark(uid=int(uid[1]), size=int(size[1]), received_at=_date_if_possible(date[1])))
     return found
 
 
-def _date_or_oldest(text: bytes) -> datetime:
-    """The date of a mail; where a server tells an impossible one, the beginning of time: the mail itself is good."""
+def _date_if_possible(text: bytes) -> datetime:
+    """The date of a mail; UNDATED where a server tells an impossible one: the mail itself is good."""
     try:
         return internal_date(text)
     except (ValueError, OverflowError):
-        return _BEGINNING
+        return UNDATED
 
 
 def literals(lines: Sequence[bytes | bytearray]) -> dict[int, bytes]:

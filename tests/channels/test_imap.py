@@ -361,6 +361,70 @@ async def test_a_clock_that_is_ahead_at_the_server_gives_no_time_we_do_not_have(
     assert [arrival.received_at for arrival in ledger.arrivals.values()] == [NOON]
 
 
+IMPOSSIBLE_DATES = [
+    "30-Feb-2026 09:00:00 +0800",
+    "31-Dec-9999 23:00:00 -0800",
+    "01-Jan-0001 00:00:00 +0800",
+    "00-Jan-1900 00:00:00 +0000",
+    "23-Foo-2026 09:00:00 +0800",
+    "01-Jan-1970 00:00:00 +0000",
+    "",
+]
+
+
+@pytest.mark.parametrize("date", IMPOSSIBLE_DATES)
+async def test_a_mail_with_an_impossible_date_came_just_now_and_holds_up_nobody(date: str, tmp_path: Path) -> None:
+    ledger = Ledger()
+    async with ScriptedImap([FIRST, SECOND, FIRST]) as server:
+        server.dates = {2: date}
+        async with running(reader(server, ledger, tmp_path), ledger.accept):
+            await ledger.holds(3)
+
+    usual = datetime(2026, 11, 23, 1, tzinfo=UTC)
+    assert ledger.raw == [FIRST, SECOND, FIRST]
+    assert [a.received_at for a in ledger.arrivals.values()] == [usual, NOON, usual]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "FLAGS (\\Seen)",
+        "RFC822.SIZE 17",
+        'INTERNALDATE "23-Nov-2026 09:00:00 +0800"',
+        "RFC822.SIZE NIL INTERNALDATE NIL",
+    ],
+    ids=["flags alone", "no date", "no size", "nil"],
+)
+async def test_a_mail_of_which_the_server_tells_no_size_or_date_is_read_all_the_same(told: str, tmp_path: Path) -> None:
+    ledger = Ledger()
+    async with ScriptedImap([FIRST, SECOND, FIRST]) as server:
+        server.marks = {2: told}
+        async with running(reader(server, ledger, tmp_path), ledger.accept):
+            await ledger.holds(3)
+
+    assert ledger.raw == [FIRST, SECOND, FIRST]
+    assert [(a.received_at, a.envelope.is_truncated) for a in ledger.arrivals.values()][1] == (NOON, False)
+
+
+async def test_a_mail_that_vanished_before_it_was_fetched_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger()
+    async with ScriptedImap([FIRST, SECOND, FIRST]) as server:
+        everything = server._search
+
+        def search(criteria: str) -> list[int]:
+            found = everything(criteria)
+            server.mails.pop(2, None)
+            return found
+
+        monkeypatch.setattr(server, "_search", search)
+        async with running(reader(server, ledger, tmp_path), ledger.accept):
+            await ledger.waits()
+
+    assert ledger.raw == [FIRST, FIRST]
+
+
 async def test_a_folder_restored_under_its_old_uidvalidity_loses_nothing(tmp_path: Path) -> None:
     ledger = Ledger()
     async with ScriptedImap([FIRST, SECOND, SECOND]) as server:

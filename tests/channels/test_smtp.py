@@ -144,6 +144,50 @@ async def test_what_a_failure_means_at_each_verb(verb: str, step: str, expected:
         assert (await sender.send(outbound())).state is DeliveryState.DELIVERED
 
 
+#: "there is no such user" in GBK, as relays in China say it; in our hands each octet is a surrogate
+GBK = "用户不存在".encode("gbk").decode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "expected"),
+    [
+        ("GREETING", 554, ChannelAway),
+        ("EHLO", 550, ChannelAway),
+        ("AUTH", 535, LoginRefused),
+        ("AUTH", 454, ChannelAway),
+        ("MAIL", 451, TemporaryFailure),
+        ("MAIL", 421, TemporaryFailure),
+        ("RCPT", 550, PermanentFailure),
+        ("DATA", 451, TemporaryFailure),
+        (".", 554, PermanentFailure),
+        (".", 150, UnknownDelivery),
+    ],
+)
+async def test_a_refusal_that_is_no_utf_8_can_be_written_down(
+    verb: str, code: int, expected: type[Exception], tmp_path: Path
+) -> None:
+    login = {"username": "desk@firm.example", "password": {"file": str(secret_file(tmp_path))}}
+    passwords = {"desk@firm.example": "secret"}
+    async with (
+        ScriptedSmtp({verb: [f"{code} {GBK}"]}, passwords=passwords) as server,
+        sending(server, **login) as sender,
+    ):
+        with pytest.raises(expected) as failure:
+            await sender.send(outbound())
+
+    assert type(failure.value) is expected
+    assert str(code) in str(failure.value)
+    assert str(failure.value).encode()  # raises where there are surrogates
+
+
+async def test_a_receipt_that_is_no_utf_8_can_be_written_down() -> None:
+    async with ScriptedSmtp({".": [f"250 {GBK}"]}) as server, sending(server) as sender:
+        delivery = await sender.send(outbound())
+
+    assert delivery.state is DeliveryState.DELIVERED
+    assert delivery.remote_id.encode().startswith(b"250 ")
+
+
 async def test_a_cut_within_the_message_is_temporary_because_the_final_dot_was_never_written() -> None:
     patience = {"data_timeout": timedelta(seconds=20)}
     async with ScriptedSmtp({"BODY": [CUT]}) as server, sending(server, **patience) as sender:

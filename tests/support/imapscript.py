@@ -39,6 +39,8 @@ class ScriptedImap:
         self.flood = flood
         self.validity = 17
         self.date = "23-Nov-2026 09:00:00 +0800"
+        self.dates: dict[int, str] = {}  # INTERNALDATE of a UID where it is another
+        self.marks: dict[int, str] = {}  # what FETCH tells of a UID in place of its size and date
         self.seen: set[int] = set()
         self.commands: list[str] = []
         self.connections = 0
@@ -163,9 +165,9 @@ class ScriptedImap:
             return True
         for uid in uids:
             if "BODY" not in words:
-                size = len(self.mails[uid])
-                line = f'* {uid} FETCH (UID {uid} RFC822.SIZE {size} INTERNALDATE "{self.date}")\r\n'
-                writer.write(line.encode())
+                date = self.dates.get(uid, self.date)
+                told = self.marks.get(uid, f'RFC822.SIZE {len(self.mails[uid])} INTERNALDATE "{date}"')
+                writer.write(f"* {uid} FETCH (UID {uid} {told})\r\n".encode())
                 continue
             if uid in self.cuts and not partial:
                 writer.write(b"* %d FETCH (UID %d BODY[] {%d}\r\nonly a" % (uid, uid, len(self.mails[uid])))

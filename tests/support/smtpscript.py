@@ -91,7 +91,7 @@ class ScriptedSmtp:
             raise _Cut
         if step == SILENT:
             await asyncio.sleep(3600)
-        writer.write(step.encode() + b"\r\n")
+        writer.write(step.encode("utf-8", "surrogateescape") + b"\r\n")  # a step may hold any octets
         await writer.drain()
         return step[:1] in "23"
 
