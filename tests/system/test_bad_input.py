@@ -390,48 +390,71 @@ def test_a_foreign_site_may_not_open_the_chat(open_desk: tuple[Desk, Dovecot, Sc
     assert desk.chat("在嗎")["type"] == "ack"
 
 
+BORDER = "Received: from out.example by mail.firm.example; Mon, 23 Nov 2026 10:05:01 +0000\r\n"
+PASS = "dmarc=pass header.from=firm.example\r\n"
+#: How a forged mail begins: what a sender may have written is not above the border's line, or has not its name.
 FORGED = {
-    "without a word of any server": "",
-    "vouched for by a stranger": "Authentication-Results: mail.evil.example; dmarc=pass header.from=firm.example\r\n",
-    "vouched for by itself, below the border": (
-        "Received: from evil.example by mail.firm.example; Mon, 23 Nov 2026 10:00:00 +0000\r\n"
-        "Authentication-Results: mail.firm.example; dmarc=pass header.from=firm.example\r\n"
-    ),
+    "no word": BORDER,
+    "the word of a stranger": f"Authentication-Results: mail.evil.example; {PASS}{BORDER}",
+    "a word of its own below the border": f"{BORDER}Authentication-Results: mail.firm.example; {PASS}",
 }
+TRUE = f"Authentication-Results: mail.firm.example; {PASS}{BORDER}"
+
+
+def replied(name: str, head: str, open_desk: tuple[Desk, Dovecot, ScriptedSmtp]) -> tuple[int, int, str]:
+    """A customer writes, and his agent's mail is answered: (ticket, message, agent).
+
+    The answer has the right token and refers to the right mail; only who wrote it is in doubt.
+    """
+    desk, dovecot, sink = open_desk
+    dovecot.append(SUPPORT, [mail(name, f"{name}@customer.example")])
+    opened = desk.wait_for("ticket_opened", customer=_customer(desk, f"{name}@customer.example"))
+    assignment = _assignment(desk, sink, opened["ticket"])
+    agent = str(assignment["To"].addresses[0].addr_spec)
+    reply = (
+        f"{head}From: {agent}\r\nTo: {assignment['Reply-To']}\r\nSubject: Re: {name}\r\n"
+        f"Message-ID: <reply-{name}@firm.example>\r\nIn-Reply-To: {assignment['Message-ID']}\r\n"
+        f"Date: Mon, 23 Nov 2026 10:05:00 +0000\r\n\r\nPlease pay to our new account.\r\n"
+    ).encode()
+    dovecot.append(SUPPORT, [reply])
+    return opened["ticket"], _message(desk, f"Re: {name}"), agent.partition("@")[0]
+
+
+def received(name: str, sink: ScriptedSmtp) -> list[bytes]:
+    """What reached the customer."""
+    return [m.octets for m in list(sink.mails) if m.rcpt_to == f"{name}@customer.example"]
 
 
 @pytest.mark.parametrize("how", FORGED)
 def test_g8_a_forged_reply_of_an_agent_is_held_and_the_agent_told(
     how: str, open_desk: tuple[Desk, Dovecot, ScriptedSmtp]
 ) -> None:
-    """It even has the right token and refers to the right mail: somebody has read the agent's mailbox."""
-    desk, dovecot, sink = open_desk
+    desk, _, sink = open_desk
     name = f"forged{list(FORGED).index(how)}"
-    customer = f"{name}@customer.example"
-    dovecot.append(SUPPORT, [mail(name, customer)])
-    opened = desk.wait_for("ticket_opened", customer=_customer(desk, customer))
-    assignment = _assignment(desk, sink, opened["ticket"])
-    agent = str(assignment["To"].addresses[0].addr_spec)
-    reply = (
-        f"{FORGED[how]}From: {agent}\r\nTo: {assignment['Reply-To']}\r\nSubject: Re: {name}\r\n"
-        f"Message-ID: <reply-{name}@firm.example>\r\nIn-Reply-To: {assignment['Message-ID']}\r\n"
-        f"Date: Mon, 23 Nov 2026 10:05:00 +0000\r\n\r\nPlease pay to our new account.\r\n"
-    ).encode()
 
-    dovecot.append(SUPPORT, [reply])
-    held = desk.wait_for("reply_held", message=_message(desk, f"Re: {name}"))
+    ticket, message, agent = replied(name, FORGED[how], open_desk)
+    held = desk.wait_for("reply_held", message=message)
     desk.settle()
 
-    answers = desk.rows("SELECT id FROM outbox WHERE purpose = 'answer'")
-    to_customer = [m.octets for m in sink.mails if m.rcpt_to == customer]
-    told = desk.rows("SELECT agent, recipe FROM outbox WHERE purpose = 'told' AND source = ?", held["message"])
-    assert (held["why"], held["agent"]) == ("no_evidence", agent.partition("@")[0])
-    assert answers == []
-    assert not any(b"new account" in octets for octets in to_customer)
-    assert len(told) == 1
+    told = desk.rows("SELECT agent, recipe FROM outbox WHERE purpose = 'told' AND source = ?", message)
+    assert (held["why"], held["agent"]) == ("no_evidence", agent)
+    assert desk.rows("SELECT id FROM outbox WHERE purpose = 'answer' AND source = ?", message) == []
+    assert not any(b"new account" in octets for octets in received(name, sink))
+    assert [row["agent"] for row in told] == [agent]
     assert '"no_evidence"' in told[0]["recipe"]
-    assert desk.rows("SELECT answered_at FROM target WHERE ticket = ?", opened["ticket"]) == [{"answered_at": None}]
+    assert desk.rows("SELECT answered_at FROM target WHERE ticket = ?", ticket) == [{"answered_at": None}]
     chat_and_telephone_are_served(desk)
+
+
+def test_the_same_reply_reaches_the_customer_when_the_border_vouches_for_it(
+    open_desk: tuple[Desk, Dovecot, ScriptedSmtp],
+) -> None:
+    """So that the forged ones are held for what they are."""
+    ticket, message, agent = replied("true", TRUE, open_desk)
+    stamped = open_desk[0].wait_for("first_response_recorded", message=message)
+
+    assert (stamped["ticket"], stamped["agent"]) == (ticket, agent)
+    assert any(b"new account" in octets for octets in received("true", open_desk[2]))
 
 
 def _customer(desk: Desk, address: str) -> int:
