@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ from channels.adapter import (
 from channels.message import Medium
 from intake.cards import Stationery
 from intake.letters import outbound
-from intake.logs import tell
+from intake.logs import nameless, tell
 from routing.backoff import RetrySchedule, next_attempt
 from routing.records import Event, NewOutbox, Target, Ticket
 from routing.words import OutboxState, Purpose, TargetKind
@@ -522,14 +521,6 @@ async def _stamp(tx: Transaction, item: OutboxItem, now: datetime) -> list[Event
             )
         )
     return written
-
-
-_ADDRESS = re.compile(r"[^\s<>:;,]+@[^\s<>:;,]+")
-
-
-def nameless(words: str) -> str:
-    """A relay's words without the addresses in them: the log names people by id; the row keeps the words whole."""
-    return _ADDRESS.sub("…", words)[:300]
 
 
 def _event(kind: str, item: OutboxItem, now: datetime, **data: object) -> Event:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import queue
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -64,6 +65,40 @@ class _Quiet(logging.StreamHandler):  # type: ignore[type-arg]
         _Dropping.dropped += 1
 
 
+def nameless(words: str, limit: int = 300) -> str:
+    """Somebody's words, cut to `limit` characters, without the addresses in them: the log names people by id."""
+    return _ADDRESS.sub("…", words[:limit])
+
+
+_ADDRESS = re.compile(r"[^\s<>:;,]+@[^\s<>:;,]+")
+
+
+def _exception(_: Any, __: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A traceback at a bounded length: where it began, and how it ended, without addresses."""
+    text = str(fields.get("exception", ""))
+    if text:
+        end = f"…{nameless(text[-MAX_FIELD:], MAX_FIELD)}" if len(text) > MAX_FIELD else ""
+        fields["exception"] = nameless(text, MAX_FIELD) + end
+    return fields
+
+
+#: Line ends, colours, characters that turn the direction of reading: on a terminal they could draw another line.
+_ODD = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _written_out(text: str) -> str:
+    return _ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _plain(_: Any, __: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for name, value in fields.items():
+        if isinstance(value, str):
+            # A traceback has lines; each is indented, so that none of them can pass for an entry of its own.
+            lines = value.split("\n") if name == "exception" else [value]
+            fields[name] = "\n    ".join(map(_written_out, lines))
+    return fields
+
+
 def _cap(_: Any, __: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
     for name, value in fields.items():
         if isinstance(value, str) and len(value) > MAX_FIELD:
@@ -81,7 +116,9 @@ class _Line:
 
 
 def _json(fields: Any, **_: Any) -> str:
-    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    text = orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    # JSON lets them stand; they occur in strings alone, where the same is said in ASCII.
+    return text if text.isascii() and "\x7f" not in text else _written_out(text)
 
 
 class _Listener(logging.handlers.QueueListener):
@@ -112,12 +149,13 @@ def setup(level: str, style: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _cap,
+        structlog.processors.format_exc_info,  # here: the thread that writes knows nothing of the exception
+        _exception,
     ]
-    last = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+    last: list[Any] = (
+        [_plain, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
         if is_console
         else [
-            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_json),
         ]
     )
