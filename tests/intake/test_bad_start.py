@@ -116,8 +116,7 @@ def test_a_guessable_path_secret_ends_it_and_is_not_shown(firm: Firm) -> None:
     assert code == WRONG
     secret = firm.folder / "phone.secret"
     assert said == (
-        "channels.hotline.secret: the path secret is 32 bit\n"
-        f"    -> make one with: intake secret new hotline >{secret}"
+        f"channels.hotline.secret: the path secret is 32 bit\n    -> make one with: intake secret new hotline >{secret}"
     )
 
 
