@@ -20,7 +20,7 @@ from intake import decide
 from intake.decide import Decider
 from routing.policy import Team
 from routing.words import TargetKind, TicketState
-from store import leases, messages
+from store import leases, messages, outbox
 from store.engine import Database
 from store.leases import LeaseLost
 from store.upgrade import upgrade
@@ -132,6 +132,21 @@ async def test_g2_without_a_message_id_it_is_a_message_and_with_a_known_one_and_
     )
 
     assert await desk.messages("outcome") == ["opened", "opened", "opened", "opened"]
+
+
+async def test_g2_two_large_mails_of_which_only_equal_heads_were_fetched_are_two_messages(desk: RunningDesk) -> None:
+    """Without a Message-ID the head is all there is to tell them by, and their sizes."""
+    head = mail(Message_ID="<a@example.com>")
+    sizes = [42_000_000, 43_000_000, 42_000_000]
+    arrivals = [
+        desk.arrival(head, channel, envelope=Envelope(source_size=size, is_truncated=True))
+        for size, channel in zip(sizes, ("mail", "mail", "second"), strict=True)
+    ]
+
+    await desk.takes(*arrivals)
+
+    outcomes = await desk.messages("outcome")
+    assert (outcomes[0], outcomes[1] == "copy", outcomes[2]) == ("opened", False, "copy")
 
 
 async def test_g7_an_absence_note_is_recorded_and_causes_nothing(desk: RunningDesk) -> None:
@@ -350,6 +365,26 @@ async def test_the_same_bounce_twice_reopens_once(desk: RunningDesk) -> None:
     assert (await desk.told()).count("target_reopened") == 1
 
 
+@pytest.mark.parametrize("purpose", ["assignment", "update"])
+async def test_g5_work_that_came_back_from_its_agents_mailbox_is_put_before_the_supervisors(
+    desk: RunningDesk, purpose: str
+) -> None:
+    await desk.takes(mail(Message_ID="<a@example.com>"), mail("還有", In_Reply_To="<a@example.com>"))
+    [work] = await desk.outbox(purpose)
+    async with desk.db.transaction() as tx:
+        await outbox.record_delivered(tx, {work.id: "250 ok"}, NOW)
+    was = len(await desk.outbox())
+
+    await desk.takes(bounce(work.mail_id), bounce(work.mail_id, "5.2.2"))
+
+    more = (await desk.outbox())[was:]
+    assert [(i.agent, i.address, i.purpose.value, i.ticket) for i in more] == [
+        ("boss", "mailto:boss@firm.example", "assignment", 1001)
+    ]
+    unreachable = [e for e in await desk.events() if e.kind == "agent_unreachable"]
+    assert [(e.ticket, e.agent) for e in unreachable] == [(1001, work.agent)]
+
+
 async def test_a_report_about_nobody_knows_what_is_recorded(desk: RunningDesk) -> None:
     await desk.takes(bounce("<nothing@of.ours>"))
 
@@ -482,6 +517,30 @@ async def test_a_caller_is_joined_to_his_latest_ticket_and_not_to_his_first(desk
     assert [t.met_at for t in await desk.targets(1002) if t.kind is TargetKind.CALLBACK] == [
         NOW + timedelta(seconds=310)
     ]
+
+
+async def test_a_late_hangup_of_an_answered_call_does_not_end_the_callback_of_the_next_one(desk: RunningDesk) -> None:
+    """Call A is answered; call B of the same number is missed while A's hangup is still on its way."""
+    desk.clock.at = NOW + 10 * MINUTE
+    one, other = {"call_id": "a"}, {"call_id": "b"}
+    await desk.takes(ring(desk, "newCall", 0, **one), ring(desk, "answer", 4, users=["101"], **one))
+    await desk.takes(ring(desk, "newCall", 30, **other), ring(desk, "hangup", 50, cause="cancel", **other))
+    before = (await desk.ticket()).state
+    await desk.takes(ring(desk, "hangup", 60, cause="normalClearing", **one))
+
+    owed = [(t.kind, t.started_at) for t in await desk.targets(1001) if t.is_open]
+    assert owed == [(TargetKind.CALLBACK, NOW + timedelta(seconds=50))]
+    assert (before, (await desk.ticket()).state) == (TicketState.OPEN, TicketState.OPEN)
+
+
+async def test_an_answer_told_late_ends_the_callback_of_its_own_call_and_of_no_other(desk: RunningDesk) -> None:
+    desk.clock.at = NOW + 10 * MINUTE
+    one, other = {"call_id": "a"}, {"call_id": "b"}
+    await desk.takes(ring(desk, "newCall", 30, **other), ring(desk, "hangup", 50, cause="cancel", **other))
+    await desk.takes(ring(desk, "newCall", 0, **one), ring(desk, "answer", 4, users=["101"], **one))
+
+    owed = [(t.kind, t.started_at) for t in await desk.targets(1001) if t.is_open]
+    assert owed == [(TargetKind.CALLBACK, NOW + timedelta(seconds=50))]
 
 
 async def test_a_caller_whose_mail_is_known_can_be_answered_by_mail(desk: RunningDesk) -> None:

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.deskrun import RunningDesk, mail
+from support.deskrun import RunningDesk, deliver, mail
+from support.storefacts import NOW
 
-from routing.words import Outcome
+from routing.words import Outcome, TargetKind
 from store.engine import Database
 from store.upgrade import upgrade
 
@@ -68,3 +69,28 @@ async def test_an_unknown_colleague_changes_nothing_and_gives_the_words_back(des
     [told] = await desk.outbox("told")
     assert (told.recipe["code"], told.recipe["would_have_left"]) == ("unknown_agent", "請您接手。")
     assert (await desk.ticket()).agent == first.agent
+
+
+@pytest.mark.parametrize("writes_at_once", [True, False])
+async def test_a_customer_who_writes_after_his_answered_ticket_was_handed_over_is_owed_an_answer(
+    desk: RunningDesk, writes_at_once: bool
+) -> None:
+    """The ticket is open again, and no promise runs: the next words of his must start one."""
+    await desk.takes(mail(Message_ID="<a@example.com>"))
+    [first] = await desk.outbox("assignment")
+    await desk.takes(await desk.reply_to(first, "您好，可以更正。"))
+    [answer] = await desk.outbox("answer")
+    await deliver(desk.db, answer, NOW)
+    other = "lin" if first.agent == "chen" else "chen"
+    await desk.takes(await desk.reply_to(first, f"！轉給 {other}"))
+    before = [t.kind for t in await desk.targets(1001) if t.is_open]
+
+    again = [mail(words, In_Reply_To="<a@example.com>") for words in ("那明年呢？", "還有一件事。")]
+    if writes_at_once:
+        await desk.takes(*again)
+    else:
+        for one in again:
+            await desk.takes(one)
+
+    assert before == []
+    assert [t.kind for t in await desk.targets(1001) if t.is_open] == [TargetKind.NEXT_RESPONSE]

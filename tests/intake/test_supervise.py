@@ -247,3 +247,31 @@ async def test_g12_being_cancelled_while_it_waits_to_try_again_ends_it_at_once()
         [end] = await asyncio.gather(task, return_exceptions=True)
 
     assert isinstance(end, asyncio.CancelledError)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("LOGOUT failed"), LoginRefused("no"), StoreUnavailable("away"), None])
+async def test_g12_a_loop_whose_cleaning_up_fails_while_it_is_cancelled_ends_and_is_not_begun_again(
+    error: Exception | None, logged: list[Any]
+) -> None:
+    supervisor = Supervisor(chance=lambda: 0.0)
+    begun = 0
+
+    async def run() -> None:
+        nonlocal begun
+        begun += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if error is not None:
+                raise error
+            return  # noqa: B012  # swallows the cancellation, as libraries do
+
+    task = asyncio.create_task(supervisor.keep("mail", run))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=2)
+    task.cancel()
+
+    assert (begun, done, task.cancelled()) == (1, {task}, True)
+    warnings = [line for line in logged if line["log_level"] == "warning"]
+    assert [(line["event"], line["loop"]) for line in warnings] == [("loop_ended_badly", "mail")]

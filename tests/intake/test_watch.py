@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.deskrun import agent, policy
@@ -232,6 +233,40 @@ async def test_somebody_who_has_left_gets_no_mail_and_the_breach_stands(db: Data
 
     assert await desk.mails() == []
     assert (await target_of(db, 1001)).breached_at == DUE
+
+
+@pytest.mark.parametrize("supervisors", [(), ("gone",)], ids=["none", "one who has left"])
+async def test_a_team_without_a_supervisor_is_not_said_to_have_been_told(
+    db: Database, supervisors: tuple[str, ...]
+) -> None:
+    teams = {"desk": replace(policy().teams["desk"], supervisors=supervisors)}
+    await keep(db, ticket(), targets=[target()])
+    desk = Watched(db, policy(teams=teams))
+
+    await desk.at(SUPERVISOR)
+
+    kinds = [e.kind for e in await story(db)]
+    assert kinds == ["target_warned", "target_warned", "target_breached", "supervisor_missing"]
+    assert {who for who, _, _ in await desk.mails()} == {"chen"}
+
+
+async def test_a_promise_kept_between_the_look_and_the_writing_is_neither_breached_nor_armed_again(
+    one: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another node may do it on PostgreSQL: the row that the watcher read is not the one it writes."""
+    look = deadlines.ripe
+
+    async def overtaken(tx: Any, now: datetime, limit: int) -> list[Target]:
+        found = await look(tx, now, limit)
+        for each in found:
+            await deadlines.record_met(tx, each, DUE, DUE)
+        return found
+
+    monkeypatch.setattr("intake.watch.deadlines.ripe", overtaken)
+    await one.at(DUE)
+
+    found = await target_of(one.db, 1001)
+    assert (found.met_at, found.breached_at, found.next_at) == (DUE, None, None)
 
 
 async def test_a_policy_without_a_mail_channel_still_records_breaches(db: Database) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
+from support.databases import Postgres
 from support.storefacts import MINUTE, NOW, target
 
 from routing.records import Target
@@ -163,3 +165,37 @@ async def test_the_watcher_is_told_when_to_look_and_at_what(db: Database) -> Non
         await deadlines.look_again(tx, [(soon, NOW + 9 * MINUTE), (later, None)])
         assert await deadlines.next_at(tx) == NOW + 9 * MINUTE
         assert await deadlines.open_count(tx) == 1
+
+
+@pytest.mark.parametrize("how", ["met", "withdrawn"])
+async def test_what_ended_after_the_watchers_look_is_neither_breached_nor_armed_again(
+    with_one: Database, how: str
+) -> None:
+    async with with_one.transaction() as tx:
+        [seen] = await deadlines.ripe(tx, DUE)
+    async with with_one.transaction() as tx:
+        if how == "met":
+            await deadlines.record_met(tx, ONE, NOW, DUE)
+        else:
+            await deadlines.withdraw(tx, ONE, NOW)
+    async with with_one.transaction() as tx:
+        await deadlines.record_breach(tx, [seen])
+        await deadlines.look_again(tx, [(seen, DUE + MINUTE)])
+        waits = await deadlines.next_at(tx)
+
+    assert ((await the_one(with_one)).breached_at, waits) == (None, None)
+
+
+async def test_g13_what_one_node_is_writing_about_another_does_not_look_at(postgres: Postgres) -> None:
+    db = await postgres.migrated_database()
+    async with db.transaction() as tx:
+        await deadlines.add(tx, [ONE, target(1002)])
+
+    async with asyncio.timeout(5), db.transaction() as tx:
+        mine = await deadlines.ripe(tx, DUE, 1)
+        async with db.transaction() as other:
+            theirs = await deadlines.ripe(other, DUE)
+    await db.close()
+
+    assert sorted(t.ticket for t in mine + theirs) == [1001, 1002]
+    assert len(mine) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from support.storefacts import MINUTE, NOW, outgoing
@@ -99,6 +100,27 @@ async def test_what_ended_for_good_blocks_nobody(db: Database, state: OutboxStat
     await fail(db, a1, state)
 
     assert await due(db) == [a2]
+
+
+async def test_what_belongs_to_no_ticket_waits_for_nothing_but_itself(db: Database) -> None:
+    mail = outgoing(ticket=None, address="mailto:boss@firm.example", purpose=Purpose.BREACH, agent="boss")
+    first, second = await add(db, mail, replace(mail, mail_id="<b@firm.example>"))
+    await fail(db, first, OutboxState.PENDING, NOW + 60 * MINUTE)
+
+    assert await due(db) == [second]
+
+
+async def test_what_matters_less_does_not_hold_back_what_matters_more(db: Database) -> None:
+    note, words = await add(
+        db,
+        outgoing(purpose=Purpose.ACKNOWLEDGEMENT, agent=None, mail_id="<ack@firm.example>"),
+        outgoing(mail_id="<b@firm.example>"),
+    )
+    await fail(db, note, OutboxState.PENDING, NOW + 60 * MINUTE)
+    behind = await add(db, outgoing(purpose=Purpose.ACKNOWLEDGEMENT, agent=None, mail_id="<c@firm.example>"))
+
+    assert await due(db) == [words]
+    assert behind == [words + 1]
 
 
 async def test_what_is_held_blocks_nobody_and_leaves_when_it_is_released(db: Database) -> None:
