@@ -13,6 +13,7 @@ while it commits may have committed.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -230,8 +231,18 @@ class _Translated:
         if isinstance(error, DBAPIError):
             if _is_passing(error):
                 raise StoreUnavailable(str(error.orig)) from error
+            _without_values(error)
         elif isinstance(error, OSError):  # what a driver raises when there is nobody to connect to, or in time
             raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+
+_QUOTED = re.compile(r"(query argument \$\d+): .*", re.DOTALL)
+
+
+def _without_values(error: DBAPIError) -> None:
+    """Take people's words out of an error: PostgreSQL's driver quotes a value, and its cause a whole row."""
+    error.args = tuple(_QUOTED.sub(r"\1", str(words)) for words in error.args)
+    error.__cause__ = None
 
 
 def _is_passing(error: DBAPIError) -> bool:

@@ -9,6 +9,7 @@ import contextlib
 import random
 import sqlite3
 import subprocess
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -363,6 +364,19 @@ async def test_words_of_a_customer_do_not_make_an_error_look_like_a_lost_server(
                     {"v": "connection shutting down"},
                 )
         assert not isinstance(caught.value, StoreUnavailable)
+
+
+async def test_what_the_store_says_of_a_failure_repeats_no_words_of_a_customer(db: Database) -> None:
+    """It goes into the log, and people's words do not belong there."""
+    secret = "my password is 1234"
+    for value in (None, "\udcd3 " + secret):  # refused by the engine, and by its driver
+        with pytest.raises(Exception) as caught:
+            async with db.transaction() as tx:
+                await tx.execute(
+                    text("INSERT INTO cursor (channel, name, value) VALUES (:c, :n, :v)"),
+                    {"c": secret, "n": "INBOX", "v": value},
+                )
+        assert secret not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.fixture(scope="module")
