@@ -298,6 +298,25 @@ def test_what_cannot_be_parked_or_put_back(busy: Desk, words: list[str], code: i
     assert said in err
 
 
+@pytest.mark.parametrize(
+    ("speaker", "code", "said"),
+    [("agent", 1, "message 1 is an agent's, and what it asked for is done"), ("customer", 0, "")],
+)
+def test_an_agents_message_that_was_acted_on_is_not_parked(busy: Desk, speaker: str, code: int, said: str) -> None:
+    """Put back afterwards, it would be sent to the customer a second time."""
+    sql(busy, f"UPDATE message SET speaker = '{speaker}' WHERE id = 1")
+
+    ended, _, err = busy.says("park", "1", "why")
+
+    assert (ended, said in err, len(busy.lines("parked"))) == (code, True, 1 if code == 0 else 0)
+
+
+def test_an_agents_message_that_was_not_acted_on_yet_may_be_parked(busy: Desk) -> None:
+    sql(busy, "UPDATE message SET speaker = 'agent', state = 'accepted' WHERE id = 1")
+
+    assert busy.says("park", "1", "why")[0] == 0
+
+
 def test_what_is_being_decided_is_left_alone(busy: Desk) -> None:
     sql(busy, "UPDATE message SET state = 'claimed' WHERE id = 1")
 
