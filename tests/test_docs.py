@@ -69,7 +69,7 @@ def written_code(markdown: str) -> Iterator[str]:
     yield from (line.strip() for line in prose.splitlines() if line.startswith("    "))
 
 
-COMMAND = re.compile(r"(?:^|\(|&& |\w+=\S+ |/bin/)intake (?=[a-z-])([^#)]*)")
+COMMAND = re.compile(r"(?:^|\(|&& |\w+=\S+ |/bin/)intake (?=[a-z-])([^#)>|]*)")
 
 
 def commands(markdown: str) -> set[str]:
@@ -158,6 +158,7 @@ def test_every_command_of_the_readme_is_understood(readme: Path) -> None:
         ("    KEY=/etc/x intake check --probe-mail   # a word\n", {"check --probe-mail"}),
         ("       .venv/bin/intake status\n", {"status"}),
         ("    (cd /etc/intake && intake check)\n", {"check"}),
+        ("    intake secret new hotline >hotline   # a word\n", {"secret new hotline"}),
         ("the `intake` program, `journalctl -u intake -n 20`, `cp -r intake /opt/intake`", set()),
     ],
 )
@@ -193,6 +194,19 @@ def test_the_configuration_of_the_readme_is_accepted(
 
     assert set(config.channels) == {"support-mail", "website", "hotline"}
     assert config.http.public_url in next(c for c in config.channels.values() if c.type == "webchat").origins
+
+
+def test_the_longer_example_is_accepted_and_works_behind_its_proxy() -> None:
+    config = load(ROOT / "docs/example-firm.toml", secrets=False)
+
+    chat, phone = config.channels["website"], config.channels["hotline"]
+    assert config.http.public_url in chat.origins
+    assert not phone.sources or config.http.proxies
+    comment = (ROOT / "docs/example-firm.toml").read_text("utf-8").partition("\n\n")[0]
+    assert f"{NUMBERS[len(config.policy.agents)]} people answer customers" in comment
+
+
+NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
 def test_the_build_server_runs_what_the_readme_says() -> None:
