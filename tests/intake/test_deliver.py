@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 from support.deskrun import policy
-from support.handdesk import HandSender, keep, put, row, rows, stationery, store, story, target_of
+from support.handdesk import HandSender, keep, moves, put, row, rows, stationery, store, story, target_of
 from support.storefacts import MINUTE, NOW, HandClock, outgoing, target, ticket
 
 from channels.adapter import (
@@ -47,6 +48,13 @@ async def db(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """What is logged is not painted: tracebacks for a terminal take seconds."""
+    with capture_logs():
+        yield
+
+
+@pytest.fixture(autouse=True)
 def _no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries come at their times to the second."""
     monkeypatch.setattr("intake.deliver.random.random", lambda: 0.0)
@@ -60,6 +68,7 @@ class Post:
         self.clock = HandClock(NOW)
         self.mail, self.chat = HandSender(), HandSender()
         self.policy = policy()
+        self.turns = 0  # of the loop
 
     def worker(self, **changes: Any) -> Deliverer:
         facts: dict[str, Any] = {
@@ -69,7 +78,7 @@ class Post:
         }
         senders = {"mail": self.mail, "website": self.chat}
         with_ = lambda: stationery(self.policy)  # noqa: E731
-        return Deliverer(self.db, self.clock, senders, with_, lambda note, within: None, **(facts | changes))
+        return Deliverer(self.db, self.clock, senders, with_, self._turn, **(facts | changes))
 
     @asynccontextmanager
     async def working(self, worker: Deliverer | None = None) -> AsyncIterator[Deliverer]:
@@ -82,14 +91,20 @@ class Post:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    def _turn(self, note: str, within: float) -> None:
+        self.turns += 1
+
     async def idle(self, worker: Deliverer) -> None:
-        """Return once nothing moves any more."""
+        """Return once whole turns of the loop have changed nothing; several, while something is being handed over."""
         was, same = None, 0
-        async with asyncio.timeout(10):
-            while same < 3:
-                worker.wake()
-                await asyncio.sleep(0.01)
-                now = [(i.id, i.state, i.attempts) for i in await rows(self.db)]
+        async with asyncio.timeout(20):
+            while same < 1 or (same < 6 and any(state == OutboxState.ATTEMPTING for _, state, _ in was or ())):
+                for _ in range(2):  # the first may have been under way
+                    before = self.turns
+                    while self.turns == before:
+                        worker.wake()
+                        await asyncio.sleep(0.005)
+                now = await moves(self.db)
                 same = same + 1 if now == was else 0
                 was = now
 

@@ -80,7 +80,15 @@ async def rows(db: Database) -> list[OutboxItem]:
     """The whole outbox, in order."""
     async with db.reading() as tx:
         numbers = [r["id"] for r in await tx.rows(text("SELECT id FROM outbox ORDER BY id"))]
-    return [await row(db, number) for number in numbers]
+        found = [await outbox.by_id(tx, number) for number in numbers]
+    return [item for item in found if item is not None]
+
+
+async def moves(db: Database) -> list[tuple[int, str, int]]:
+    """(row, state, attempts) of the whole outbox: what changes while something moves."""
+    async with db.reading() as tx:
+        found = await tx.rows(text("SELECT id, state, attempts FROM outbox ORDER BY id"))
+    return [(r["id"], r["state"], r["attempts"]) for r in found]
 
 
 async def target_of(db: Database, number: int) -> Target:
