@@ -507,7 +507,7 @@ async def test_g15_the_agents_whole_mail_sent_back_by_any_client_does_not_leave(
 )
 async def test_g15_a_mail_inside_a_file_holds_the_reply(desk: AttackedDesk, kind: str, name: str) -> None:
     item = await desk.opened()
-    inner = f"From: support@firm.example\r\nReply-To: {internals(desk, item)['token address']}\r\n\r\ncard"
+    inner = "From: support@firm.example\r\nSubject: [#1001]\r\n\r\n客戶資料"
     named = f'; name="{name}"\r\nContent-Disposition: attachment; filename="{name}"' if name else ""
     kind, body = multipart("mixed", (PLAIN, "您好，請看附件。"), (f"{kind}{named}", inner))
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 from support.attackdesk import ATTACKER, RECEIVED, AttackedDesk, Letter, octets, reply, vouched
-from support.handdesk import store
+from support.handdesk import stationery, store
 
+from intake.cards import MAX_GUARDED_TEXT, guarded
 from routing.guard import MARK
 
 MEI = "mei@example.com"
@@ -353,8 +354,9 @@ async def test_a_mail_of_five_megabytes_of_text_is_taken_shown_and_answered_in_b
     assert cost < 5
 
 
-async def test_g9_a_customer_of_many_long_mails_does_not_make_every_answer_slow(desk: AttackedDesk) -> None:
-    """The guard compares an answer with what the customer wrote: that must not grow with what he sends."""
+async def test_g9_what_an_answer_is_compared_with_does_not_grow_with_what_the_customer_sends(
+    desk: AttackedDesk,
+) -> None:
     item = await desk.opened()
     many = [
         octets(
@@ -364,14 +366,14 @@ async def test_g9_a_customer_of_many_long_mails_does_not_make_every_answer_slow(
             TO,
             HERS,
             f"Message-ID: <{n}@example.com>",
-            body=f"第{n}封 一些字\n" * 50_000,
+            body=f"第{n}封 一些字\n" * 30_000,
         )
-        for n in range(20)
+        for n in range(5)
     ]
     await desk.takes(*many)
-    began = time.process_time()
-    await desk.takes(reply(item))
-    cost = time.process_time() - began
+    async with desk.db.reading() as tx:
+        known = await guarded(tx, 1001, stationery(desk.policy), desk.clock.at)
+    await desk.takes(reply(item, "> 第4封 一些字\n\n您好"))
 
+    assert sum(map(len, known.customer_words)) <= MAX_GUARDED_TEXT
     assert [letter.to for letter in await desk.leaves() if letter.purpose == "answer"] == [MEI]
-    assert cost < 3
