@@ -261,6 +261,45 @@ async def test_g15_a_reply_with_something_internal_in_it_is_held_and_shown(desk:
     assert (await desk.outbox("answer"), told.recipe["code"]) == ([], "internal_survived")
 
 
+async def test_events_name_no_file_and_no_address(desk: RunningDesk) -> None:
+    """The log names people by id; names and addresses are in the rows that it points to."""
+    await desk.takes(mail(From='"boss@firm.example" <mallory@evil.example>', Message_ID="<a@evil.example>"))
+    [assignment] = await desk.outbox("assignment")
+    await desk.takes(with_file(await desk.reply_to(assignment, "您好，附上檔案。"), "王美玲-薪資.eml"))
+
+    reasons = [r for e in await desk.events() for r in e.data.get("reasons", ())]
+    shown = {r["code"]: r["data"] for r in reasons if "data" in r}
+    assert shown["name_claims"] == {"address": "…"}
+    assert shown["attachment_unsafe"] == {"name": "…"}
+    text = str([e.data for e in await desk.events()])
+    assert [word for word in ("薪資", "boss@", "mallory@") if word in text] == []
+
+
+def with_file(raw: bytes, name: str) -> bytes:
+    """A mail with a file beside its words."""
+    head, _, words = raw.partition(b"\r\n\r\n")
+    kept = [line for line in head.split(b"\r\n") if not line.startswith((b"Content-", b"MIME"))]
+    lines = [
+        *kept,
+        b"MIME-Version: 1.0",
+        b'Content-Type: multipart/mixed; boundary="b"',
+        b"",
+        b"--b",
+        b"Content-Type: text/plain; charset=utf-8",
+        b"Content-Transfer-Encoding: 8bit",
+        b"",
+        words.rstrip(),
+        b"--b",
+        f'Content-Type: application/octet-stream; name="{name}"'.encode(),
+        f'Content-Disposition: attachment; filename="{name}"'.encode(),
+        b"",
+        b"MZ",
+        b"--b--",
+        b"",
+    ]
+    return b"\r\n".join(lines)
+
+
 async def test_what_looks_like_a_note_is_held_until_the_agent_says_send(desk: RunningDesk) -> None:
     await desk.takes(mail(Message_ID="<a@example.com>"))
     [assignment] = await desk.outbox("assignment")
