@@ -72,9 +72,13 @@ def split_head(octets: bytes, start: int, end: int) -> tuple[int, int]:
     return end, end
 
 
-def read_block(block: bytes) -> tuple[Headers, bytes]:
-    """The fields of a header block, and what at its end is no header at all (a body without a blank line)."""
+def read_block(block: bytes) -> tuple[Headers, int]:
+    """The fields of a header block, and where in it something begins that is no header: a body without a blank line.
+
+    The place is an offset into the octets as they were given; -1 where all of them are headers.
+    """
     defects: list[str] = []
+    given = block
     if len(block) > MAX_BLOCK:
         defects.append(f"headers of {len(block)} octets: only the first {MAX_BLOCK} were read")
         block = block[:MAX_BLOCK]
@@ -93,13 +97,29 @@ def read_block(block: bytes) -> tuple[Headers, bytes]:
             last = number
         elif line.strip() and not (number == 0 and line.startswith((b"From ", b">From "))):
             stray.append(number)
-    rest = b""
+    rest = -1
     if stray:
         defects.append("a line among the headers is no header")
         after = [n for n in stray if not fields or n > last]
         if after:
-            rest = b"\n".join(lines[after[0] :])
+            rest = _start_of_line(given, after[0])
     return Headers(tuple(fields), tuple(defects)), rest
+
+
+_LINE_ENDS = re.compile(rb"(?:\r\n|\r|\n)+")
+
+
+def _start_of_line(block: bytes, number: int) -> int:
+    """Where the unfolded line of that number begins, whatever ends the lines."""
+    seen = 0
+    for ends in _LINE_ENDS.finditer(block):
+        if block[ends.end() : ends.end() + 1] in (b" ", b"\t"):
+            continue  # folded
+        here = [one.end() for one in re.finditer(rb"\r\n|\r|\n", ends[0])]
+        if seen + len(here) >= number > 0:
+            return ends.start() + here[number - seen - 1]
+        seen += len(here)
+    return 0 if number == 0 else len(block)
 
 
 # --- text -----------------------------------------------------------------------------------------------------

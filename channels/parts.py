@@ -125,8 +125,8 @@ def _open_root(raw: bytes) -> tuple[Tree, _Open]:
     head_end, body = split_head(raw, start, len(raw))
     headers, rest = read_block(raw[start:head_end])
     tree = Tree(raw, headers, body, "", {}, [], list(headers.defects))
-    if rest:
-        body = tree.body_start = max(start, head_end - len(rest))
+    if rest >= 0:
+        body = tree.body_start = start + rest
         tree.defects.append("no blank line between headers and body")
     if not raw.strip():
         tree.defects.append("the mail is empty")
@@ -173,8 +173,8 @@ def _cut_multipart(tree: Tree, piece: _Open, media_type: str, params: dict[str, 
     for number, (start, end) in enumerate(spans):
         head_end, body = split_head(tree.octets, start, end)
         headers, rest = read_block(tree.octets[start:head_end])
-        if rest:
-            body = max(start, head_end - len(rest))
+        if rest >= 0:
+            body = start + rest
         path = f"{piece.path}.{number + 1}" if piece.path else str(number + 1)
         inner.append(_Open(path, headers, body, end, (*piece.parents, subtype), number, default))
     return inner

@@ -265,3 +265,12 @@ def test_a_truncated_mail_is_a_stub_with_the_words_that_came() -> None:
 )
 def test_reports_name_the_mail_they_are_about(name: str, expected: Bounce | None) -> None:
     assert read(name).bounce == expected
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("fold", ["", "\n folded", "\n\tfolded\n twice"])
+def test_a_body_without_a_blank_line_before_it_is_kept_to_the_letter(end: str, fold: str) -> None:
+    words = "dear all\nthese are the words\n" + "and many more\n" * 10_000
+    raw = f"From: a@b.example\nSubject: x{fold}\n{words}".replace("\n", end).encode()
+
+    assert mime.parse(raw).text_full.strip() == words.strip()
