@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -205,6 +206,16 @@ class TelephonySettings(Strict):
     dial_wait: Duration = timedelta(seconds=2)  # how long a newCall may wait for the decision whom to dial
     #: whom the exchange's users are: extension or login -> agent name in config.toml
     users: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("sources")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(f'"{network}" is no network: write "192.0.2.7" or "10.0.0.0/8"') from None
+        return value
 
     @field_validator("path")
     @classmethod

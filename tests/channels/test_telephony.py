@@ -619,14 +619,18 @@ async def test_the_check_finds_a_secret_that_everybody_can_read(tmp_path: Path) 
 
 
 async def test_the_check_finds_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
-    settings = TelephonySettings(secret=Secret(file=tmp_path / "absent"), sources=("192.0.2.300",), region="Taiwan")
+    settings = TelephonySettings(secret=Secret(file=tmp_path / "absent"), region="Taiwan")
 
     found = await check(settings)
 
-    assert [state for state, _, _ in found] == [CheckState.BAD] * 3
+    assert [state for state, _, _ in found] == [CheckState.BAD] * 2
     assert "cannot be read" in found[0][1]
-    assert '"192.0.2.300" is no network' in found[1][1]
-    assert '"Taiwan" is no region' in found[2][1]
+    assert '"Taiwan" is no region' in found[1][1]
+
+
+def test_a_network_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'"192.0.2.300" is no network'):
+        TelephonySettings(secret=Secret(file=tmp_path / "absent"), sources=("192.0.2.300",))
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"null", b'{"call_id": "c1"}'])
