@@ -189,6 +189,20 @@ async def test_g8_an_agent_who_has_left_is_a_stranger_with_a_token(desk: Attacke
     assert "token_misused" in await desk.told()
 
 
+@pytest.mark.parametrize("channel", ["mail", "second"])
+async def test_g8_an_agents_reply_that_is_played_again_leaves_once(desk: AttackedDesk, channel: str) -> None:
+    item = await desk.opened()
+    raw = reply(item)
+    await desk.takes(raw)
+    first = await desk.leaves()
+    desk.clock.at += timedelta(hours=1)
+    await desk.takes(desk.arrival(raw, channel), desk.arrival(b"X-Hop: 2\r\n" + raw, channel))
+
+    assert [letter.to for letter in first] == [MEI]
+    assert await desk.leaves() == []
+    assert (await desk.messages("outcome"))[-2:] == ["copy", "copy"]
+
+
 # ---- tokens
 
 
@@ -359,6 +373,79 @@ async def test_g8_two_tokens_in_one_mail_reach_the_one_that_is_answered_or_nobod
 
     assert {letter.to for letter in letters if letter.purpose == "answer"} <= {"li@other.example"}
     assert MEI not in {letter.to for letter in letters}
+
+
+# ---- where addresses cannot vary, and where no border is named
+
+
+def changed(desk: AttackedDesk, **facts: Any) -> None:
+    channels = dict(desk.policy.channels)
+    channels["mail"] = replace(channels["mail"], **facts)
+    desk.policy = replace(desk.policy, channels=channels, version="changed")
+
+
+async def test_g8_a_token_in_a_reference_needs_evidence_and_its_agent_all_the_same(desk: AttackedDesk) -> None:
+    changed(desk, token_in="references")
+    item = await desk.opened()
+    assert item.mail_id == f"<{item.recipe['token']}@firm.example>"
+    to_desk = {"To": "support@firm.example"}
+
+    await held(desk, reply(item, evidence=NOBODY, **to_desk), "no_evidence", item.agent or "")
+    await held(desk, reply(item, From="boss@firm.example", **to_desk), "not_your_ticket", "boss")
+    await held(
+        desk, reply(item, In_Reply_To="<ikt" + "a" * 28 + "@firm.example>", **to_desk), "no_token", item.agent or ""
+    )
+    await held(
+        desk, reply(item, In_Reply_To=item.mail_id.replace("@firm", "@evil"), **to_desk), "no_token", item.agent or ""
+    )
+    await desk.takes(reply(item, From=ATTACKER, evidence=(vouched("evil.example"), RECEIVED), **to_desk))
+    assert all(letter.to != MEI for letter in await desk.leaves())
+    await desk.takes(reply(item, Message_ID="<last@firm.example>", **to_desk))
+    [letter] = await desk.leaves()
+    assert letter.to == MEI
+    assert item.recipe["token"] not in letter.text
+
+
+@pytest.mark.parametrize("by", ["In-Reply-To", "References"])
+async def test_g8_two_tokens_in_the_references_reach_the_one_that_is_answered_or_nobody(
+    desk: AttackedDesk, by: str
+) -> None:
+    changed(desk, token_in="references")
+    one, other = await two_tickets(desk)
+    named = {"In-Reply-To": other.mail_id, "References": f"{other.mail_id} {one.mail_id}"}
+    if by == "References":
+        named = {"In-Reply-To": None, "References": f"{one.mail_id} {other.mail_id}"}
+    await desk.takes(reply(other, "這是給李先生的", To="support@firm.example", **named))
+
+    assert {letter.to for letter in await desk.leaves() if letter.purpose == "answer"} <= {"li@other.example"}
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        (RECEIVED, vouched("firm.example")),
+        (RECEIVED, vouched("firm.example"), RECEIVED),
+        (vouched("firm.example", by="mx.evil.example"), RECEIVED),
+        (vouched("firm.example"),),
+    ],
+)
+async def test_g8_without_a_named_border_only_what_stands_above_every_server_counts(
+    desk: AttackedDesk, evidence: tuple[str, ...]
+) -> None:
+    changed(desk, border_host="")
+    item = await desk.opened()
+
+    await held(desk, reply(item, evidence=evidence), "no_evidence", item.agent or "")
+
+
+async def test_g8_without_an_authserv_id_nobody_vouches(desk: AttackedDesk) -> None:
+    changed(desk, authserv_id="")
+    await desk.takes(octets(RECEIVED, f"From: {MEI}", "To: support@firm.example"))
+    await desk.leaves()
+    [item] = await desk.outbox("assignment")
+
+    for evidence in ((vouched("firm.example"), RECEIVED), (vouched("firm.example", by=""), RECEIVED)):
+        await held(desk, reply(item, evidence=evidence), "no_evidence", item.agent or "")
 
 
 # ---- what leaves

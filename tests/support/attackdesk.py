@@ -174,7 +174,7 @@ def reply(
         "Subject": "Re: 營業稅",
         "Date": "Mon, 23 Nov 2026 14:09:00 +0800",
         "In-Reply-To": item.mail_id,
-        "Message-ID": f"<reply.{item.id}.{abs(hash(words)) % 10**9}@firm.example>",
+        "Message-ID": f"<reply.{item.id}.{abs(hash((words, tuple(evidence), *changes.items()))) % 10**9}@firm.example>",
     }
     headers |= {name.replace("_", "-"): value for name, value in changes.items()}
     lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
