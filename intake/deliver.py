@@ -3,18 +3,15 @@
 The attempt and the octets are committed before a socket is opened; the result is committed as soon as it is known. A
 temporary failure is tried again (1, 5, 15, 60 min, then every 4 h for 5 days); a permanent one is told to the agent at
 once. Whoever died in between, or lost the connection after the last octet, leaves a delivery *unknown*: 15 minutes
-later it is tried once more with the same octets, then it is unknown for good and the agent is told.
-
-An answer that was handed over stamps the ticket's target: met if that was by due_at, and late otherwise.
+later it is tried once more with the same octets, then it is unknown for good and the agent is told. What follows from
+a result stands in `results`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -33,14 +30,14 @@ from channels.adapter import (
     TemporaryFailure,
     UnknownDelivery,
 )
-from channels.message import Medium
 from intake.cards import Stationery
 from intake.letters import outbound
-from intake.logs import nameless, tell
-from routing.backoff import RetrySchedule, next_attempt
-from routing.records import Event, NewOutbox, Target, Ticket
-from routing.words import OutboxState, Purpose, TargetKind
-from store import deadlines, events, outbox, tickets
+from intake.logs import tell
+from intake.results import Consequences, Result
+from routing.backoff import RetrySchedule
+from routing.records import Event
+from routing.words import OutboxState
+from store import events, outbox
 from store.crashpoint import crashpoint
 from store.engine import Database, Transaction
 from store.outbox import OutboxItem
@@ -54,16 +51,6 @@ STOCK_EVERY = 60.0  # seconds between looks for what another node has left
 IDLE_POLL = 5.0  # seconds
 REST_AFTER_LOGIN_REFUSED = timedelta(minutes=15)
 REST_AFTER_LOST = timedelta(seconds=5)  # a channel whose server is away is left alone for a moment
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """How one attempt ended."""
-
-    item: OutboxItem
-    at: datetime  # when it was known
-    delivery: Delivery | None = None
-    failure: TemporaryFailure | PermanentFailure | UnknownDelivery | None = None
 
 
 class Deliverer:
@@ -89,8 +76,9 @@ class Deliverer:
         self._parallel = dict.fromkeys(senders, PARALLEL) | dict(parallel or {})  # messages a sender may have at a time
         self._stationery = stationery
         self._progress = progress
-        self._schedule = schedule
-        self._unknown_retry_after = unknown_retry_after
+        self._consequences = Consequences(
+            stationery=stationery, schedule=schedule, unknown_retry_after=unknown_retry_after
+        )
         self._drain = drain
         self._is_alone = is_alone  # no other node sends: what is being attempted at the start was cut off
         self._woken = asyncio.Event()
@@ -104,7 +92,6 @@ class Deliverer:
         self._begun: dict[int, OutboxItem] = {}  # committed as attempts, and nobody is at it yet
         self._is_ending = False
         self._stock_at = 0.0
-        self.delivered = 0
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -188,7 +175,8 @@ class Deliverer:
             lost = await outbox.cut_off(tx, now, everybody=self._is_alone)
             written = []
             for item in lost:
-                written += await self._unknown(tx, item, "the program ended during the attempt", now)
+                written += await self._consequences.unknown(tx, item, "the program ended during the attempt", now)
+            await events.append(tx, written)
         tell(log, written)
 
     async def _start_some(self) -> bool:
@@ -211,7 +199,8 @@ class Deliverer:
                 tx, [(item, message.body) for item, message in ready], now, now + ATTEMPT_LEASE
             )
             for item, reason in broken:
-                written += await self._give_up(tx, item, reason, now)
+                written += await self._consequences.give_up(tx, item, reason, now)
+            await events.append(tx, written)
             self._begun = {item.id: item for item, _ in ready if item.id in ours}
             crashpoint("attempt.before_commit")
         crashpoint("attempt.after_commit")
@@ -297,7 +286,7 @@ class Deliverer:
                 return
             written: list[Event] = []
             if item.delivered_at is None and item.state is not OutboxState.HELD:
-                written = await self._delivered(tx, item, Delivery(state=DeliveryState.DELIVERED), now)
+                written = await self._consequences.delivered(tx, item, Delivery(state=DeliveryState.DELIVERED), now)
                 await events.append(tx, written)
             else:
                 await outbox.record_seen(tx, number, channel, now)
@@ -334,202 +323,9 @@ class Deliverer:
         written: list[Event] = []
         async with self._db.transaction() as tx:
             for result in results:
-                written += await self._record_one(tx, result, result.at)
+                written += await self._consequences.of(tx, result)
             await events.append(tx, written)
             crashpoint("record.before_commit")
         crashpoint("record.after_commit")
         tell(log, written)
-
-    async def _record_one(self, tx: Transaction, result: Result, now: datetime) -> list[Event]:
-        item, failure = result.item, result.failure
-        if failure is None:
-            assert result.delivery is not None
-            return await self._delivered(tx, item, result.delivery, now)
-        if isinstance(failure, UnknownDelivery):
-            return await self._unknown(tx, item, failure.reason, now, is_appended=False)
-        if isinstance(failure, PermanentFailure):
-            return await self._give_up(tx, item, failure.reason, now, is_appended=False)
-        return await self._later(tx, item, failure, now)
-
-    async def _delivered(self, tx: Transaction, item: OutboxItem, delivery: Delivery, now: datetime) -> list[Event]:
-        is_stored = delivery.state is DeliveryState.STORED
-        await outbox.record_delivered(
-            tx, {item.id: delivery.remote_id}, now, stored=is_stored, keep_bytes=not item.mail_id
-        )
-        self.delivered += 1
-        written = [_event("delivered", item, now, state=delivery.state.value, attempts=item.attempts + 1)]
-        if item.purpose is Purpose.ANSWER and item.ticket is not None:
-            written += await _stamp(tx, item, now)
-        return written
-
-    async def _later(self, tx: Transaction, item: OutboxItem, failure: TemporaryFailure, now: datetime) -> list[Event]:
-        at = next_attempt(item.attempts + 1, item.first_attempt_at or now, now, self._schedule, chance=random.random)
-        if failure.retry_after is not None and at is not None:
-            at = max(at, now + timedelta(seconds=failure.retry_after))
-        if at is None:
-            return await self._give_up(tx, item, failure.reason, now, is_appended=False)
-        await outbox.record_failure(tx, item.id, OutboxState.PENDING, failure.reason, at)
-        return [
-            _event(
-                "delivery_delayed",
-                item,
-                now,
-                error=nameless(failure.reason),
-                attempts=item.attempts + 1,
-                next_at=at.isoformat(),
-            )
-        ]
-
-    async def _unknown(
-        self, tx: Transaction, item: OutboxItem, reason: str, now: datetime, *, is_appended: bool = True
-    ) -> list[Event]:
-        is_final = item.unknowns >= 1
-        at = None if is_final else now + self._unknown_retry_after
-        await outbox.record_failure(tx, item.id, OutboxState.UNKNOWN, reason, at)
-        written = [_event("delivery_unknown", item, now, error=nameless(reason), final=is_final)]
-        if is_final:
-            await self._tell_author(tx, item, "delivery_unknown", reason, now)
-            written += await self._tell_supervisors(tx, item, now)
-        if is_appended:
-            await events.append(tx, written)
-        return written
-
-    async def _give_up(
-        self, tx: Transaction, item: OutboxItem, reason: str, now: datetime, *, is_appended: bool = True
-    ) -> list[Event]:
-        await outbox.record_failure(tx, item.id, OutboxState.FAILED, reason, None)
-        written = [_event("delivery_failed", item, now, error=nameless(reason))]
-        await self._tell_author(tx, item, "delivery_failed", reason, now)
-        written += await self._tell_supervisors(tx, item, now)
-        if is_appended:
-            await events.append(tx, written)
-        return written
-
-    # ---- telling people
-
-    async def _tell_author(self, tx: Transaction, item: OutboxItem, code: str, reason: str, now: datetime) -> None:
-        """An agent hears that his words may not have arrived."""
-        policy = self._stationery().policy
-        agent = policy.agents.get(item.agent or "")
-        channel = next((c for c in policy.channels.values() if c.medium == Medium.EMAIL), None)
-        if agent is None or channel is None or item.purpose is not Purpose.ANSWER:
-            return
-        await outbox.add(
-            tx,
-            [
-                NewOutbox(
-                    ticket=item.ticket,
-                    source=item.source,
-                    channel=channel.name,
-                    address=f"mailto:{agent.addresses[0]}",
-                    purpose=Purpose.TOLD,
-                    agent=agent.name,
-                    recipe={
-                        "message": item.source,
-                        "code": code,
-                        "detail": reason[:300],
-                        "would_have_left": str(item.recipe.get("words", ""))[:4000],
-                    },
-                    mail_id=f"<told.{item.id}.{code}@{channel.address.rpartition('@')[2]}>",
-                )
-            ],
-            now,
-        )
-        self._woken.set()
-
-    async def _tell_supervisors(self, tx: Transaction, item: OutboxItem, now: datetime) -> list[Event]:
-        """Work that may not have reached its agent: somebody else must see it."""
-        if item.purpose not in (Purpose.ASSIGNMENT, Purpose.UPDATE):
-            return []
-        policy = self._stationery().policy
-        ticket = (await tickets.by_ids(tx, [item.ticket])).get(item.ticket) if item.ticket is not None else None
-        channel = next((c for c in policy.channels.values() if c.medium == Medium.EMAIL), None)
-        if ticket is None or channel is None:
-            return []
-        targets = (await deadlines.of_tickets(tx, [ticket.id], only_open=True)).get(ticket.id, [])
-        rows = [
-            NewOutbox(
-                ticket=None,
-                source=item.source,
-                channel=channel.name,
-                address=f"mailto:{policy.agents[name].addresses[0]}",
-                purpose=Purpose.BREACH,
-                agent=name,
-                recipe={"notices": [notice(ticket, targets, now)]},
-                mail_id=f"<unseen.{item.id}.{name}@{channel.address.rpartition('@')[2]}>",
-            )
-            for name in supervisors(policy.teams, ticket)
-            if name in policy.agents and name != item.agent
-        ]
-        await outbox.add(tx, rows, now)
-        self._woken.set()
-        return [
-            Event(
-                at=now,
-                kind="agent_unreachable",
-                ticket=ticket.id,
-                agent=item.agent,
-                data={"why": f"the {item.purpose.value} could not be delivered", "told": [r.agent for r in rows]},
-            )
-        ]
-
-
-def supervisors(teams: Mapping[str, object], ticket: Ticket) -> Sequence[str]:
-    """Who is told about a ticket beside its agent."""
-    team = teams.get(ticket.team)
-    return tuple(getattr(team, "supervisors", ()))
-
-
-def notice(ticket: Ticket, targets: Sequence[Target], now: datetime) -> dict[str, object]:
-    """What a supervisor is told of a ticket that nobody has seen."""
-    target = targets[0] if targets else None
-    return {
-        "ticket": ticket.id,
-        "notice": "supervisor",
-        "target": (target.kind if target else TargetKind.FIRST_RESPONSE).value,
-        "due_at": (target.due_at if target else now).isoformat(),
-    }
-
-
-_MET_BY_WORDS = (TargetKind.FIRST_RESPONSE, TargetKind.NEXT_RESPONSE)
-
-
-async def _stamp(tx: Transaction, item: OutboxItem, now: datetime) -> list[Event]:
-    """A person's words have reached the customer: the promises of words are kept, in time or late."""
-    assert item.ticket is not None
-    answered_at = item.answered_at or now
-    written = []
-    for target in (await deadlines.of_tickets(tx, [item.ticket], only_open=True)).get(item.ticket, []):
-        # What was asked after we took the answer in is not answered by it, however long it was on its way. Our own
-        # clock decides: the mail server's may be behind, and a promise that was kept must not look broken.
-        if target.kind not in _MET_BY_WORDS or target.started_at > item.created_at:
-            continue
-        if not await deadlines.record_met(tx, target, answered_at, now):
-            continue
-        is_first = target.kind is TargetKind.FIRST_RESPONSE
-        written.append(
-            _event(
-                "first_response_recorded" if is_first else "target_met",
-                item,
-                now,
-                target=target.kind.value,
-                ordinal=target.ordinal,
-                due_at=target.due_at.isoformat(),
-                answered_at=answered_at.isoformat(),
-                delivered_at=now.isoformat(),
-                margin_s=round((target.due_at - now).total_seconds(), 3),
-            )
-        )
-    return written
-
-
-def _event(kind: str, item: OutboxItem, now: datetime, **data: object) -> Event:
-    return Event(
-        at=now,
-        kind=kind,
-        ticket=item.ticket,
-        message=item.source,
-        agent=item.agent,
-        outbox=item.id,
-        data={"channel": item.channel, "purpose": item.purpose.value, **data},
-    )
+        self._woken.set()  # somebody may have been written to

@@ -57,7 +57,7 @@ def _quiet() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries come at their times to the second."""
-    monkeypatch.setattr("intake.deliver.random.random", lambda: 0.0)
+    monkeypatch.setattr("intake.results.random.random", lambda: 0.0)
 
 
 class Post:
@@ -608,7 +608,7 @@ async def test_a_result_that_could_not_be_written_is_written_when_the_store_is_b
     with pytest.raises(StoreUnavailable):
         await asyncio.wait_for(worker.run(), 10)
     monkeypatch.undo()
-    monkeypatch.setattr("intake.deliver.random.random", lambda: 0.0)
+    monkeypatch.setattr("intake.results.random.random", lambda: 0.0)
 
     await post.at(NOW + MINUTE, worker)
 

@@ -302,6 +302,9 @@ async def test_an_answer_to_a_closed_panel_is_counted_on_the_button(browser: Bro
         await panel.locator("#send").click()
         await expect(panel.locator(".line.stored")).to_have_count(1)
         await panel.get_by_role("button", name="收起對話").click()
+        # What comes before the panel knows that it is closed counts as seen.
+        await expect(page.locator("iframe")).to_be_hidden()
+        await page.wait_for_timeout(100)
         await desk.say(desk.session(), "在。")
         await expect(page.get_by_role("button", name="線上客服 (1 則新訊息)")).to_be_visible()
         # On the next page of the site too: what he wrote there is remembered, and so is an answer.
