@@ -13,8 +13,8 @@ from channels.message import Medium, Scheme, mailable
 from routing.commands import Command, CommandName, parse
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, inspect
+from routing.holding import held, hold_and_tell, may_tell, tell_agent, tell_plainly
 from routing.identity import SpeakerJudgement
-from routing.opening import send_to_agent
 from routing.policy import Agent, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.records import NewOutbox, Ticket
@@ -27,6 +27,7 @@ from routing.tokens import (
     tokens_in_references,
 )
 from routing.words import Outcome, Purpose, Speaker, TargetKind, TicketState
+from routing.writing import send_to_agent
 
 #: What the judge of tokens says -> what the agent is told. A forged token is, to him, none.
 _TOLD = {
@@ -47,10 +48,10 @@ def unproven_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> 
     his = next((r.ticket for r in records if r.agent == agent.name and r.revoked_at is None), None)
     # Without a token of his nothing would have left, and a stranger's words are not carried to him.
     words = incoming.message.text[:4000] if his is not None else ""
-    told = _may_tell(desk, agent, is_proven=False) and _tell_plainly(
+    told = may_tell(desk, agent, is_proven=False) and tell_plainly(
         incoming, desk, agent, "no_evidence", ticket=his, would_have_left=words
     )
-    return _held(incoming, desk, agent, None, "no_evidence", judged.reasons, told=told)
+    return held(incoming, desk, agent, None, "no_evidence", judged.reasons, told=told)
 
 
 def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Decision:
@@ -61,13 +62,13 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     token, verdict = _token(incoming, desk, channel, agent)
     if not verdict.ok:
         code = _TOLD[verdict.reason]
-        told = _may_tell(desk, agent) and _tell_plainly(
+        told = may_tell(desk, agent) and tell_plainly(
             incoming, desk, agent, code, would_have_left=incoming.message.text[:4000]
         )
-        return _held(incoming, desk, agent, None, code, judged.reasons, told=told)
+        return held(incoming, desk, agent, None, code, judged.reasons, told=told)
     ticket = desk.tickets[desk.tokens[token].ticket]
     if not _refers(incoming, desk, ticket):
-        return _hold_and_tell(incoming, desk, agent, ticket, "no_reference", judged.reasons)
+        return hold_and_tell(incoming, desk, agent, ticket, "no_reference", judged.reasons)
     return _act(incoming, desk, agent, ticket, judged.reasons)
 
 
@@ -105,7 +106,7 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
     asked = parse(incoming.message.text)
     names = {c.name for c in asked.commands}
     if asked.unknown:
-        return _hold_and_tell(
+        return hold_and_tell(
             incoming,
             desk,
             agent,
@@ -122,7 +123,7 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
         # Words beside a hand-over are for the colleague: they reach no customer.
         return _hand_over(incoming, desk, agent, ticket, handing_over.argument, asked.rest, reasons)
     if ticket.state is TicketState.CLOSED and (asked.rest or CommandName.SEND in names):
-        return _hold_and_tell(incoming, desk, agent, ticket, "closed_ticket", reasons)
+        return hold_and_tell(incoming, desk, agent, ticket, "closed_ticket", reasons)
     decision: Decision | None = None
     if CommandName.SEND in names and not asked.rest:
         decision = _release(incoming, desk, agent, ticket, reasons)
@@ -154,12 +155,12 @@ def _answer(
 ) -> Decision:
     """Send the agent's words to the customer, if they came whole and nothing internal is in them."""
     if incoming.message.is_cut:
-        return _hold_and_tell(incoming, desk, agent, ticket, "incomplete", reasons, would_have_left=words[:4000])
+        return hold_and_tell(incoming, desk, agent, ticket, "incomplete", reasons, would_have_left=words[:4000])
     _drop_held(desk, agent, ticket)
     found = inspect(replace(incoming.message, text=words), guard_facts(incoming, desk, agent, ticket))
     if not found.is_clean:
         code = "internal_survived" if found.survived else "empty_reply"
-        return _hold_and_tell(
+        return hold_and_tell(
             incoming,
             desk,
             agent,
@@ -171,7 +172,7 @@ def _answer(
         )
     way = _way_to_customer(desk, ticket)
     if way is None:
-        return _hold_and_tell(incoming, desk, agent, ticket, "no_way", reasons, would_have_left=found.text[:4000])
+        return hold_and_tell(incoming, desk, agent, ticket, "no_way", reasons, would_have_left=found.text[:4000])
     channel, address = way
     is_mail = channel.medium == Medium.EMAIL
     desk.send(
@@ -189,7 +190,7 @@ def _answer(
         )
     )
     if ask:
-        return _hold_and_tell(
+        return hold_and_tell(
             incoming, desk, agent, ticket, "looks_like_note", reasons, would_have_left=found.text[:4000]
         )
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
@@ -250,7 +251,7 @@ def _way_to_customer(desk: Desk, ticket: Ticket) -> tuple[ChannelPolicy, str] | 
 def _release(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
     """`!send` alone: what was held for a question leaves after all."""
     if not _let_go(desk, agent, ticket):
-        return _hold_and_tell(incoming, desk, agent, ticket, "empty_reply", reasons)
+        return hold_and_tell(incoming, desk, agent, ticket, "empty_reply", reasons)
     desk.put_ticket(replace(desk.tickets[ticket.id], state=TicketState.ANSWERED, updated_at=desk.now))
     desk.tell("held_released", ticket=ticket.id, message=incoming.id, agent=agent.name)
     return Decision(
@@ -305,7 +306,7 @@ def _command(incoming: Incoming, desk: Desk, agent: Agent, command: Command, num
     if command.name is CommandName.CLOSE:
         _close(incoming, desk, agent, ticket)
     elif command.name is CommandName.HELP:
-        _tell(incoming, desk, agent, ticket, command.name.value)
+        tell_agent(incoming, desk, agent, ticket, command.name.value)
 
 
 def _close(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
@@ -344,7 +345,7 @@ def _hand_over(
     )
     channel = desk.mail_channel_of(ticket)
     if other is None or channel is None:
-        return _hold_and_tell(
+        return hold_and_tell(
             incoming, desk, agent, ticket, "unknown_agent", reasons, detail=name[:100], would_have_left=words[:4000]
         )
     by = because("handed_over", agent=agent.name)
@@ -360,7 +361,7 @@ def _hand_over(
     )
     if other.name != agent.name:
         desk.revoke(ticket.id, agent.name)
-        _tell_plainly(incoming, desk, agent, "moved", ticket=ticket.id, detail=other.display_name)
+        tell_plainly(incoming, desk, agent, "moved", ticket=ticket.id, detail=other.display_name)
     send_to_agent(
         desk,
         desk.tickets[ticket.id],
@@ -372,118 +373,3 @@ def _hand_over(
         note=words[:4000],
     )
     return _note(incoming, desk, agent, desk.tickets[ticket.id], reasons)
-
-
-# ---- holding it
-
-
-def _hold_and_tell(
-    incoming: Incoming,
-    desk: Desk,
-    agent: Agent,
-    ticket: Ticket,
-    code: str,
-    reasons: tuple[Reason, ...],
-    *,
-    detail: str = "",
-    would_have_left: str = "",
-) -> Decision:
-    told = _tell(incoming, desk, agent, ticket, code, detail=detail, would_have_left=would_have_left)
-    return _held(incoming, desk, agent, ticket, code, reasons, told=told)
-
-
-def _may_tell(desk: Desk, agent: Agent, *, is_proven: bool = True) -> bool:
-    """Whether his mail may cause another to him: a program that answers for him must not go round with us (G7).
-
-    What is not proven to be his has only half of the allowance: a forger must not use up what he needs himself.
-    """
-    cap = desk.policy.peer_cap if is_proven else (desk.policy.peer_cap + 1) // 2
-    count = desk.told.get(agent.name, 0)
-    if count >= cap:
-        return False
-    desk.told[agent.name] = count + 1
-    return True
-
-
-def _held(
-    incoming: Incoming,
-    desk: Desk,
-    agent: Agent,
-    ticket: Ticket | None,
-    code: str,
-    reasons: tuple[Reason, ...],
-    *,
-    told: bool,
-) -> Decision:
-    desk.tell(
-        "reply_held",
-        message=incoming.id,
-        ticket=ticket.id if ticket else None,
-        agent=agent.name,
-        why=code,
-        told=told,
-        reasons=reason_data(reasons),
-    )
-    return Decision(
-        outcome=Outcome.HELD,
-        speaker=Speaker.AGENT,
-        ticket=ticket.id if ticket else None,
-        customer=ticket.customer if ticket else None,
-        agent=agent.name,
-        reasons=reasons,
-    )
-
-
-def _tell(
-    incoming: Incoming,
-    desk: Desk,
-    agent: Agent,
-    ticket: Ticket,
-    code: str,
-    *,
-    detail: str = "",
-    would_have_left: str = "",
-) -> bool:
-    """Tell the agent about a ticket that is his, in its conversation; he may answer by replying. False: too often."""
-    if not _may_tell(desk, agent):
-        return False
-    channel = desk.channel(incoming.channel)
-    send_to_agent(
-        desk,
-        desk.tickets.get(ticket.id, ticket),
-        agent,
-        channel,
-        Purpose.TOLD,
-        message=incoming.id,
-        code=code,
-        detail=detail,
-        would_have_left=would_have_left,
-    )
-    return True
-
-
-def _tell_plainly(
-    incoming: Incoming,
-    desk: Desk,
-    agent: Agent,
-    code: str,
-    *,
-    ticket: int | None = None,
-    detail: str = "",
-    would_have_left: str = "",
-) -> bool:
-    """Tell an agent, with no reply address. A ticket is named only where it is, or was, his."""
-    channel = desk.channel(incoming.channel)
-    desk.send(
-        NewOutbox(
-            ticket=ticket,
-            source=incoming.id,
-            channel=channel.name,
-            address=f"{Scheme.MAIL.value}:{agent.addresses[0]}",
-            purpose=Purpose.TOLD,
-            agent=agent.name,
-            recipe={"message": incoming.id, "code": code, "detail": detail, "would_have_left": would_have_left},
-            mail_id=mail_id(desk.keyring, domain_of(channel), "told", incoming.id, agent.name),
-        )
-    )
-    return True

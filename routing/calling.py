@@ -15,7 +15,7 @@ from typing import Any
 from channels.message import Address, CallEvent, Medium, Scheme
 from routing.calls import CallFacts, apply, needs_callback
 from routing.desk import Decision, Desk, Incoming, domain_of, mail_id
-from routing.opening import add_target, customer_of, notify_agent, open_ticket
+from routing.opening import add_target, customer_of, open_ticket
 from routing.policy import ChannelPolicy
 from routing.reasons import because
 from routing.records import NewOutbox, StoredCall, Target, Ticket
@@ -29,6 +29,7 @@ from routing.words import (
     TargetKind,
     TicketState,
 )
+from routing.writing import notify_agent
 
 
 def caller_key(channel: str, number: str) -> str:

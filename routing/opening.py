@@ -5,27 +5,21 @@ What opens here is seen by a person, whatever it is (PROMISES.md, G5); what is s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
 
-from channels.message import MESSAGING, Medium, Message, Scheme, mailable
+from channels.message import MESSAGING, Medium, Message, Scheme
 from routing.assignment import Need, assign
-from routing.calendars import is_open, next_opening
-from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_data
-from routing.policy import Agent, CalendarSpec, ChannelPolicy
-from routing.reasons import Reason, because
-from routing.records import Contact, Customer, NewOutbox, Target, Ticket
+from routing.desk import Decision, Desk, Incoming, reason_data
+from routing.reasons import Reason
+from routing.records import Contact, Customer, Target, Ticket
 from routing.rules import Classification, classify
 from routing.sla import TargetPlan, next_response_for, targets_for
 from routing.threads import ThreadFacts, ThreadMatch, TicketFacts, lookup, match
-from routing.tokens import TokenRecord, mint, reference_message_id
 from routing.words import Kind, Outcome, Purpose, Speaker, Standing, TargetKind, TicketState
+from routing.writing import acknowledge, notify_agent
 
-TOO_OLD_TO_ACKNOWLEDGE = timedelta(hours=24)  # nobody wants to hear today that yesterday's mail came
 MAX_SUBJECT = 300  # characters
 MAX_CHAT_SUBJECT = 40  # characters of a chat's first line that stand for a subject
-REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
 
 
 def session_key(incoming: Incoming) -> str:
@@ -341,130 +335,3 @@ def _own_agent(desk: Desk, ticket: Ticket, customer: Customer | None) -> str:
         if other is not None and other.agent and other.state is not TicketState.CLOSED:
             return other.agent
     return (customer.agent if customer else None) or ""
-
-
-def notify_agent(
-    desk: Desk,
-    ticket: Ticket,
-    incoming: Incoming,
-    purpose: Purpose,
-    reasons: Iterable[Reason] = (),
-    standing: Standing | None = None,
-) -> None:
-    """Put a ticket's message before whoever has it; before the team's supervisors when nobody has.
-
-    `standing` is that of this message where it is not the one that opened the ticket: a thread that began with a
-    verified mail may be gone on with by a forged one.
-    """
-    more = {"standing": standing.value} if standing else {}
-    channel = desk.mail_channel_of(ticket)
-    if channel is None:
-        desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, agent=ticket.agent, why="no mail channel")
-        return
-    team = desk.policy.teams.get(ticket.team)
-    own = desk.policy.agents.get(ticket.agent or "")  # None as well for one who has left
-    supervisors = [desk.policy.agents[n] for n in (team.supervisors if team else ()) if n in desk.policy.agents]
-    readers = [own] if own else supervisors
-    for agent in readers:
-        send_to_agent(desk, ticket, agent, channel, purpose, message=incoming.id, reasons=reasons, **more)
-    if not readers:
-        desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, why="the team has no supervisor")
-
-
-def send_to_agent(
-    desk: Desk,
-    ticket: Ticket,
-    agent: Agent,
-    channel: ChannelPolicy,
-    purpose: Purpose,
-    *,
-    message: int | None,
-    reasons: Iterable[Reason] = (),
-    **more: object,
-) -> None:
-    """One mail to one agent about one ticket, with a token of its own to answer by."""
-    current = desk.tickets.get(ticket.id, ticket)
-    serial = current.token_serial + 1
-    desk.put_ticket(replace(current, token_serial=serial))
-    token = mint(desk.keyring, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial)
-    desk.changes.tokens.append(
-        TokenRecord(token=token, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial, issued_at=desk.now)
-    )
-    domain = domain_of(channel)
-    if channel.token_in == "references":  # noqa: S105
-        this_id = reference_message_id(token, domain)
-    else:
-        this_id = mail_id(desk.keyring, domain, purpose.value, ticket.id, agent.name, serial)
-    desk.send(
-        NewOutbox(
-            ticket=ticket.id,
-            source=message,
-            channel=channel.name,
-            address=f"{Scheme.MAIL.value}:{agent.addresses[0]}",
-            purpose=purpose,
-            agent=agent.name,
-            recipe={"token": token, "message": message, "why": reason_data(tuple(reasons)), **more},
-            mail_id=this_id,
-        )
-    )
-
-
-# ---- the acknowledgement
-
-
-def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming) -> None:
-    """Say at once that it came, its number, and until when a person answers; or record why not."""
-    refusal = _no_acknowledgement(desk, ticket, incoming)
-    if refusal is not None:
-        desk.tell("acknowledgement_withheld", ticket=ticket.id, message=incoming.id, reasons=reason_data((refusal,)))
-        return
-    promise = next((t for t in desk.targets.get(ticket.id, ()) if t.kind is TargetKind.FIRST_RESPONSE), None)
-    if promise is None:
-        return
-    channel = desk.channel(ticket.channel)
-    spec = desk.policy.calendar_of(ticket.channel, ticket.team)
-    this_id = (
-        mail_id(desk.keyring, domain_of(channel), "acknowledgement", ticket.id)
-        if incoming.medium is Medium.EMAIL
-        else ""
-    )
-    desk.acknowledged[incoming.sender] = desk.acknowledged.get(incoming.sender, 0) + 1
-    desk.send(
-        NewOutbox(
-            ticket=ticket.id,
-            source=incoming.id,
-            channel=ticket.channel,
-            address=ticket.contact,
-            purpose=Purpose.ACKNOWLEDGEMENT,
-            agent=None,
-            recipe={
-                "message": incoming.id,
-                "due_at": _promised(promise, spec, incoming.received_at).isoformat(),
-                "is_open": is_open(spec, incoming.received_at),
-                "calendar": spec.name,
-            },
-            mail_id=this_id,
-        )
-    )
-
-
-def _promised(target: Target, spec: CalendarSpec, received_at: datetime) -> datetime:
-    """A time that can be kept: a target of the wall clock is promised from the next opening on, when it is closed."""
-    if is_open(spec, received_at):
-        return target.due_at
-    opens = next_opening(spec, received_at)
-    return target.due_at if target.due_at > opens else opens + (target.due_at - target.started_at)
-
-
-def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming) -> Reason | None:
-    """Why this sender gets no acknowledgement, or None."""
-    if not desk.channel(ticket.channel).acknowledge:
-        return because("ack_off")
-    if incoming.medium is Medium.EMAIL and not mailable(incoming.message.sender.value):
-        return because("ack_no_address")
-    if desk.now - incoming.received_at > TOO_OLD_TO_ACKNOWLEDGE:
-        return because("ack_too_old")
-    count = desk.acknowledged.get(incoming.sender, 0)
-    if count >= desk.policy.ack_per_address_and_day:
-        return because("ack_cap", count=count)
-    return None

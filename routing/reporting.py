@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from channels.message import Bounce, BounceKind
 from routing.desk import Decision, Desk, Incoming, SentMail, reason_data
-from routing.opening import send_to_agent
 from routing.reasons import Reason
 from routing.records import Target, Ticket
 from routing.words import Outcome, Purpose, Speaker, TargetKind, TicketState
+from routing.writing import send_to_agent
 
 
 def on_report(incoming: Incoming, desk: Desk, reasons: tuple[Reason, ...]) -> Decision:
