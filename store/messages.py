@@ -28,7 +28,7 @@ RAW = RawRow.__table__  # type: ignore[attr-defined]
 NORMAL = NormalRow.__table__  # type: ignore[attr-defined]
 
 MAX_ATTEMPTS = 3  # made alone
-MAX_BATCH_BYTES = 4 * 1024 * 1024  # octets of raw bytes claimed together, unless one alone is larger
+MAX_BATCH_BYTES = 6 * 1024 * 1024  # octets of raw bytes claimed together, unless one alone is larger
 
 #: A ringing phone before chat before messaging before mail.
 PRIORITY = {Medium.PHONE: 0, Medium.CHAT: 1, **dict.fromkeys(MESSAGING, 2), Medium.EMAIL: 3}
