@@ -12,7 +12,7 @@ from dataclasses import replace
 from channels.message import Medium, Scheme, mailable
 from routing.commands import Command, CommandName, parse
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
-from routing.guard import GuardFacts, inspect
+from routing.guard import GuardFacts, Inspection, inspect
 from routing.holding import held, hold_and_tell, may_tell, tell_agent, tell_plainly
 from routing.identity import SpeakerJudgement
 from routing.policy import Agent, ChannelPolicy
@@ -99,6 +99,18 @@ def _refers(incoming: Incoming, desk: Desk, ticket: Ticket) -> bool:
     return refers_to(incoming.message, ticket.id, by_id, lambda found: is_canary_of(desk.keyring, found, ticket.id))
 
 
+def _done(outcome: Outcome, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
+    """What became of an agent's mail about a ticket."""
+    return Decision(
+        outcome=outcome,
+        speaker=Speaker.AGENT,
+        ticket=ticket.id,
+        customer=ticket.customer,
+        agent=agent.name,
+        reasons=reasons,
+    )
+
+
 # ---- doing it
 
 
@@ -133,14 +145,7 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
             return decision
     for command in asked.commands:
         _command(incoming, desk, agent, command, ticket.id)
-    return decision or Decision(
-        outcome=Outcome.NOTED,
-        speaker=Speaker.AGENT,
-        ticket=ticket.id,
-        customer=ticket.customer,
-        agent=agent.name,
-        reasons=reasons,
-    )
+    return decision or _done(Outcome.NOTED, agent, ticket, reasons)
 
 
 def _answer(
@@ -173,26 +178,51 @@ def _answer(
     way = _way_to_customer(desk, ticket)
     if way is None:
         return hold_and_tell(incoming, desk, agent, ticket, "no_way", reasons, would_have_left=found.text[:4000])
-    channel, address = way
-    is_mail = channel.medium == Medium.EMAIL
-    desk.send(
-        NewOutbox(
-            ticket=ticket.id,
-            source=incoming.id,
-            channel=channel.name,
-            address=address,
-            purpose=Purpose.ANSWER,
-            agent=agent.name,
-            recipe={"message": incoming.id, "words": found.text, "files": [a.path for a in found.attachments]},
-            mail_id=mail_id(desk.keyring, domain_of(channel), "answer", ticket.id, incoming.id) if is_mail else "",
-            answered_at=incoming.received_at,
-            held_reason="looks_like_note" if ask else None,
-        )
-    )
+    desk.send(_letter(incoming, desk, agent, ticket, found, way, held_reason="looks_like_note" if ask else None))
     if ask:
         return hold_and_tell(
             incoming, desk, agent, ticket, "looks_like_note", reasons, would_have_left=found.text[:4000]
         )
+    return _answered(incoming, desk, agent, ticket, (*reasons, *found.reasons), files=len(found.attachments), way=way)
+
+
+def _letter(
+    incoming: Incoming,
+    desk: Desk,
+    agent: Agent,
+    ticket: Ticket,
+    found: Inspection,
+    way: tuple[ChannelPolicy, str],
+    held_reason: str | None,
+) -> NewOutbox:
+    """The agent's words as they go to the customer."""
+    channel, address = way
+    is_mail = channel.medium == Medium.EMAIL
+    return NewOutbox(
+        ticket=ticket.id,
+        source=incoming.id,
+        channel=channel.name,
+        address=address,
+        purpose=Purpose.ANSWER,
+        agent=agent.name,
+        recipe={"message": incoming.id, "words": found.text, "files": [a.path for a in found.attachments]},
+        mail_id=mail_id(desk.keyring, domain_of(channel), "answer", ticket.id, incoming.id) if is_mail else "",
+        answered_at=incoming.received_at,
+        held_reason=held_reason,
+    )
+
+
+def _answered(
+    incoming: Incoming,
+    desk: Desk,
+    agent: Agent,
+    ticket: Ticket,
+    reasons: tuple[Reason, ...],
+    *,
+    files: int,
+    way: tuple[ChannelPolicy, str],
+) -> Decision:
+    """Take note that an answer is on its way."""
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
     desk.put_ticket(
         replace(
@@ -204,19 +234,12 @@ def _answer(
         ticket=ticket.id,
         message=incoming.id,
         agent=agent.name,
-        channel=channel.name,
+        channel=way[0].name,
         answered_at=incoming.received_at.isoformat(),
-        files=len(found.attachments),
-        reasons=reason_data((*reasons, *found.reasons)),
+        files=files,
+        reasons=reason_data(reasons),
     )
-    return Decision(
-        outcome=Outcome.ANSWERED,
-        speaker=Speaker.AGENT,
-        ticket=ticket.id,
-        customer=ticket.customer,
-        agent=agent.name,
-        reasons=reasons,
-    )
+    return _done(Outcome.ANSWERED, agent, ticket, reasons)
 
 
 def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> GuardFacts:
@@ -254,14 +277,7 @@ def _release(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reaso
         return hold_and_tell(incoming, desk, agent, ticket, "empty_reply", reasons)
     desk.put_ticket(replace(desk.tickets[ticket.id], state=TicketState.ANSWERED, updated_at=desk.now))
     desk.tell("held_released", ticket=ticket.id, message=incoming.id, agent=agent.name)
-    return Decision(
-        outcome=Outcome.ANSWERED,
-        speaker=Speaker.AGENT,
-        ticket=ticket.id,
-        customer=ticket.customer,
-        agent=agent.name,
-        reasons=reasons,
-    )
+    return _done(Outcome.ANSWERED, agent, ticket, reasons)
 
 
 def _let_go(desk: Desk, agent: Agent, ticket: Ticket) -> bool:
@@ -291,14 +307,7 @@ def _drop_held(desk: Desk, agent: Agent, ticket: Ticket) -> None:
 def _note(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
     desk.tell("note_recorded", ticket=ticket.id, message=incoming.id, agent=agent.name)
-    return Decision(
-        outcome=Outcome.NOTED,
-        speaker=Speaker.AGENT,
-        ticket=ticket.id,
-        customer=ticket.customer,
-        agent=agent.name,
-        reasons=reasons,
-    )
+    return _done(Outcome.NOTED, agent, ticket, reasons)
 
 
 def _command(incoming: Incoming, desk: Desk, agent: Agent, command: Command, number: int) -> None:
