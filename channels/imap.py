@@ -54,9 +54,10 @@ class Position:
     def __str__(self) -> str:
         return f"{self.uid_validity}:{self.uid}:{int(self.newest.timestamp())}:{self.turn}"
 
-    def beyond(self, mark: Mark) -> Position:
-        """The position once this mail has been read."""
-        return replace(self, uid=max(self.uid, mark.uid), newest=max(self.newest, mark.received_at))
+    def beyond(self, mark: Mark, now: datetime) -> Position:
+        """The position once this mail has been read. A date in the future, which servers do tell, counts as now:
+        else everything that comes before it would be passed over when the UIDs are void one day."""
+        return replace(self, uid=max(self.uid, mark.uid), newest=max(self.newest, min(mark.received_at, now)))
 
     def external_id(self, folder: str, uid: int) -> str:
         """Unique for ever within a mailbox: "INBOX;1700000000;42"."""
@@ -193,7 +194,7 @@ class ImapReceiver:
             for batch in batches(await imap.marks(some), self._settings.max_size, careful):
                 arrivals: list[Arrival] = []
                 for mark, octets, is_head in await self._octets(imap, folder, batch):
-                    position = position.beyond(mark)
+                    position = position.beyond(mark, self._tools.clock.now())
                     arrivals.append(self._arrival(folder, position, mark, octets, is_head))
                 if arrivals:
                     yield position, arrivals, [mark.uid for mark in batch]

@@ -135,6 +135,14 @@ def test_a_position_is_written_and_read() -> None:
     assert Position.parse("17:42").uid == 42
 
 
+def test_a_date_in_the_future_does_not_hide_what_comes_before_it() -> None:
+    position = Position(uid_validity=17, uid=42, newest=NOON)
+
+    moved = position.beyond(Mark(uid=43, size=1, received_at=NOON + timedelta(days=9_000)), NOON + timedelta(hours=1))
+
+    assert (moved.uid, moved.newest) == (43, NOON + timedelta(hours=1))
+
+
 @pytest.mark.parametrize(
     ("validity", "uid_next", "expected"),
     [
