@@ -126,9 +126,10 @@ class AttackedDesk(RunningDesk):
 
     async def _waiting(self) -> int:
         """Rows that may leave now, or are just leaving."""
-        now, due = self.clock.at, (OutboxState.PENDING, OutboxState.ATTEMPTING)
-        rows = await self.outbox()
-        return sum(1 for r in rows if r.state in due and (r.next_attempt_at is None or r.next_attempt_at <= now))
+        now, rows = self.clock.at, await self.outbox()
+        leaving = [r for r in rows if r.state is OutboxState.ATTEMPTING]  # their next_attempt_at is a lease's end
+        waiting = [r for r in rows if r.state is OutboxState.PENDING and r.next_attempt_at and r.next_attempt_at <= now]
+        return len(leaving) + len(waiting)
 
     async def _letter(self, message: OutboundMessage) -> Letter:
         item = next(i for i in await self.outbox() if i.id == message.id)
