@@ -62,8 +62,8 @@ LOCK := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --gen
 
 lock:  ## pin every dependency with its hashes (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: put it on the PATH, or name it: make lock UV=/path/to/uv" >&2; exit 1; }
-	$(LOCK) --extra demo --extra postgres --extra build --output-file requirements.lock
-	$(LOCK) --extra postgres --extra build --constraint requirements.lock --output-file requirements-core.lock
+	$(LOCK) --extra demo --extra lmtp --extra postgres --extra build --output-file requirements.lock
+	$(LOCK) --extra lmtp --extra postgres --extra build --constraint requirements.lock --output-file requirements-core.lock
 	$(LOCK) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:  ## remove the environment and the caches; var/, the desk's memory, stays
