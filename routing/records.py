@@ -119,6 +119,22 @@ class Contact:
     source: str
     first_seen_at: datetime
     is_verified: bool = False
+    reply_to: str | None = None  # where he asks for answers, if not to `address`: "mailto:…"
+    reply_to_state: str | None = None  # asked | confirmed | refused
+    spam_mark: str | None = None  # an agent's word on this sender: spam | not_spam
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Participant:
+    """Somebody beside the customer who belongs to a ticket, or was named in it."""
+
+    ticket: int
+    address: str  # "mailto:…"
+    name: str
+    role: str  # cc: gets every answer | listed: named in a mail, gets nothing | removed: an agent took him out
+    source: str  # mail | agent
+    added_at: datetime
+    added_by: str | None = None  # agent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -96,7 +96,9 @@ class RawRow(Base, table=True):
     message: int = Field(
         sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
     )
-    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))  # sealed where `key_id` is set
+    key_id: str | None = None  # which configured key wraps `sealed_key`; empty: the octets stand as they came
+    sealed_key: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
 
 
 class NormalRow(Base, table=True):
@@ -235,6 +237,12 @@ class OutboxRow(Base, table=True):
         Index("ix_outbox_ticket", "ticket"),
         Index("ix_outbox_mail_id", "mail_id"),
         Index(
+            "ix_outbox_remote_mail_id",
+            "remote_mail_id",
+            sqlite_where=text("remote_mail_id IS NOT NULL"),
+            postgresql_where=text("remote_mail_id IS NOT NULL"),
+        ),
+        Index(
             "ix_outbox_attempting",
             "state",
             sqlite_where=text("state = 'attempting'"),
@@ -263,6 +271,7 @@ class OutboxRow(Base, table=True):
     held_reason: str | None = None
     delivered_at: datetime | None = None
     remote_id: str | None = None
+    remote_mail_id: str | None = Field(default=None, sa_column=_text(nullable=True))  # the provider put it for ours
 
 
 class OutboxBytesRow(Base, table=True):
@@ -313,6 +322,24 @@ class ContactRow(Base, table=True):
     source: str  # where the value came from: "mail", "chat", "phone", "import"
     first_seen_at: datetime
     is_verified: bool = False  # somebody vouched for it at least once
+    reply_to: str | None = Field(default=None, sa_column=_text(nullable=True))  # where he asks for answers: "mailto:…"
+    reply_to_state: str | None = None  # asked | confirmed | refused
+    spam_mark: str | None = None  # an agent's word on this sender: spam | not_spam
+
+
+class ParticipantRow(Base, table=True):
+    """Who else belongs to a ticket, or was named in it: by mail he is only listed, an agent lets him in."""
+
+    __tablename__ = "participant"
+    ticket: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
+    address: str = Field(sa_column=Column(Text, primary_key=True))  # "mailto:…"
+    name: str
+    role: str  # cc | listed | removed
+    source: str  # mail | agent
+    added_by: str | None = None  # agent
+    added_at: datetime
 
 
 class AgentRow(Base, table=True):

@@ -14,30 +14,31 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from store import cursors, upgrade
+from store import cursors, customers, messages, upgrade
 from store.engine import Database
 from store.schema import Base
 from store.upgrade import UpgradeRefused
 
 KEY = ("mail", "INBOX")
+HEAD = upgrade.head()  # before a test lets this version know a newer one
 Usage = namedtuple("Usage", "total used free")
 
 Fresh = Callable[[], Awaitable[Database]]
 
 
 def newer_version(folder: Path, words: str) -> None:
-    """A migrations folder with one more revision, 0002, in which `words` are run."""
+    """A migrations folder with one more revision, 9001, in which `words` are run."""
     shutil.copytree(upgrade.HERE / "migrations", folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "migrations" / "versions" / "0002_more.py").write_text(
+    (folder / "migrations" / "versions" / "9001_more.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        'revision = "0002"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n'
+        f'revision = "9001"\ndown_revision = "{HEAD}"\nbranch_labels = None\ndepends_on = None\n'
         f"def upgrade() -> None:\n    op.create_table('more', sa.Column('id', sa.Integer()))\n    {words}\n"
     )
 
 
 @pytest.fixture
 def newer(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on this version writes schema 0002."""
+    """From here on this version writes schema 9001."""
     folder = tmp_path_factory.mktemp("newer")
     newer_version(folder, "pass")
     monkeypatch.setattr(upgrade, "HERE", folder)
@@ -87,7 +88,7 @@ async def test_a_store_from_the_future_is_refused_untouched(db: Database) -> Non
 async def test_a_migration_keeps_what_was_there(db: Database, newer: None) -> None:
     await with_a_cursor(db)
 
-    assert await upgrade.upgrade(db) == ("0001", "0002")
+    assert await upgrade.upgrade(db) == (HEAD, "9001")
     assert "more" in await tables(db)
     async with db.reading() as tx:
         assert await cursors.read(tx, *KEY) == "7"
@@ -103,7 +104,7 @@ async def test_a_migration_that_fails_in_the_middle_has_not_happened(
 
     with pytest.raises(LookupError):
         await upgrade.upgrade(db)
-    assert (await tables(db), await upgrade.revision(db)) == (before, "0001")
+    assert (await tables(db), await upgrade.revision(db)) == (before, HEAD)
 
 
 async def test_before_a_migration_a_copy_is_made_with_what_stood_in_the_log(sqlite: Database, newer: None) -> None:
@@ -112,7 +113,7 @@ async def test_before_a_migration_a_copy_is_made_with_what_stood_in_the_log(sqli
     assert sqlite.path.with_name("intake.db-wal").stat().st_size > 0
 
     await upgrade.upgrade(sqlite)
-    copy = sqlite3.connect(sqlite.path.with_name("intake.db.before-0002"))
+    copy = sqlite3.connect(sqlite.path.with_name("intake.db.before-9001"))
     kept = copy.execute("SELECT value FROM cursor").fetchall()
     known = {name for (name,) in copy.execute("SELECT name FROM sqlite_master")}
     copy.close()
@@ -138,7 +139,7 @@ async def test_without_room_for_the_copy_nothing_is_changed(
 
     with pytest.raises(UpgradeRefused, match="Make room and start again; nothing was changed"):
         await upgrade.upgrade(sqlite)
-    assert (await tables(sqlite), await upgrade.revision(sqlite)) == (before, "0001")
+    assert (await tables(sqlite), await upgrade.revision(sqlite)) == (before, HEAD)
     assert not list(sqlite.path.parent.glob("*before*"))
 
 
@@ -152,7 +153,7 @@ async def test_a_copy_that_does_not_verify_stops_the_upgrade(
 
     with pytest.raises(UpgradeRefused, match="not as many rows"):
         await upgrade.upgrade(sqlite)
-    assert await upgrade.revision(sqlite) == "0001"
+    assert await upgrade.revision(sqlite) == HEAD
     assert not list(sqlite.path.parent.glob("*before*"))
 
 
@@ -173,3 +174,31 @@ def test_the_names_of_the_migrations_are_their_revisions() -> None:
 
     assert sorted(script.revision for script in scripts.walk_revisions()) == upgrade.known()
     assert scripts.get_current_head() == upgrade.head()
+
+
+async def test_a_store_of_the_first_version_keeps_its_customers_and_mails(
+    fresh: Fresh, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("first")
+    shutil.copytree(upgrade.HERE / "migrations", folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+    for later in (folder / "migrations" / "versions").glob("000[2-9]_*.py"):
+        later.unlink()
+    db = await fresh()
+    with monkeypatch.context() as patched:
+        patched.setattr(upgrade, "HERE", folder)
+        assert await upgrade.upgrade(db) == (None, "0001")
+    async with db.transaction() as tx:
+        await tx.execute(text("INSERT INTO raw (message, data) VALUES (7, :data)"), {"data": b"From: a@b.example"})
+        await tx.execute(
+            text(
+                "INSERT INTO contact (address, customer, name, source, first_seen_at, is_verified) "
+                "VALUES ('mailto:wang@a.example', 3, 'Wang', 'support', '2026-11-01 00:00:00+00:00', true)"
+            )
+        )
+
+    assert await upgrade.upgrade(db) == ("0001", HEAD)
+    async with db.reading() as tx:
+        (contact,) = (await customers.contacts_of(tx, [3]))[3]
+        raws = await messages.raws(tx, [7])
+    assert (contact.name, contact.is_verified, contact.reply_to, contact.spam_mark) == ("Wang", True, None, None)
+    assert raws == {7: b"From: a@b.example"}
