@@ -112,3 +112,4 @@ class Outcome(StrEnum):
     COPY = "copy"  # the same mail in another folder or mailbox
     IGNORED = "ignored"  # machine-made: recorded, never answered
     BOUNCED = "bounced"  # a report about one of our mails
+    JUNK = "junk"  # from the junk folder, of nobody we know: counted, told once a day

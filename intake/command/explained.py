@@ -25,6 +25,7 @@ OUTCOMES = {
     Outcome.COPY: "The same mail has come before: nothing would follow.",
     Outcome.IGNORED: "It would be recorded and not answered.",
     Outcome.BOUNCED: "A report about one of our mails: it would be recorded with it.",
+    Outcome.JUNK: "Junk, of nobody we know: it would be counted, and told once a day.",
 }
 
 
