@@ -31,6 +31,7 @@ class Envelope:
     peer: str = ""  # network address of the other side, for the audit only
     source_size: int = 0  # octets at the source; larger than len(raw) when truncated
     is_truncated: bool = False  # only headers and the first octets were fetched; the rest stays at the source
+    is_backlog: bool = False  # it lay there before the channel first looked: no acknowledgement, its clock begins now
     is_junk: bool = False  # it lay in the folder where the provider puts what it takes for junk
 
 
