@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from channels.message import Address, Medium
+from channels.pacing import Pace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +122,14 @@ class LoginRefused(ChannelAway):
     """The other side knows us not: wait long (15 min), or an account is locked."""
 
 
+class ChannelSlowed(ChannelAway):
+    """The other side says that we are too fast: rest, longer each time it says so again."""
+
+
+class AccountRefused(ChannelAway):
+    """The other side refuses our account, whatever the message: no message may fail for that."""
+
+
 class DeliveryState(StrEnum):
     DELIVERED = "delivered"  # the other side has it
     STORED = "stored"  # kept for a visitor who is away: his return, or a mail, delivers it
@@ -132,6 +141,7 @@ class Delivery:
 
     state: DeliveryState
     remote_id: str = ""  # what the other side calls it
+    remote_mail_id: str = ""  # mail: the Message-ID that the provider put for ours, with angle brackets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,6 +220,8 @@ class Adapter:
     routes: Callable[[Any], None] | None = None  # mounts handlers on the shared aiohttp application
     close: Callable[[], Awaitable[None]] | None = None  # frees kept connections
     parallel: int = 16  # messages that its sender is handed at one time
+    pace: Pace | None = None  # how fast it may send; None: as fast as it can
+    account: str = ""  # channels that name the same one share its pace; "": one of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,3 +257,5 @@ class Tools:
     on_delivered: Callable[[str, int], Awaitable[None]] | None = None
     #: (channel, language) -> what may be promised right now, "answers within 1 minute", "" for nothing
     chat_promise: Callable[[str, str], Awaitable[str]] | None = None
+    #: what channels of one account share, such as its connections: (kind, host, …) -> whatever the builder keeps there
+    shared: dict[tuple[Any, ...], Any] = field(default_factory=dict)

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
+from channels.pacing import Pace, preset
+
 MIB = 1024 * 1024
 
 
@@ -132,6 +134,25 @@ class SmtpSettings(Strict):
     connect_timeout: Duration = timedelta(seconds=30)
     command_timeout: Duration = timedelta(seconds=60)
     data_timeout: Duration = timedelta(minutes=10)  # for the answer after the final dot
+    #: How fast this account may send; what is not written is what its provider allows. 0 is no limit.
+    per_minute: int | None = Field(default=None, ge=0)  # messages
+    per_day: int | None = Field(default=None, ge=0)  # recipients, in any 24 hours
+    connections: int | None = Field(default=None, ge=1, le=20)  # at one time
+
+    @property
+    def pace(self) -> Pace:
+        """What is written here, and for the rest what the provider is known to allow."""
+        known = preset(self.host)
+        return Pace(
+            per_minute=known.per_minute if self.per_minute is None else self.per_minute,
+            per_day=known.per_day if self.per_day is None else self.per_day,
+            connections=known.connections if self.connections is None else self.connections,
+        )
+
+    @property
+    def account(self) -> str:
+        """What tells one account of a relay from another."""
+        return f"{self.host.lower()}:{self.port}:{(self.username or '').lower()}"
 
 
 class MailSettings(Strict):
@@ -151,6 +172,15 @@ class MailSettings(Strict):
     border_host: str | None = None
     null_return_path: bool = True  # automatic mail leaves with MAIL FROM:<> where the relay takes it
     acknowledge: bool = True  # the automatic "received, number, answered by"
+    web_forms: tuple[str, ...] = ()  # what the firm's own forms write as: the customer stands in their Reply-To
+
+    @field_validator("web_forms")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one.count("@") != 1 or one.startswith("@") or one.endswith("@") or " " in one:
+                raise ValueError(f'"{one}" is no mail address: write "form@www.firm.example"')
+        return value
 
     @field_validator("address")
     @classmethod

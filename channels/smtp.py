@@ -1,8 +1,9 @@
-"""The way out by mail: one relay, one or two kept connections, one recipient a transaction.
+"""The way out by mail: one relay, a few kept connections, one recipient a transaction.
 
 Failure semantics, by the verb at which it happened:
 
 * no connection, no greeting, no TLS, any 4xx: TemporaryFailure; a refused password: LoginRefused.
+* Any refusal that is about us and not about the mail (`smtp_words`): ChannelSlowed or AccountRefused.
 * 5xx to MAIL, RCPT, DATA or the message: PermanentFailure, unless it asks for a login.
 * Lost before the final dot was written: TemporaryFailure, for no server may take such a mail
   (RFC 5321 §4.1.1.4). The dot is written by itself, once everything before it has left, so that this is known.
@@ -21,6 +22,8 @@ import aiosmtplib
 from aiosmtplib.protocol import normalize_message_line_endings
 
 from channels.adapter import (
+    AccountRefused,
+    ChannelSlowed,
     Delivery,
     DeliveryState,
     LoginRefused,
@@ -31,8 +34,8 @@ from channels.adapter import (
 )
 from channels.settings import SmtpSettings
 from channels.smtp_connect import MAX_REPLY, connect
+from channels.smtp_words import About, about
 
-CONNECTIONS = 2  # at once, of one channel
 IDLE_LIMIT = 60.0  # seconds a connection is kept without work
 
 _LOGIN_WANTED = frozenset({530, 534, 535, 538})  # RFC 4954 §6: about us, not about the mail
@@ -51,6 +54,11 @@ def failure_of(code: int, words: str, verb: str) -> Failure:
     reason = plain(f"{verb}: {code} {words}")[:MAX_REPLY]
     if code in _LOGIN_WANTED:
         return LoginRefused(reason)
+    whom = about(words)
+    if whom is About.PACE:
+        return ChannelSlowed(reason)
+    if whom is About.ACCOUNT:
+        return AccountRefused(reason)
     if 500 <= code <= 599:
         return PermanentFailure(reason)
     return TemporaryFailure(reason)
@@ -76,19 +84,46 @@ class _Kept:
     closing: asyncio.TimerHandle
 
 
+class Connections:
+    """An account's connections: so many at one time, whichever channel uses them, and some kept for the next mail."""
+
+    def __init__(self, at_once: int) -> None:
+        self.free = asyncio.Semaphore(at_once)
+        self._kept: list[_Kept] = []
+
+    def take(self) -> aiosmtplib.SMTP | None:
+        """One that was kept and still stands."""
+        while self._kept:
+            kept = self._kept.pop()
+            kept.closing.cancel()
+            if kept.client.is_connected:
+                return kept.client
+        return None
+
+    def keep(self, client: aiosmtplib.SMTP) -> None:
+        closing = asyncio.get_running_loop().call_later(IDLE_LIMIT, self._let_go, client)
+        self._kept.append(_Kept(client, closing))
+
+    def _let_go(self, client: aiosmtplib.SMTP) -> None:
+        self._kept = [kept for kept in self._kept if kept.client is not client]
+        client.close()
+
+
 class SmtpSender:
     """Sends through one relay; safe for concurrent use."""
 
-    def __init__(self, settings: SmtpSettings, desk: str) -> None:
-        """`desk` is the address that stands in where the relay refuses the null return path."""
+    def __init__(self, settings: SmtpSettings, desk: str, connections: Connections | None = None) -> None:
+        """`desk` is the address that stands in where the relay refuses the null return path.
+
+        `connections`: those of the account, where another channel has the same.
+        """
         self._settings = settings
         self._desk = desk
-        self._free = asyncio.Semaphore(CONNECTIONS)
-        self._kept: list[_Kept] = []
+        self._connections = connections or Connections(settings.pace.connections)
 
     async def send(self, message: OutboundMessage) -> Delivery:
-        async with self._free:
-            client = self._take()
+        async with self._connections.free:
+            client = self._connections.take()
             if client is not None:
                 with suppress(_Stale):
                     return await self._send(client, message, is_kept=True)
@@ -96,7 +131,7 @@ class SmtpSender:
 
     async def close(self) -> None:
         """Let the kept connections go, politely if that is quick."""
-        while (client := self._take()) is not None:
+        while (client := self._connections.take()) is not None:
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.quit(timeout=1.0)
             client.close()
@@ -105,33 +140,20 @@ class SmtpSender:
         """One transaction; the connection is kept where it may be used again."""
         is_good = False
         try:
-            reply = await _Transaction(client, self._settings, self._desk, is_kept).run(message)
+            reply = plain(await _Transaction(client, self._settings, self._desk, is_kept).run(message))
             is_good = True
-            return Delivery(state=DeliveryState.DELIVERED, remote_id=plain(reply)[:MAX_REPLY])
+            return Delivery(
+                state=DeliveryState.DELIVERED,
+                remote_id=reply[:MAX_REPLY],
+            )
         except (TemporaryFailure, PermanentFailure):
             is_good = await _is_reset(client)
             raise
         finally:
             if is_good and client.is_connected:
-                self._keep(client)
+                self._connections.keep(client)
             else:
                 client.close()
-
-    def _take(self) -> aiosmtplib.SMTP | None:
-        while self._kept:
-            kept = self._kept.pop()
-            kept.closing.cancel()
-            if kept.client.is_connected:
-                return kept.client
-        return None
-
-    def _keep(self, client: aiosmtplib.SMTP) -> None:
-        closing = asyncio.get_running_loop().call_later(IDLE_LIMIT, self._let_go, client)
-        self._kept.append(_Kept(client, closing))
-
-    def _let_go(self, client: aiosmtplib.SMTP) -> None:
-        self._kept = [kept for kept in self._kept if kept.client is not client]
-        client.close()
 
 
 class _Stale(Exception):
@@ -162,7 +184,7 @@ class _Transaction:
         sender = self._address(message.envelope_from)
         try:
             await self._verb("MAIL FROM", b"MAIL", b"FROM:<" + sender + b">", *options, may_be_stale=True)
-        except PermanentFailure:
+        except (PermanentFailure, AccountRefused):
             if sender or not self._client.is_connected:
                 raise
             # Some relays take no null return path from their own users (Microsoft 365, QQ): the desk's, then.

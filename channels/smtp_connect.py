@@ -7,13 +7,16 @@ from typing import TypeVar
 
 import aiosmtplib
 
-from channels.adapter import ChannelAway, LoginRefused, TemporaryFailure
+from channels.adapter import AccountRefused, ChannelAway, ChannelSlowed, LoginRefused, TemporaryFailure
 from channels.settings import SmtpSettings
+from channels.smtp_words import About, about
 from channels.tls import client_context
 
 MAX_REPLY = 300  # characters of the relay's words that are kept
 
 T = TypeVar("T")
+
+_KINDS = {About.PACE: ChannelSlowed, About.ACCOUNT: AccountRefused}
 
 
 async def connect(settings: SmtpSettings, desk: str) -> aiosmtplib.SMTP:
@@ -83,7 +86,8 @@ async def _checked(where: str, asking: Awaitable[T]) -> T:
     try:
         return await asking
     except aiosmtplib.SMTPResponseException as error:
-        raise ChannelAway(_plain(f"{where}: {error.code} {error.message}")) from error
+        kind = _KINDS.get(about(error.message), ChannelAway)
+        raise kind(_plain(f"{where}: {error.code} {error.message}")) from error
     except (aiosmtplib.SMTPException, OSError) as error:
         # The library wraps what went wrong below; the certificate is what an operator must hear of.
         raise ChannelAway(_plain(f"{where}: {error}")) from (error.__cause__ or error)
