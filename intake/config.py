@@ -107,7 +107,7 @@ def secret_problems(config: Config) -> list[Problem]:
 
 
 def _weakness(path: str, text: str, config: Config) -> str:
-    if path.startswith("tokens."):
+    if path.startswith("tokens.") or path == "store.key":
         return f"the key is shorter than {MIN_KEY} characters" if len(text) < MIN_KEY else ""
     return secret_problem(text) if _own_name(path, config) else ""
 
@@ -117,6 +117,8 @@ def _own_name(path: str, config: Config) -> str:
     name, _, key = path.partition(".")[2].partition(".")
     if path == "tokens.key":
         return "token-key"
+    if path == "store.key":
+        return "store-key"
     return name if key == "secret" and isinstance(config.channels.get(name), TelephonySettings) else ""
 
 

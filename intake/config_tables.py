@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from channels.settings import MIB, Duration, Port, Secret, Strict
 from routing.words import Evidence, Kind
+from store.seal import Seal
 
 GIB = 1024 * MIB
 Language = Literal["zh-Hant", "zh-Hans", "en"]
@@ -62,6 +63,7 @@ class Store(Strict):
 
     url: str = "sqlite:///var/intake.db"
     password: Secret | None = None  # of a postgresql:// url
+    key: Secret | None = None  # seals what people wrote, at rest; None: it is kept as it came
     state_dir: Path = Path("var")
 
     @field_validator("url")
@@ -85,6 +87,10 @@ class Store(Strict):
         if self.password is not None and self.url.startswith("sqlite:"):
             raise ValueError("SQLite has no password")
         return self
+
+    def seal(self) -> Seal | None:
+        """The keys that what people wrote is sealed with; None where none is configured. Raises OSError, ValueError."""
+        return Seal.from_secret(self.key.read()) if self.key is not None else None
 
     def full_url(self) -> str:
         """The url with the password in it: for the driver, never for a log. Raises OSError, ValueError."""

@@ -47,8 +47,9 @@ from intake.watch import Watcher
 from routing.backoff import RetrySchedule
 from routing.policy import Policy
 from routing.tokens import Keyring
-from store import cursors
+from store import cursors, messages
 from store.engine import Database
+from store.seal import SealBroken
 from store.upgrade import UpgradeRefused, upgrade
 
 log = structlog.get_logger(__name__)
@@ -115,10 +116,11 @@ async def _run(config: Config, *, demo: bool) -> int:
         playground = await _playground(config, stack) if demo else None
         try:
             keyring = _keyring(config, playground)
-            db = Database(config.store.full_url())
+            db = Database(config.store.full_url(), config.store.seal())
             stack.push_async_callback(db.close)
             before, now = await upgrade(db)
-        except (UpgradeRefused, ValueError) as error:
+            await _see_that_it_opens(db)
+        except (UpgradeRefused, SealBroken, ValueError) as error:
             log.error("not_started", reason=str(error))  # noqa: TRY400
             return EXIT_WRONG
         except ConnectionError as error:
@@ -133,6 +135,18 @@ async def _run(config: Config, *, demo: bool) -> int:
         log.info("store_opened", backend=db.url.get_backend_name(), schema=now, was=before)
         desk = Running(config, keyring, db, playground)
         return await desk.run(stack)
+
+
+async def _see_that_it_opens(db: Database) -> None:
+    """Raises SealBroken where the newest message was sealed with a key that is not here."""
+    async with db.reading() as tx:
+        key_id = await messages.latest_key(tx)
+    if key_id is None or (db.seal is not None and db.seal.knows(key_id)):
+        return
+    raise SealBroken(
+        f"what people wrote is sealed with the store key {key_id}, which [store] key does not hold: "
+        "put that key back into its file, below the newer ones if there are any"
+    )
 
 
 def _keyring(config: Config, playground: Any) -> Keyring:

@@ -16,9 +16,9 @@ from channels.adapter import TranscriptLine
 from channels.message import Scheme
 from routing.policy import Policy
 from routing.words import OutboxState, Purpose
-from store import outbox
+from store import messages, outbox
 from store.engine import Database, Transaction
-from store.messages import MESSAGE, RAW
+from store.messages import MESSAGE
 from store.outbox import OutboxItem
 
 MAX_LINES = 200
@@ -53,8 +53,7 @@ async def _visitor_lines(tx: Transaction, channel: str, session: str) -> list[Tr
     # By octets: a collation for people would sort punctuation elsewhere, and the range would miss.
     external_id = MESSAGE.c.external_id if tx.dialect == "sqlite" else MESSAGE.c.external_id.collate("C")
     rows = await tx.rows(
-        select(MESSAGE.c.id, MESSAGE.c.accepted_at, RAW.c.data)
-        .join(RAW, RAW.c.message == MESSAGE.c.id)
+        select(MESSAGE.c.id, MESSAGE.c.accepted_at)
         .where(
             MESSAGE.c.channel == channel,
             external_id > f"{session}:",
@@ -63,11 +62,12 @@ async def _visitor_lines(tx: Transaction, channel: str, session: str) -> list[Tr
         .order_by(MESSAGE.c.id.desc())
         .limit(MAX_LINES)
     )
-    return [_visitor_line(row) for row in reversed(rows)]
+    octets = await messages.raws(tx, [row["id"] for row in rows])
+    return [_visitor_line(row, octets[row["id"]]) for row in reversed(rows)]
 
 
-def _visitor_line(row: dict[str, Any]) -> TranscriptLine:
-    said = orjson.loads(row["data"])
+def _visitor_line(row: dict[str, Any], octets: bytes) -> TranscriptLine:
+    said = orjson.loads(octets)
     return TranscriptLine(
         id=f"m{row['id']}",
         is_from_visitor=True,

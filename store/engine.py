@@ -29,6 +29,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from channels.adapter import StoreUnavailable
 from store import onehop
+from store.seal import Seal
 
 T = TypeVar("T")
 
@@ -44,9 +45,10 @@ Params = Mapping[str, Any]
 class Transaction:
     """What may be done inside `Database.transaction()` and `Database.reading()`."""
 
-    def __init__(self, connection: AsyncConnection, dialect: str) -> None:
+    def __init__(self, connection: AsyncConnection, dialect: str, seal: Seal | None = None) -> None:
         self.connection = connection
         self.dialect = dialect
+        self.seal = seal  # None: what people wrote is kept as it came
 
     async def execute(
         self, statement: Executable, params: Params | Sequence[Params] | None = None
@@ -112,7 +114,8 @@ def _plan(table: Table, names: tuple[str, ...], dialect: Dialect, keep_first: bo
 class Database:
     """One desk's store, on SQLite or PostgreSQL. Building it connects to nothing."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seal: Seal | None = None) -> None:
+        self.seal = seal
         self.url = make_url(_with_driver(url))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writer = _engine(self.url, size=1 if self.is_sqlite else CONNECTIONS, is_reader=False)
@@ -144,7 +147,7 @@ class Database:
                     transaction = await _to_the_end(_begin(connection))
                 try:
                     with _Translated():
-                        yield Transaction(connection, self.url.get_backend_name())
+                        yield Transaction(connection, self.url.get_backend_name(), self.seal)
                 except BaseException:
                     with suppress(SQLAlchemyError, OSError):  # a lost server has rolled back already
                         await _to_the_end(_end(connection, transaction.rollback()))

@@ -61,7 +61,8 @@ async def store(config: Config, db: Database) -> AsyncIterator[CheckLine]:
     try:
         refuse_other_version(found)
         many = "ticket" if count == 1 else "tickets"
-        yield line("store", f"{place}, schema {found}, {count:,} {many}{engine}")
+        sealed = ", sealed" if config.store.key is not None else ""
+        yield line("store", f"{place}, schema {found}, {count:,} {many}{sealed}{engine}")
     except Failure as failure:
         is_newer = found is not None and found > upgrade.head()
         state = CheckState.BAD if is_newer else CheckState.WARNING

@@ -23,6 +23,7 @@ from intake.command.terminal import Screen
 from intake.config import SECRETS, Config, ConfigError, load
 
 TOKEN_KEY = "token-key"  # noqa: S105  # a name, not a secret
+STORE_KEY = "store-key"
 
 
 async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
@@ -45,7 +46,7 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
     if before and not args.force:
         words = f"{place.file} is there already; nothing was changed"
         raise Failure(Exit.WRONG, words, f"intake secret new {args.name} --force")
-    kept = before if args.name == TOKEN_KEY else ""
+    kept = before if args.name in (TOKEN_KEY, STORE_KEY) else ""
     _write(place.file, f"{secret}\n{kept}")
     facts = {"file": str(place.file), "replaced": bool(before)}
     tell(secret, facts, f"The secret is in {place.file}. {advice}", aside=f"it is in {place.file} as well. {advice}")
@@ -88,6 +89,11 @@ def _place(config: Config, name: str) -> tuple[Secret, str]:
             mend = f'write [tokens] key = {{ file = "{SECRETS / TOKEN_KEY}" }}'
             raise Failure(Exit.USAGE, "the configuration does not say where the token key lies", mend)
         return config.tokens.key, restart
+    if name == STORE_KEY:
+        if config.store.key is None:
+            mend = f'write [store] key = {{ file = "{SECRETS / STORE_KEY}" }}'
+            raise Failure(Exit.USAGE, "the configuration does not say where the store's key lies", mend)
+        return config.store.key, f"{restart} Without it nobody can read what was sealed: keep a copy in a safe place."
     settings = config.channels.get(name)
     if isinstance(settings, TelephonySettings):
         return settings.secret, f"The exchange posts to {config.http.address()}{settings.path}/SECRET. {restart}"
@@ -97,7 +103,7 @@ def _place(config: Config, name: str) -> tuple[Secret, str]:
         return settings.session_key, f"Open chats begin anew. {restart}"
     if settings is not None:
         raise Failure(Exit.USAGE, f"the passwords of {name} are given out by its mail server")
-    there = ", ".join(sorted([TOKEN_KEY, *config.channels]))
+    there = ", ".join(sorted([TOKEN_KEY, STORE_KEY, *config.channels]))
     raise Failure(Exit.NOT_FOUND, f'there is no secret "{name}"', f"there is: {there}")
 
 

@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 from support.daemon import Daemon
 from support.start import Desk, Firm
+from support.storefacts import NOW, arrival
 
+from store import messages
 from store.engine import Database
+from store.seal import Seal
 from store.upgrade import upgrade
 
 pytestmark = pytest.mark.system
@@ -245,3 +248,22 @@ def test_a_database_server_that_is_not_there_is_worth_a_restart(firm: Firm) -> N
     assert code == NO_STORE
     assert said.startswith("the store cannot be opened: ")
     assert said.endswith("; start the database, or correct store.url")
+
+
+async def test_a_store_that_another_key_sealed_is_not_opened(firm: Firm) -> None:
+    (firm.folder / "store.key").write_text("n" * 43)
+    config = firm.folder / "config.toml"
+    config.write_text(config.read_text().replace("[store]", '[store]\nkey = { file = "store.key" }'))
+    db = Database(f"sqlite:///{firm.database}", Seal(["k" * 43]))
+    await upgrade(db)
+    async with db.transaction() as tx:
+        await messages.accept(tx, [arrival("u1")], NOW)
+    await db.close()
+
+    code, said = refused(firm)
+
+    assert code == WRONG
+    assert said == (
+        f"what people wrote is sealed with the store key {Seal(['k' * 43]).current}, which [store] key does not hold: "
+        "put that key back into its file, below the newer ones if there are any"
+    )

@@ -116,7 +116,7 @@ def test_the_secret_belongs_to_its_folders_owner(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["new", "pigeon"], 3, "there is: hotline, support-mail, token-key"),
+        (["new", "pigeon"], 3, "there is: hotline, store-key, support-mail, token-key"),
         (["new", "support-mail"], 2, "given out by its mail server"),
         (["old", "hotline"], 2, "invalid choice: 'old'"),
     ],
