@@ -1,7 +1,8 @@
-"""A customer's HTML without anything active, remote or unreadable.
+"""Other people's HTML without anything active, remote or unreadable.
 
 HTML that is too large or too deep to be sanitised in bounded time is not used at all: the text is shown instead.
-Colours stay only where they can be read on white and on black; sizes, grounds and positions go.
+Colours stay only where they can be read on white and on black; sizes, grounds and positions go. Of an agent's answer
+nothing stays in which words could hide: an attribute is a number, a word of a list, a link or a picture.
 """
 
 from __future__ import annotations
@@ -82,6 +83,97 @@ def sanitise(html: str, content_ids: frozenset[str]) -> tuple[str, frozenset[str
         url_schemes={"http", "https", "mailto", "tel", "cid"},
     )
     return _PICTURE.sub(_shown_picture, cleaned), frozenset(used)
+
+
+_IN_REPLY = _ATTRIBUTES | {
+    "*": {"style", "align", "dir", "class"},
+    "a": {"href"},
+    "img": {"src", "width", "height"},
+    "font": {"color"},
+}
+_FREE = {"href", "src", "style", "class"}  # looked at one by one; every other value is one of these:
+_PLAIN_VALUE = re.compile(
+    r"[0-9]{1,3}%?|left|right|center|justify|top|middle|bottom|baseline|nowrap|ltr|rtl|auto|[aAiI1]|", re.ASCII
+)
+_REPLY_STYLES = _STYLES | {"margin", "margin-top", "margin-right", "margin-bottom", "margin-left"}
+_MEASURE = re.compile(r"[0-9]{0,3}(?:\.[0-9]{1,4})?(?:px|pt|em|cm|mm|in|%)?|#[0-9a-f]{3,6}|rgb\([0-9, ]{5,15}\)")
+_WORDS = """
+bold bolder lighter normal italic oblique underline line-through none left right center justify start end top middle
+bottom baseline sub super text-top text-bottom nowrap pre pre-wrap pre-line solid dashed dotted double groove ridge
+collapse separate thin medium thick windowtext currentcolor black gray grey silver red green blue orange auto
+"""
+_KEYWORDS = frozenset(_WORDS.split())
+#: Outlook's paragraphs stand without room between them; it says so in a style sheet that does not travel.
+TIGHT = "m"
+#: Outlook writes bullets as letters of these fonts.
+BULLET = "b"
+_BULLET_FONT = re.compile(r"font-family\s*:\s*[\"']?(?:wingdings|symbol)\b", re.IGNORECASE)
+
+
+def sanitise_reply(html: str) -> str | None:
+    """An agent's HTML: what stays of `class` is TIGHT or BULLET, pictures are `cid:` only, links still to be judged.
+
+    None if it is too large or too deep to be touched.
+    """
+    if len(html) > MAX_HTML_IN or _is_too_deep(html):
+        return None
+    return nh3.clean(
+        html.encode("utf-8", "replace").decode().translate(_SEEN),
+        tags=_TAGS,
+        clean_content_tags={"script", "style", "title", "head", "noscript", "template", "svg", "math", "select"},
+        attributes=_IN_REPLY,
+        attribute_filter=_of_reply,
+        url_schemes={"http", "https", "mailto", "tel", "cid"},
+        link_rel=None,
+    )
+
+
+#: Nobody sees these, and something could be written with them: tags of emoji (U+E0000 ff.), selectors of
+#: variants of ideographs. The joiners stay: some scripts and most families of emoji need them.
+_SEEN = TEXT_TABLE | dict.fromkeys(
+    (
+        0xAD,
+        0x34F,
+        0x180E,
+        0x200B,
+        0x2060,
+        *range(0x2061, 0x2065),
+        0xFEFF,
+        *range(0xFFF9, 0xFFFC),
+        *range(0xE0000, 0xE0200),
+    )
+)
+
+
+def _of_reply(tag: str, name: str, value: str) -> str | None:
+    if name == "style":
+        kept = _reply_style(value)
+        return kept or None
+    if name == "class":
+        return TIGHT if tag in ("p", "li", "div") and value.startswith("Mso") else None
+    if name == "color":
+        return value if _is_readable_colour(value) else None
+    if name == "src":
+        return value if tag == "img" and value[:4].lower() == "cid:" else None
+    if name in _FREE or _PLAIN_VALUE.fullmatch(value):
+        return value
+    return None
+
+
+def _reply_style(style: str) -> str:
+    kept = [BULLET] if _BULLET_FONT.search(style[:2000]) else []
+    for declaration in style[:2000].split(";"):
+        name, _, value = declaration.partition(":")
+        name, value = name.strip().lower(), value.strip().lower()
+        if name not in _REPLY_STYLES or len(value) > 60:
+            continue
+        words = value.replace(", ", ",").split()
+        if not words or not all(word in _KEYWORDS or _MEASURE.fullmatch(word) for word in words):
+            continue
+        if name == "color" and not _is_readable_colour(value):
+            continue
+        kept.append(f"{name}:{value}")
+    return ";".join(kept)
 
 
 # Of the sanitiser's own output: every value in quotes, every quote inside one escaped.
