@@ -6,8 +6,9 @@ a token, a line of the card, a heading of an internal mail, the agent's private 
 not the customer's own words, and the reply is held, whatever else it says. What leaves are the agent's words exactly.
 
 The search sees through line wrapping, quote marks, soft hyphens and invisible characters, not through pictures and
-packed files: mail inside attachments is therefore not sent at all, nor a file with our mark in it. Time is linear in
-the reply; longer than MAX_TEXT is held.
+packed files: mail inside attachments is therefore not sent at all, nor a file with our mark in it. Of the reply's HTML
+it says which links hold nothing internal, also percent-encoded; its words are compared with the cleared ones where it
+is written (`intake/compose_reply.py`). Time is linear in the reply; longer than MAX_TEXT is held.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import unescape
+from urllib.parse import unquote
 
 from channels.message import Attachment, Message
 from routing.folding import fold, squeeze
@@ -26,6 +29,8 @@ MAX_HEADING = 500  # characters of a line that may be a heading
 MIN_WITHIN = 8  # squeezed characters: a shorter internal line counts only where it is a whole line
 MIN_DIGITS = 8  # of a private number; fewer would be found in every amount
 MAX_SHOWN = 80  # characters of what survived, for showing it to the agent
+MAX_LINKS = 100  # of the reply's HTML, the first; a reply with others in it goes as plain text
+MAX_LINK = 2000  # characters
 
 #: The line above everything internal in our mails to agents; it is recognised by its words and its rule.
 MARK = "──────── 以下僅供內部 · internal ────────"
@@ -58,6 +63,7 @@ class Inspection:
     survived: tuple[str, ...]  # what was found, cut to MAX_SHOWN characters; not empty: held
     is_clean: bool
     reasons: tuple[Reason, ...] = ()
+    links: tuple[str, ...] = ()  # addresses in the reply's HTML that hold nothing internal, as they read unescaped
 
 
 def inspect(reply: Message, facts: GuardFacts) -> Inspection:
@@ -91,6 +97,7 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
         survived=tuple(dict.fromkeys(survived)),
         is_clean=not survived and not is_empty,
         reasons=tuple(dict.fromkeys(reasons)),
+        links=_clean_links(reply.html, facts, known),
     )
 
 
@@ -334,6 +341,29 @@ def _header_blocks(lines: list[str]) -> list[str]:
             found.append(line)
         before = is_header
     return found
+
+
+_HREF = re.compile(r"""\bhref\s{0,4}=\s{0,4}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_OPEN_TO_ALL = ("http://", "https://", "mailto:", "tel:")
+
+
+def _clean_links(html: str, facts: GuardFacts, known: _Known) -> tuple[str, ...]:
+    """The links in which nothing is found that must not leave, whichever way it is written there."""
+    found: dict[str, None] = {}
+    for match in _HREF.finditer(html):
+        link = unescape(match[1] or match[2] or match[3] or "").strip()
+        if len(link) <= MAX_LINK and link.lower().startswith(_OPEN_TO_ALL):
+            found[link] = None
+        if len(found) >= MAX_LINKS:
+            break
+    return tuple(link for link in found if not any(_survivors(way, facts, known) for way in _ways_to_read(link)))
+
+
+def _ways_to_read(link: str) -> set[str]:
+    """As it stands, and freed of percent signs as often as anybody would write them; `+` may be a space."""
+    once = unquote(link)
+    twice = unquote(once)
+    return {link, once, twice, twice.replace("+", " ")}
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
