@@ -9,8 +9,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ufeff]")
 
 def tidy(text: str) -> str:
     """LF line ends, without control characters, byte order marks and blank space at either end."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = line_ends(text)
     if "\x0c" in text or "\x0b" in text:
         text = text.replace("\x0c", "\n").replace("\x0b", "\n")
     if "\x85" in text or "\u2028" in text or "\u2029" in text:
@@ -20,12 +19,19 @@ def tidy(text: str) -> str:
     return text.lstrip("\n").rstrip()
 
 
+def line_ends(text: str) -> str:
+    """LF line ends. CR CR LF is one: a gateway wrote it in place of CR LF."""
+    if "\r" not in text:
+        return text
+    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
+
+
 def unflow(text: str, *, is_delsp: bool) -> str:
     """The paragraphs of a flowed text, each on one line; quote marks stand as "> "."""
     out: list[str] = []
     pieces: list[str] = []  # of the paragraph that is open
     open_depth = -1  # its depth of quoting; -1 if none is open
-    for line in text.replace("\r\n", "\n").split("\n"):
+    for line in line_ends(text).split("\n"):
         bare = line.lstrip(">")
         depth = len(line) - len(bare)
         bare = bare.removeprefix(" ")  # §4.4: stuffed

@@ -19,6 +19,7 @@ from channels.charsets import decode
 MAX_BLOCK = 64 * 1024  # octets of all headers of one part
 MAX_HEADER = 8 * 1024  # octets of one header, unfolded
 MAX_ADDRESSES = 200  # of one header
+MAX_SPEC = 320  # characters of one address
 
 _FOLD = re.compile(rb"\n+(?=[ \t])")
 _NAME = re.compile(rb"[!-9;-~]{1,100}[ \t]*:")
@@ -125,7 +126,8 @@ def _start_of_line(block: bytes, number: int) -> int:
 # --- text -----------------------------------------------------------------------------------------------------
 
 # The charset, an optional language (RFC 2231 §5), the encoding, the octets. Spaces within are wrong but common.
-_WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]{0,8000})\?=")
+# A question mark within, and an end that was cut off, are wrong too.
+_WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*)*)(?:\?=|\Z)")
 
 
 def text(value: bytes) -> str:
@@ -136,6 +138,8 @@ def text(value: bytes) -> str:
     pending, label, position = b"", b"", 0
     for word in _WORD.finditer(value):
         between = value[position : word.start()]
+        if not word[0].endswith(b"?=") and len(word[3].split()) != 1:
+            break  # not cut off: never begun
         charset = word[1].lower()
         # RFC 2047 §6.2: white space between two words is not shown. Words of one charset are joined before
         # decoding, because webmailers cut in the middle of a character.
@@ -157,8 +161,21 @@ def _word_octets(encoding: bytes, body: bytes) -> bytes:
     return binascii.a2b_qp(body.replace(b"_", b" "))
 
 
+_PIECE = re.compile(rb"[A-Za-z0-9+/\s]*=+\s*")
+
+
 def base64_octets(body: bytes) -> bytes:
     """Decoded base64, as much of it as is whole; foreign octets are passed over."""
+    padding = body.find(b"=")
+    if 0 <= padding < len(body) - 4 and not body[padding:].isspace() and body[padding:].strip(b"= \t\r\n"):
+        # Several stretches joined by a gateway; the codec would stop behind the first.
+        pieces = _PIECE.findall(body)
+        if len(pieces) > 1 and sum(map(len, pieces)) == len(body):
+            return b"".join(map(_base64, pieces))
+    return _base64(body)
+
+
+def _base64(body: bytes) -> bytes:
     try:
         return binascii.a2b_base64(body)
     except binascii.Error:
@@ -210,7 +227,7 @@ def _join(pieces: list[tuple[int, bool, bytes]]) -> str:
     """One parameter: the RFC 2231 forms before the plain one, which older readers were meant to take."""
     extended = [(max(number, 0), is_encoded, body) for number, is_encoded, body in pieces if number >= 0 or is_encoded]
     if not extended:
-        return text(pieces[0][2])
+        return _plain_parameter(pieces[0][2])
     extended.sort(key=lambda piece: piece[0])
     label, octets = "", b""
     for number, is_encoded, body in extended:
@@ -223,6 +240,21 @@ def _join(pieces: list[tuple[int, bool, bytes]]) -> str:
     if not label and b"=?" in octets:  # both ways at once: seen from Chinese webmailers
         return text(octets)
     return one_line(decode(octets, label))
+
+
+_PERCENT = re.compile(rb"%[89A-Fa-f][0-9A-Fa-f]")
+_LABELLED = re.compile(rb"([A-Za-z0-9_-]{3,20})'[A-Za-z-]{0,10}'(.*%.*)", re.S)
+
+
+def _plain_parameter(body: bytes) -> str:
+    """A parameter without a star, which some write as if it had one (`filename=utf-8''%E7%A8%85.pdf`)."""
+    if _PERCENT.search(body):
+        labelled = _LABELLED.fullmatch(body)
+        octets = unquote_to_bytes(labelled[2] if labelled else body)
+        words = one_line(decode(octets, labelled[1].decode("ascii") if labelled else ""))
+        if "\ufffd" not in words:
+            return words
+    return text(body)
 
 
 # --- addresses ------------------------------------------------------------------------------------------------
@@ -247,15 +279,17 @@ def addresses(value: bytes) -> list[tuple[str, str]]:
     """(display name, lower-case address) of each mailbox of a header; groups are opened.
 
     The address is the one in angle brackets, never one that the display name contains. Two pairs of angle
-    brackets give two addresses, so that whoever counts them is warned.
+    brackets, or two addresses without a comma between, give two, so that whoever counts them is warned.
     """
     found: list[tuple[str, str]] = []
     for box in _mailboxes(value):
-        name = text(b" ".join(box.words))
         if box.specs:
+            name = text(b" ".join(box.words))
             found.extend((name, spec) for spec in map(_address, box.specs) if spec)
-        elif spec := _address(b"".join(box.words)):
-            found.append((text(b" ".join(box.comments)), spec))
+        elif box.words:
+            specs, rest = _bare(b" ".join(box.words))
+            name = text(b" ".join(box.comments)) if box.comments else rest
+            found.extend((name, spec) for spec in specs)
         if len(found) >= MAX_ADDRESSES:
             break
     return found
@@ -275,12 +309,15 @@ def _mailboxes(value: bytes) -> Iterator[_Mailbox]:
     depth = 0
     for token in _tokens(value):
         quoted, angle, mark, plain, _ = token.groups()
-        if depth or mark in (b"(", b")"):
+        if depth and mark is not None and value.endswith(b"\\", 0, token.start()):
+            box.comments.append(mark)  # RFC 5322 §3.2.1: a quoted pair
+        elif depth or mark in (b"(", b")"):
             depth = max(0, depth + (mark == b"(") - (mark == b")"))
             if mark not in (b"(", b")"):
                 box.comments.append(token[0].strip())
         elif quoted is not None:
-            box.words.append(_ESCAPED.sub(rb"\1", quoted))
+            is_local_part = value.startswith(b"@", token.end())
+            box.words.append(token[0] if is_local_part else _ESCAPED.sub(rb"\1", quoted))
         elif angle is not None:
             box.specs.append(angle)
         elif mark == b":":
@@ -294,16 +331,50 @@ def _mailboxes(value: bytes) -> Iterator[_Mailbox]:
     yield box
 
 
+_COMMENT = re.compile(r"\([^()]*\)")
+_AROUND = re.compile(r" ?([.@]) ?")
+_USUAL = re.compile(rb"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}")
+_QUOTED_LOCAL = re.compile(r'("(?:[^"\\]|\\.)*")\s*@\s*([^\s"<>]+)', re.S)
+_PLAIN_LOCAL = re.compile(r'"([A-Za-z0-9!#$%&\'*+/=?^_`{|}~.-]+)"@', re.S)
+
+
 def _address(octets: bytes) -> str:
-    """A bare address in canonical form: half-width, lower case, no route; "" if it is none."""
-    spec = decode(octets).strip().strip("'").translate(_WIDE_ASCII) if octets else ""
-    if ":" in spec:  # a source route or a stray "mailto:"
-        spec = spec.rpartition(":")[2]
-    spec = _CONTROLS.sub("", spec.replace(" ", "")).lower()
-    local, at, domain = spec.rpartition("@")
-    if not at or not local or not domain or len(spec) > 320:
+    """The address between angle brackets in canonical form: half-width, lower case, no route; "" if there is none."""
+    specs, _ = _bare(octets)
+    return specs[-1] if specs else ""
+
+
+def _bare(octets: bytes) -> tuple[list[str], str]:
+    """The addresses in what has no angle brackets (or stood between them), and the other words.
+
+    RFC 5322 §4.4 lets comments and white space stand around the dots and the at sign.
+    """
+    if _USUAL.fullmatch(octets):
+        return [octets.decode("ascii").lower()], ""
+    line = decode(octets).translate(_WIDE_ASCII)
+    if "@" not in line:
+        return [], ""
+    if '"' in line and (quoted := _QUOTED_LOCAL.search(line)):
+        whole = _PLAIN_LOCAL.sub(r"\1@", f"{quoted[1]}@{quoted[2]}")
+        return ([one_line(whole).lower()] if len(whole) <= MAX_SPEC else []), ""
+    for _ in range(4):  # comments within comments
+        if "(" not in line:
+            break
+        line = _COMMENT.sub(" ", line)
+    words = _AROUND.sub(r"\1", " ".join(line.split())).split()
+    specs = [spec for spec in map(_canonical, words) if spec]
+    rest = b"" if len(words) == len(specs) else b" ".join(w for w in octets.split() if b"@" not in w)
+    return specs, text(rest)
+
+
+def _canonical(spec: str) -> str:
+    """One word as an address; "" if it is none."""
+    if "@" not in spec:
         return ""
-    return spec
+    spec = spec.strip("<>[]'").rpartition(":")[2]  # a source route, or a stray "mailto:"
+    spec = _CONTROLS.sub("", spec).lower()
+    local, _, domain = spec.rpartition("@")
+    return spec if local and domain and len(spec) <= MAX_SPEC else ""
 
 
 def address_within(value: str) -> str:
@@ -321,7 +392,7 @@ def message_ids(value: bytes) -> tuple[str, ...]:
     if not value:
         return ()
     line = one_line(decode(value))
-    ids = _MESSAGE_ID.findall(line) or _MESSAGE_ID.findall(re.sub(r"\s+", "", line))
+    ids = _MESSAGE_ID.findall(line) or _MESSAGE_ID.findall(re.sub(r"\s+", "", _COMMENT.sub("", line)))
     if not ids and (bare := address_within(line)):
         ids = [f"<{line.strip()}>"] if _MESSAGE_ID.fullmatch(f"<{line.strip()}>") else [f"<{bare}>"]
     return tuple(dict.fromkeys(ids))[-MAX_REFERENCES:]
@@ -330,17 +401,32 @@ def message_ids(value: bytes) -> tuple[str, ...]:
 # --- dates ----------------------------------------------------------------------------------------------------
 
 _DATE = re.compile(
-    r"(\d{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*\.?[\s-]+(\d{2,4})[\s,]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(?:\.\d+)?"
-    r"\s*(?:([+-])\s?(\d{2}):?(\d{2})|([A-Za-z]{1,4}))?"
+    r"(\d{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*\.?[\s-]+(\d{2,4})[\s,]+(\d{1,2})\s?:\s?(\d{1,2})(?:\s?:\s?(\d{1,2}))?"
+    r"(?:\.\d+)?\s*(?:([+-])\s?(\d{2}):?(\d{2})|([A-Za-z]{1,4}))?"
+)
+#: As programs write it that know no RFC: ISO 8601, and C's asctime. Turned into the usual order.
+_ISO = re.compile(r"\s*(\d{4})-(\d\d)-(\d\d)[T ]+(\d\d:\d\d.*)", re.S)
+_ASCTIME = re.compile(
+    r"(?:[A-Za-z]{3},? +)?([A-Za-z]{3}) +(\d{1,2}),? +(\d\d:\d\d(?::\d\d)?) +(?:([A-Z]{3,4}) +)?(\d{4})"
 )
 _MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES.split(), 1)}
 _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7, "jst": 9, "hkt": 8}
 
 
+def _usual_order(line: str) -> str:
+    if iso := _ISO.match(line):
+        month = _MONTH_NAMES.split()[(int(iso[2]) - 1) % 12]
+        return f"{iso[3]} {month} {iso[1]} {iso[4]}"
+    if asctime := _ASCTIME.match(line.strip()):
+        return f"{asctime[2]} {asctime[1]} {asctime[5]} {asctime[3]} {asctime[4] or ''}"
+    return line
+
+
 def date(value: bytes) -> datetime | None:
     """A Date header as an aware moment in UTC; None if it tells none. Obsolete zones as RFC 5322 §4.3 says."""
-    match = _DATE.search(value[:200].decode("ascii", "replace"))
+    line = value[:200].decode("ascii", "replace")
+    match = _DATE.search(_usual_order(" ".join(_COMMENT.sub(" ", line).split()) if b"(" in value[:200] else line))
     if match is None or (month := _MONTHS.get(match[2].lower())) is None:
         return None
     year = int(match[3])

@@ -20,7 +20,7 @@ from channels.language import guess
 from channels.message import Address, Attachment, Medium, Message, Recipient, Role, Scheme, Verdict
 from channels.parts import Part, Tree, cut, head
 
-PARSER_VERSION = 1  # raised whenever the same octets would give another normal form
+PARSER_VERSION = 2  # raised whenever the same octets would give another normal form
 
 MAX_TEXT = 1024 * 1024  # characters of text_full; the rest stays in the raw bytes
 MAX_HTML = 2 * 1024 * 1024  # characters

@@ -26,11 +26,29 @@ _EXTENSIONS = {
     "application/zip": ".zip",
     "application/pgp-signature": ".asc",
     "application/pkcs7-signature": ".p7s",
+    "application/x-pkcs7-signature": ".p7s",
+    "application/pkcs7-mime": ".p7m",
+    "application/x-pkcs7-mime": ".p7m",
+    "application/pgp-encrypted": ".asc",
+    "application/pgp-keys": ".asc",
+    "application/ms-tnef": ".dat",
+    "application/vnd.ms-tnef": ".dat",
+    "application/msword": ".doc",
+    "application/vnd.ms-excel": ".xls",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
+    "image/heic": ".heic",
+    "text/vcard": ".vcf",
+    "text/x-vcard": ".vcf",
+    "text/rtf": ".rtf",
+    "application/rtf": ".rtf",
     "audio/mpeg": ".mp3",
     "audio/amr": ".amr",
     "audio/wav": ".wav",
     "video/mp4": ".mp4",
 }
+_MAILS = frozenset({"message/rfc822", "message/global"})
 _SPACES = re.compile(r"\s+")
 #: Zero-width and bidirectional characters are all of category Cf; variation selectors and fillers are not.
 _INVISIBLE = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
@@ -50,6 +68,8 @@ def safe(name: str, media_type: str) -> str:
     text = _FORBIDDEN.sub("_", text).strip().strip(".").strip()
     if _DEVICE.match(text):
         text = "_" + text
+    if media_type in _MAILS and text and not text.lower().endswith(".eml"):
+        text += ".eml"  # so that a mail program opens it
     return _shorten(text) if text else made_up(media_type)
 
 

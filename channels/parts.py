@@ -18,6 +18,8 @@ MAX_DEPTH = 30  # multiparts within multiparts
 MAX_PARTS = 500  # leaves of one mail
 
 _OLD_MAC_LINE = re.compile(rb"\r(?!\n)")
+_DOUBLED_CR = re.compile(rb"\r\r+\n")
+_HEADER_BEHIND = re.compile(rb"\r[!-9;-~]{1,100}:")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")  # RFC 6838 §4.2
 
 
@@ -40,17 +42,25 @@ class Part:
 
     @property
     def file_name(self) -> str:
-        """As the sender wrote it: not safe yet. "" if none."""
+        """As the sender wrote it: not safe yet. "" if none. Of two, the one that is readable."""
         value = self.headers.first(b"content-disposition")
         name = parameters(value)[1].get("filename", "") if value else ""
-        return name or self.params.get("name", "")
+        other = self.params.get("name", "")
+        if name and other and name != other and _is_garbled(name) and not _is_garbled(other):
+            return other
+        return name or other
+
+
+def _is_garbled(name: str) -> bool:
+    """Characters were lost on the way: U+FFFD, or question marks in place of letters."""
+    return "\ufffd" in name or "??" in name or "=?" in name
 
 
 @dataclass(slots=True)
 class Tree:
     """A mail, cut up."""
 
-    octets: bytes  # what the positions refer to: the raw bytes, unless their lines ended in CR alone
+    octets: bytes  # what the positions refer to: the raw bytes, unless their lines ended in CR alone or in CR CR LF
     headers: Headers
     body_start: int
     root_type: str
@@ -78,9 +88,7 @@ class _Open:
 
 def cut(raw: bytes) -> Tree:
     """The parts of a mail, in order. A single-part mail has one, with path "1"."""
-    if b"\n" not in raw and b"\r" in raw:
-        raw = _OLD_MAC_LINE.sub(b"\n", raw)
-    tree, root = _open_root(raw)
+    tree, root = _open_root(_with_line_ends(raw))
     waiting = [root]
     while waiting:
         piece = waiting.pop()
@@ -113,9 +121,24 @@ def cut(raw: bytes) -> Tree:
 
 def head(raw: bytes) -> Tree:
     """The headers alone: the body is not looked at."""
-    if b"\n" not in raw[: 1024 * 1024] and b"\r" in raw[: 1024 * 1024]:
-        raw = _OLD_MAC_LINE.sub(b"\n", raw[: 1024 * 1024])
-    return _open_root(raw)[0]
+    beginning = raw[: 1024 * 1024]
+    mended = _with_line_ends(beginning)
+    return _open_root(raw if mended is beginning else mended)[0]
+
+
+def _with_line_ends(raw: bytes) -> bytes:
+    """The same octets with lines that end as lines do, where the headers show that a gateway or an old Mac wrote them.
+
+    Lines of the body alone are mended when they are decoded: a part of binary octets must stay as it is.
+    """
+    first = raw.find(b"\n")
+    if first < 0:
+        return _OLD_MAC_LINE.sub(b"\n", raw) if b"\r" in raw else raw
+    if raw.endswith(b"\r\r", 0, first):
+        return _DOUBLED_CR.sub(b"\r\n", raw)
+    if (lone := raw.find(b"\r", 0, max(0, first - 1))) >= 0 and _HEADER_BEHIND.match(raw, lone):
+        return _OLD_MAC_LINE.sub(b"\n", raw)
+    return raw
 
 
 def _open_root(raw: bytes) -> tuple[Tree, _Open]:
@@ -128,6 +151,8 @@ def _open_root(raw: bytes) -> tuple[Tree, _Open]:
     if rest >= 0:
         body = tree.body_start = start + rest
         tree.defects.append("no blank line between headers and body")
+    if b"\r" in raw[body : body + 1024] and raw.find(b"\n", body) < 0:
+        tree.octets = raw[:body] + _OLD_MAC_LINE.sub(b"\n", raw[body:])
     if not raw.strip():
         tree.defects.append("the mail is empty")
     root = _Open("", headers, body, len(raw), (), 0, "text/plain")
