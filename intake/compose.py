@@ -32,6 +32,7 @@ from intake.compose_facts import (
 )
 from intake.compose_letter import agent_subject, desk_display_name
 from intake.compose_notices import notice_line, notice_mail, told_mail
+from intake.compose_reply import Carried, carry
 from intake.mailbytes import File, HeaderRefused, thread_index
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Acknowledgement",
     "Action",
     "AgentMail",
+    "Carried",
     "CustomerMail",
     "Exchange",
     "File",
@@ -53,6 +55,7 @@ __all__ = [
     "acknowledgement_text",
     "agent_mail",
     "agent_subject",
+    "carry",
     "customer_answer",
     "customer_text",
     "desk_display_name",

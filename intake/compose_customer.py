@@ -1,7 +1,8 @@
 """The customer's mail: the agent's words, the firm's signature, and nothing else; and the acknowledgement.
 
 Pure. What an agent wrote is cleaned of control characters and goes out as it is otherwise: whether it may leave is
-decided before (G15). Nothing of the desk's own is in the headers of an answer; an acknowledgement says that it is one.
+decided before (G15), and what of his HTML is carried in `compose_reply`. Who wrote plain text sends plain text: long
+lines are left to the reader's program, and nothing says format=flowed, which QQ, 163 and Outlook do not read.
 """
 
 from __future__ import annotations
@@ -10,28 +11,40 @@ import re
 from dataclasses import replace
 
 from channels.message import MESSAGING, Medium
+from intake import compose_html as html
 from intake import dates, mailbytes
 from intake.compose_facts import Acknowledgement, CustomerMail, ToCustomer
-from intake.compose_letter import MAX_NAME, MAX_SUBJECT, two_parts, with_files
+from intake.compose_letter import MAX_NAME, MAX_SUBJECT, with_files
+from intake.compose_reply import Carried
 from intake.compose_words import clean_file_name, clean_line, clean_text, text_as_html
 from intake.mailbytes import File
 from intake.texts_loader import Texts
 from routing.words import Kind, Standing
 
-_REPLY_PREFIX = re.compile(r"\s*(?:re|回[复覆復]|答[复覆復]|aw|sv)\s{0,3}[:：]\s*", re.IGNORECASE)
+#: Re:, RE[2]:, 回复：, 回覆:, 答复:, AW:, SV:, 返信:, R: …, as programs of all kinds put them before each answer.
+_REPLY_PREFIX = re.compile(
+    r"\s*(?:re|r|回[复覆復信]|答[复覆復]|返信|aw|antw(?:ort)?|sv|vs|odp|ynt|rif|res)"
+    r"\s{0,3}(?:[\[(（]\d{1,3}[\])）]|\^\d{1,3})?\s{0,3}[:：]\s*",
+    re.IGNORECASE,
+)
 _DOT_IN_WORD = re.compile(r"\.(?=\S)")
 MAX_GREETED_NAME = 40  # characters
 
 
 def customer_answer(facts: CustomerMail, texts: Texts) -> bytes:
     """An agent's answer as the customer gets it, CRLF line ends. A person wrote it: no Auto-Submitted."""
-    words = clean_text(facts.words)
-    signature = _signature(facts, texts)
-    plain = f"{words}\n\n-- \n{signature}\n"
-    entity = two_parts(plain, _page(facts.language, words, signature), (), facts.message_id)
+    files = facts.files
+    if facts.carried is None:
+        entity = mailbytes.text_part("plain", _signed(clean_text(facts.words), facts, texts))
+    else:
+        entity = _with_html(facts.carried, facts, texts)
+        shown = {(f.name, f.content) for f in facts.carried.pictures}
+        files = tuple(
+            f for f in files if (f.name, f.content) not in shown and f.content_id not in facts.carried.left_out
+        )
     parts = [
         mailbytes.file_part(File(name=clean_file_name(f.name), media_type=f.media_type, content=f.content))
-        for f in facts.files
+        for f in files
     ]
     subject = _reply_subject(facts, texts)
     if facts.ticket_in_subject is not None and f"[#{facts.ticket_in_subject}]" not in subject:
@@ -54,13 +67,12 @@ def acknowledgement(facts: Acknowledgement, texts: Texts) -> bytes:
     else:
         # A forger chose this address, this name and this subject: what he wrote is not carried to his victim.
         subject = texts.say("ack.subject", facts.language, ref=f"#{facts.ticket}")
-        facts = replace(facts, to=("", facts.to[1]))
+        facts = replace(facts, to=("", facts.to[1]), thread_index="")
     body = f"{_acknowledged(facts, texts)}\n\n{texts.say('answer.signature', facts.language, firm=_firm(facts))}\n"
     headers = [
         *_headers(facts, subject),
         mailbytes.header("Auto-Submitted", "auto-replied"),  # RFC 3834 §5
         mailbytes.header("X-Auto-Response-Suppress", "All"),  # [MS-OXCMAIL] 2.2.3.2.14: no absence note in return
-        mailbytes.header("X-Intake-Loop", facts.loop) if facts.loop else b"",
     ]
     return mailbytes.message(headers, mailbytes.text_part("plain", body))
 
@@ -82,10 +94,15 @@ def greeted_name(display_name: str) -> str:
 
 def reply_subject(subject: str) -> str:
     """`Re: ` once, whatever stood before: `RE: 回覆：Re: X` becomes `Re: X`."""
+    return f"Re: {bare_subject(subject)}"
+
+
+def bare_subject(subject: str) -> str:
+    """The subject without what programs put before it when they answer."""
     rest = clean_line(subject, MAX_SUBJECT)
     while match := _REPLY_PREFIX.match(rest):
         rest = rest[match.end() :]
-    return f"Re: {rest}"
+    return rest
 
 
 def _acknowledged(facts: Acknowledgement, texts: Texts) -> str:
@@ -152,15 +169,32 @@ def _headers(facts: ToCustomer, subject: str) -> list[bytes]:
         mailbytes.message_id(facts.message_id),
         mailbytes.ids("In-Reply-To", [facts.in_reply_to]),
         mailbytes.ids("References", references),
+        *_conversation(facts),
+        mailbytes.header("X-Intake-Loop", facts.loop) if facts.loop else b"",
     ]
 
 
-def _page(language: str, words: str, signature: str) -> str:
-    """Plain words as HTML of the plainest kind: paragraphs, links, the signature a little quieter."""
-    paragraphs = [f"<p>{text_as_html(p)}</p>" for p in re.split(r"\n[ \t]*\n+", words) if p.strip()]
-    return (
-        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width,initial-scale=1"></head>\n<body>\n'
-        + "\n".join(paragraphs)
-        + f'\n<p style="color:#59636e">-- <br>\n{text_as_html(signature)}</p>\n</body></html>\n'
-    )
+def _conversation(facts: ToCustomer) -> list[bytes]:
+    """Outlook's two headers, where his own mail had them: the answer stands in his conversation."""
+    index = mailbytes.thread_index_reply(facts.thread_index, facts.date, facts.message_id) if facts.thread_index else ""
+    if not index or not facts.in_reply_to:
+        return []
+    topic = bare_subject(facts.customer_subject)
+    return [mailbytes.header("Thread-Topic", topic) if topic else b"", mailbytes.header("Thread-Index", index)]
+
+
+def _signed(words: str, facts: CustomerMail, texts: Texts) -> str:
+    return f"{words}\n\n-- \n{_signature(facts, texts)}\n"
+
+
+def _with_html(carried: Carried, facts: CustomerMail, texts: Texts) -> bytes:
+    """Both texts, and the pictures beside them: related round alternative, as Outlook and Gmail write it."""
+    plain = mailbytes.text_part("plain", _signed(clean_text(carried.plain), facts, texts))
+    page = html.letter(facts.language, carried.html, f"-- <br>\n{text_as_html(_signature(facts, texts))}")
+    entity = mailbytes.multipart("alternative", [plain, mailbytes.text_part("html", page)], facts.message_id)
+    if not carried.pictures:
+        return entity
+    pictures = [
+        mailbytes.file_part(replace(f, name=clean_file_name(f.name)), is_related=True) for f in carried.pictures
+    ]
+    return mailbytes.multipart("related", [entity, *pictures], facts.message_id, root_type="multipart/alternative")

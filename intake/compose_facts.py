@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from channels.message import Medium
+from intake.compose_reply import Carried
 from intake.mailbytes import File
 from routing.guard import MARK as MARK  # below this line of an agent's mail everything is internal
 from routing.words import Kind, NoticeKind, Standing, TargetKind
@@ -51,6 +52,14 @@ class Told(StrEnum):
     MOVED = "moved"
     LOOKS_LIKE_NOTE = "looks_like_note"
     UNKNOWN_AGENT = "unknown_agent"
+    BAD_ADDRESS = "bad_address"
+    NO_REPLY_TO = "no_reply_to"
+    NO_OTHER = "no_other"
+    NOT_COPIED = "not_copied"
+    COPY_UNDELIVERED = "copy_undelivered"
+    RECIPIENTS = "recipients"
+    JOINED_WORDS = "joined_words"
+    SPAM_WORDS = "spam_words"
     HELP = "help"
 
 
@@ -116,12 +125,20 @@ class AgentMail(ToAgent):
     reason: str = ""  # SUPERVISOR: why it is late
     answer_goes_to: tuple[Person, ...] = ()  # empty: nobody can be written to
     cc: tuple[Person, ...] = ()
+    listed: tuple[Person, ...] = ()  # named in his mails, and gets nothing
+    reply_to_asked: str = ""  # where this mail asks for its answer, if that is not where the answer goes
+    reply_to_how: str = "asked"  # asked | doubtful | unproven | explicit: what the agent may do about it
+    speaker: Person | None = None  # who wrote these words, where it is not the customer himself
+    via_form: bool = False  # typed into a web form of the firm
+    points_at: int | None = None  # an older ticket
+    points: str = ""  # stranger | number | closed: why; "" says nothing of it
     received_at: datetime | None = None  # of the customer's words
     words_html: str = ""  # as it came; sanitised here
     files: tuple[File, ...] = ()
     card: tuple[tuple[str, str], ...] = ()  # (label, value), in order
     exchanges: tuple[Exchange, ...] = ()  # oldest first; the last three are shown
     left_out: str = ""  # what of the customer's mail is not in here, and where it is, as a sentence
+    files_link: tuple[str, str] = ("", "")  # words, and where the files that are not in here can be fetched
     note: str = ""  # an internal note of a colleague
     suggestion: str = ""
     actions: tuple[Action, ...] = ()
@@ -181,6 +198,8 @@ class ToCustomer:
     date: datetime
     in_reply_to: str = ""  # his last mail's Message-ID; "" begins a thread
     references: tuple[str, ...] = ()  # with his last mail's id at the end
+    thread_index: str = ""  # of his last mail, as it stood there
+    loop: str = ""  # value of X-Intake-Loop: our own mail is known by it when it comes home
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,6 +207,7 @@ class CustomerMail(ToCustomer):
     """An agent's words to a customer."""
 
     words: str
+    carried: Carried | None = None  # his HTML, made from `words`; None: plain text alone
     cc: tuple[Person, ...] = ()
     author: str = ""  # the agent's name over the firm's; "" leaves it out
     signature: str = ""  # the firm's, in his language; "" for the usual one
@@ -208,7 +228,6 @@ class Acknowledgement(ToCustomer):
     kind: Kind = Kind.CONSULTATION
     opens_at: datetime | None = None  # set when the desk is closed now
     hotline: str = ""
-    loop: str = ""
 
 
 def share_used(started_at: datetime | None, due_at: datetime | None, now: datetime) -> float:

@@ -41,6 +41,12 @@ _STYLE = (
     + "[data-ogsc] .t{color:#e8eaed!important}[data-ogsc] .q{color:#a4abb3!important}"
 )
 
+_LETTER_STYLE = (
+    ":root{color-scheme:light dark}.w img{max-width:100%;height:auto}.w table{border-collapse:collapse}"
+    ".w td,.w th{padding:3px 9px}@media(prefers-color-scheme:dark){.q{color:#a4abb3!important}}"
+    "[data-ogsc] .q{color:#a4abb3!important}"
+)
+
 _TABLE = '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0"'
 _CELL = "font-size:14px;padding:2px 10px 2px 0"
 _BREAK = "word-break:break-word"
@@ -51,6 +57,18 @@ _MSO_CLOSE = "<!--[if mso]></td></tr></table><![endif]-->"
 def accent(share: float) -> str:
     """The name of the colour for a deadline of which that share is used: calm, amber from 0.5, red from 0.8."""
     return "calm" if share < 0.5 else "amber" if share < 0.8 else "red"
+
+
+def letter(language: str, body: str, signature: str) -> str:
+    """A person's letter to a customer: `body` and `signature` are HTML; no frame, no ground, light and dark."""
+    return (
+        f'<!DOCTYPE html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<meta name="supported-color-schemes" content="light dark">\n'
+        f"<style>{_LETTER_STYLE}</style>\n</head>\n<body>\n"
+        f'<div class="w" style="font-family:{_FONTS[language]};font-size:15px;line-height:1.6;{_BREAK}">\n'
+        f'{body}\n<p class="q" style="{QUIET};margin:1.4em 0 0">{signature}</p>\n</div>\n</body>\n</html>\n'
+    )
 
 
 def page(language: str, title: str, blocks: Iterable[str]) -> str:

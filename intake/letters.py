@@ -6,16 +6,17 @@ in the caller's transaction; the wording itself is `compose`'s.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import select
 
 from channels.adapter import OutboundMessage
 from channels.message import Address, Medium, Message, Scheme
 from intake import compose, dates
 from intake.cards import (
-    MAX_FILES,
     Matter,
     Stationery,
     card_of,
@@ -26,11 +27,11 @@ from intake.cards import (
     frozen_subject,
     matter_of,
     message_of,
-    shown_contact,
     topic_name,
     value_of,
 )
-from intake.left_out import arrived_of, left_out
+from intake.left_out import arrived_of, left_out, link_to_files
+from intake.who_gets_it import recipients_of
 from routing.calendars import next_opening
 from routing.desk import domain_of, mail_id
 from routing.filters import loop_mark
@@ -39,9 +40,12 @@ from routing.reasons import Reason
 from routing.records import Ticket
 from routing.tokens import canary, reply_address
 from routing.words import Kind, NoticeKind, Purpose, Standing, TargetKind
+from routing.writing import MAX_FILES
 from store.engine import Transaction
 from store.messages import MESSAGE
 from store.outbox import OutboxItem
+
+log = structlog.get_logger(__name__)
 
 MAX_WORDS = 200_000  # characters of one message shown to an agent
 
@@ -100,26 +104,46 @@ async def _answer(
     if channel.medium != Medium.EMAIL:
         return compose.customer_text(words)
     ticket = matter.ticket
-    in_reply_to, references = await _thread(tx, ticket.id)
+    files = await files_of(tx, item.source, set(item.recipe.get("files", ())))
+    to = str(item.recipe.get("to", item.address))
     agent = with_.policy.agents.get(item.agent or "")
     return compose.customer_answer(
         compose.CustomerMail(
             firm=with_.policy.firm,
             desk_address=channel.address,
             desk_name=channel.display_name or with_.policy.firm,
-            to=(ticket.contact_name if ticket.medium == Medium.EMAIL else "", value_of(item.address)),
+            to=(ticket.contact_name if ticket.medium == Medium.EMAIL else "", value_of(to)),
+            cc=tuple((name, value_of(address)) for name, address in item.recipe.get("cc", ())),
             language=dates.language_of(ticket.language),
-            customer_subject=ticket.subject,
             message_id=item.mail_id,
             date=item.created_at,
-            in_reply_to=in_reply_to,
-            references=references,
+            loop=loop_mark(with_.keyring.current.secret, item.mail_id),
+            customer_subject=ticket.subject,
+            # Every copy is composed by itself, to the same octets: what came after these words is not looked at.
+            **await _thread(tx, ticket.id, before=item.source),
             words=words,
+            carried=await _carried(tx, item, words, files),
             author=agent.display_name if agent else "",
-            files=await files_of(tx, item.source, set(item.recipe.get("files", ()))),
+            files=files,
         ),
         with_.texts,
     )
+
+
+async def _carried(
+    tx: Transaction, item: OutboxItem, words: str, files: tuple[compose.File, ...]
+) -> compose.Carried | None:
+    """What of his HTML goes along with an agent's words; None where he wrote none, or it is not these words."""
+    source = await message_of(tx, item.source)
+    if source is None or not source.html:
+        return None
+    links = tuple(item.recipe.get("links", ()))
+    # In a thread: a large page takes a good part of a second.
+    carried = await asyncio.to_thread(compose.carry, source.html, words, links=links, files=files, seed=item.mail_id)
+    if isinstance(carried, str):
+        log.info("html_not_carried", ticket=item.ticket, outbox=item.id, message=item.source, why=carried)
+        return None
+    return carried
 
 
 async def _acknowledgement(
@@ -127,19 +151,18 @@ async def _acknowledgement(
 ) -> bytes:
     ticket, policy = matter.ticket, with_.policy
     spec = policy.calendars[item.recipe["calendar"]]
-    in_reply_to, references = await _thread(tx, ticket.id)
     is_mail = channel.medium == Medium.EMAIL
+    thread = await _thread(tx, ticket.id) if ticket.medium == Medium.EMAIL else {}
     facts = compose.Acknowledgement(
         firm=policy.firm,
         desk_address=channel.address or "-",
         desk_name=channel.display_name or policy.firm,
         to=(ticket.contact_name, value_of(item.address)),
         language=dates.language_of(ticket.language),
-        customer_subject=ticket.subject,
         message_id=item.mail_id,
         date=item.created_at,
-        in_reply_to=in_reply_to if ticket.medium == Medium.EMAIL else "",
-        references=references if ticket.medium == Medium.EMAIL else (),
+        customer_subject=ticket.subject,
+        **thread,
         ticket=ticket.id,
         due_at=datetime.fromisoformat(item.recipe["due_at"]),
         now=now,
@@ -155,18 +178,24 @@ async def _acknowledgement(
     return compose.acknowledgement(facts, with_.texts) if is_mail else compose.acknowledgement_text(facts, with_.texts)
 
 
-async def _thread(tx: Transaction, number: int) -> tuple[str, tuple[str, ...]]:
-    """What an answer on this ticket refers to: the customer's last mail, and the mails that one referred to."""
+async def _thread(tx: Transaction, number: int, before: int | None = None) -> dict[str, Any]:
+    """What a mail on this ticket refers to: the customer's last mail, and the mails that one referred to."""
+    is_his = (MESSAGE.c.ticket == number, MESSAGE.c.medium == Medium.EMAIL.value, MESSAGE.c.speaker == "customer")
+    earlier = () if before is None else (MESSAGE.c.id < before,)
     row = await tx.scalar(
         select(MESSAGE.c.id)
-        .where(MESSAGE.c.ticket == number, MESSAGE.c.medium == Medium.EMAIL.value, MESSAGE.c.speaker == "customer")
+        .where(*is_his, *earlier)
         .order_by(MESSAGE.c.id.desc())
         .limit(1)
     )
     last = await message_of(tx, row) if row is not None else None
     if last is None or not last.message_id:
-        return "", ()
-    return last.message_id, (*last.references, last.message_id)
+        return {}
+    return {
+        "in_reply_to": last.message_id,
+        "references": (*last.references, last.message_id),
+        "thread_index": next((value for name, value in last.source_headers if name == "Thread-Index"), ""),
+    }
 
 
 # ---- to the agent
@@ -182,9 +211,7 @@ async def _to_agent(
     arrived = await arrived_of(tx, item.source)
     files = await files_of(tx, item.source, limit=MAX_FILES)
     target = next((t for t in matter.targets if t.is_open), None)
-    goes_to: tuple[tuple[str, str], ...] = ()
-    if ticket.medium != Medium.PHONE:
-        goes_to = ((customer_name(matter, with_, language), shown_contact(ticket)),)
+    who = await recipients_of(tx, item, matter, source, with_, language)
     reasons = [Reason(r["code"], r.get("words", ""), r.get("data", {})) for r in item.recipe.get("why", ())]
     return compose.agent_mail(
         compose.AgentMail(
@@ -207,10 +234,11 @@ async def _to_agent(
             started_at=target.started_at if target else None,
             due_at=target.due_at if target else None,
             why_you=why_you(reasons, with_, language),
-            answer_goes_to=goes_to,
+            **who,
             received_at=arrived.get("received_at"),
             files=files,
             left_out=left_out(source, arrived, files, with_, language),
+            files_link=link_to_files(item, with_, language, now),
             note=str(item.recipe.get("note", "")),
             card=await card_of(tx, matter, with_, language, now),
             exchanges=await exchanges_of(tx, ticket, with_, language, before=item.source),
@@ -219,7 +247,7 @@ async def _to_agent(
                     typed=with_.texts.say(f"action.typed_{name}", language),
                     does=with_.texts.say(f"action.{name}", language),
                 )
-                for name in ("note", "close", "to")
+                for name in ("note", "close", "to", "cc", "help")
             ),
             thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id),
         ),

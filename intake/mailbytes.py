@@ -123,11 +123,15 @@ def file_part(file: File, *, is_related: bool = False) -> bytes:
     return head + _line("Content-Disposition", words) + CRLF + _base64(file.content)
 
 
-def multipart(subtype: str, parts: Sequence[bytes], seed: str) -> bytes:
-    """An entity of entities. The same `seed` gives the same boundary, so that composing twice gives equal bytes."""
+def multipart(subtype: str, parts: Sequence[bytes], seed: str, *, root_type: str = "") -> bytes:
+    """An entity of entities. The same `seed` gives the same boundary, so that composing twice gives equal bytes.
+
+    `root_type`: the media type of the first part, which RFC 2387 §3.1 wants told of a multipart/related.
+    """
     # "=_" occurs in neither quoted-printable nor base64 (RFC 2045 §6.7), so no part can contain the boundary.
     boundary = b"=_" + hashlib.sha256(f"{subtype}\0{seed}".encode()).hexdigest()[:32].encode()
-    head = b'Content-Type: multipart/%s;\r\n boundary="%s"\r\n\r\n' % (subtype.encode("ascii"), boundary)
+    told = b'\r\n type="%s";' % root_type.encode("ascii") if root_type else b""
+    head = b'Content-Type: multipart/%s;%s\r\n boundary="%s"\r\n\r\n' % (subtype.encode("ascii"), told, boundary)
     opened = b"--" + boundary + CRLF
     return head + b"".join(opened + part + CRLF for part in parts) + b"--" + boundary + b"--" + CRLF
 
@@ -142,10 +146,37 @@ def thread_index(opened_at: datetime, desk: str, ticket: int) -> bytes:
 
     Made from the ticket alone, so that every mail about it, after any restart, has the same.
     """
-    # FILETIME counts 100 ns since 1601; its six upper octets stand first (the uppermost is 1 until 2057).
-    since_1601 = int((opened_at - datetime(1601, 1, 1, tzinfo=UTC)).total_seconds()) * 10_000_000
+    # The six upper octets of the time stand first (the uppermost is 1 until 2057).
     guid = hashlib.sha256(f"{desk}\0{ticket}".encode()).digest()[:16]
-    return since_1601.to_bytes(8, "big")[:6] + guid
+    return _filetime(opened_at).to_bytes(8, "big")[:6] + guid
+
+
+MAX_THREAD_INDEX = 22 + 5 * 200  # octets; Outlook adds five with each answer
+
+
+def thread_index_reply(theirs: str, when: datetime, seed: str) -> str:
+    """A customer's Thread-Index with the five octets of an answer behind it; "" if his is none.
+
+    [MS-OXOMSG] 2.2.1.3: one bit for the unit, 31 for the time since the conversation began, one octet that makes two
+    answers of the same moment differ (made from `seed`, so that composing twice gives equal bytes).
+    """
+    try:
+        header = base64.b64decode("".join(theirs.split()), validate=True)
+    except ValueError:
+        return ""
+    if not 22 <= len(header) <= MAX_THREAD_INDEX or (len(header) - 22) % 5:
+        return ""
+    begun = int.from_bytes(header[:6], "big") << 16
+    passed = max(0, _filetime(when) - begun)
+    is_long = passed >= 1 << 49  # 1.7 years: then the unit is coarser
+    span = (passed >> (23 if is_long else 18)) & 0x7FFF_FFFF
+    child = (is_long << 31 | span).to_bytes(4, "big") + hashlib.sha256(seed.encode()).digest()[:1]
+    return base64.b64encode(header + child).decode()
+
+
+def _filetime(when: datetime) -> int:
+    """Units of 100 ns since 1601."""
+    return int((when - datetime(1601, 1, 1, tzinfo=UTC)).total_seconds()) * 10_000_000
 
 
 def encoded_words(text: str) -> list[str]:

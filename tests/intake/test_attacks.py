@@ -640,9 +640,9 @@ async def test_g15_headers_of_the_agents_client_go_nowhere(desk: AttackedDesk) -
     await desk.takes(reply(item, **lines))
     [letter] = await desk.leaves()
 
-    assert sorted(letter.mail.keys()) == sorted(
-        ["From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "MIME-Version", "Content-Type"]
-    )
+    ours = ["From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "X-Intake-Loop"]
+    form = ["MIME-Version", "Content-Type", "Content-Transfer-Encoding"]
+    assert sorted(letter.mail.keys()) == sorted([*ours, *form])
     for private in ("10.0.0.7", "Thunderbird", "boss", str(item.agent) + "@"):
         assert private not in letter.text
 

@@ -54,7 +54,7 @@ def _body(message: EmailMessage, kind: str = "plain") -> str:
 
 
 def test_an_answer_has_the_headers_of_a_mail_from_the_firm_and_no_others() -> None:
-    message = _answer()
+    message = _answer(loop="desk-7f")
 
     assert dict(message.items()) == {
         "From": "誠信財稅客服 <service@firm.example>",
@@ -64,23 +64,23 @@ def test_an_answer_has_the_headers_of_a_mail_from_the_firm_and_no_others() -> No
         "Message-ID": "<o.77@firm.example>",
         "In-Reply-To": "<c2@example.com>",
         "References": "<c1@example.com> <c2@example.com>",
+        "X-Intake-Loop": "desk-7f",
         "MIME-Version": "1.0",
-        "Content-Type": message["Content-Type"],
+        "Content-Type": 'text/plain; charset="utf-8"',
+        "Content-Transfer-Encoding": "base64",
     }
 
 
 def test_an_answer_is_the_agents_words_and_the_firms_signature() -> None:
     message = _answer()
 
+    assert message.get_content_type() == "text/plain"  # he wrote plain text
     assert _body(message) == (
         "王小姐您好：\n\n可以更正，請把發票影本寄給我們。\n說明見 https://www.example.com/vat?a=1&b=2 。\n\n"
         "-- \n陳怡君\n誠信財稅 客服\n"
     )
-    html = _body(message, "html")
-    assert '<a href="https://www.example.com/vat?a=1&amp;b=2" rel="noopener noreferrer">' in html
-    assert "<p>王小姐您好：</p>" in html
     for internal in (MARK, CANARY, "1042", "客服 #", "chen@"):
-        assert internal not in message.as_string() + _body(message) + html
+        assert internal not in message.as_string() + _body(message)
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,6 @@ def test_the_signature_is_in_the_customers_language_unless_the_firm_wrote_its_ow
     assert _body(_answer(language=language, author="", signature="A\nB")).endswith("-- \nA\nB\n")
 
 
-def test_markup_in_an_agents_words_is_text() -> None:
-    html = _body(_answer(words='<script>x</script> & "q" <b>'), "html")
-
-    assert "&lt;script&gt;x&lt;/script&gt; &amp; &quot;q&quot; &lt;b&gt;" in html
-
-
 @pytest.mark.parametrize(
     ("subject", "expected"),
     [
@@ -105,6 +99,9 @@ def test_markup_in_an_agents_words_is_text() -> None:
         ("Re: 報表", "Re: 報表"),
         ("RE: 回覆：Re : 答复: 報表", "Re: 報表"),
         ("AW: Bericht", "Re: Bericht"),
+        ("Re[2]: RE(3): 返信: 回复：Antwort: x", "Re: x"),
+        ("Fwd: 報表", "Re: Fwd: 報表"),
+        ("R: preventivo", "Re: preventivo"),
         ("Reform: 報表", "Re: Reform: 報表"),
         ("a\r\nBcc: x@evil.example", "Re: a Bcc: x@evil.example"),
     ],
