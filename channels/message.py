@@ -121,6 +121,7 @@ class Bounce:
     status: str = ""  # RFC 3463, "5.1.1", "" if not told
     reason: str = ""  # the remote server's words, at most 500 characters
     original_message_id: str = ""  # with angle brackets, "" if not told
+    loop_mark: str = ""  # the X-Intake-Loop of the mail that came back, "" if not told
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
