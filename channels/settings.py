@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import os
 import stat
-from datetime import timedelta
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    field_validator,
+    model_validator,
+)
 
 from channels.pacing import Pace, preset
 
@@ -104,6 +115,20 @@ class Secret(Strict):
 Security = Literal["tls", "starttls", "none"]
 
 
+def _since(value: object) -> date | Literal["now", "all"]:
+    """`"now"`, `"all"`, or a date, in quotes or as TOML has it."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if value == "now" or value == "all":
+        return value
+    with suppress(ValueError):
+        return date.fromisoformat(str(value))
+    raise ValueError('this value is not known: write "now", "all", or a date such as "2026-11-01"')
+
+
+Since = Annotated[date | Literal["now", "all"], PlainValidator(_since), PlainSerializer(str)]
+
+
 class ImapSettings(Strict):
     """The mailbox that customers and agents write to."""
 
@@ -112,14 +137,44 @@ class ImapSettings(Strict):
     security: Security = "tls"
     ca_file: Path | None = None  # own certificate authority, PEM
     username: str
-    password: Secret
+    password: Secret | None = None  # None where [channels.NAME.oauth] signs in
     folders: tuple[str, ...] = ("INBOX",)
-    since: Literal["now"] | Literal["all"] = "now"  # what of the mail that is there at the first start
+    #: What of the mail that lies there at the first start is taken in: none, all, or what came from that day on (UTC).
+    since: Since = "now"
+    #: The folder in which the provider puts what it takes for junk, "auto" to look for it. It is read, never touched.
+    junk_folder: str | None = None
     poll_every: Duration = timedelta(seconds=60)  # only where the server has no IDLE
     idle_renew_every: Duration = timedelta(minutes=4)
     command_timeout: Duration = timedelta(seconds=30)
     max_size: int = Field(default=30 * MIB, ge=64 * 1024)  # octets; of larger mail only the head is fetched
-    mark_seen: bool = True  # flag taken mail \Seen, so that a person looking in sees what was taken
+    #: What is done to mail once it has been stored: marked as read, flagged $Intake, moved to `move_to`, or nothing.
+    after_taking: Literal["seen", "flag", "move", "leave"] = "seen"
+    move_to: str = "Taken"  # is made where it is missing
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "mark_seen" in value:
+            raise ValueError('mark_seen is no longer known: write after_taking = "seen" or "leave" in its place')
+        return value
+
+    @model_validator(mode="after")
+    def _each_folder_once(self) -> ImapSettings:
+        if not self.folders:
+            raise ValueError('no folder is read: write folders = ["INBOX"]')
+        names = [one_name(folder) for folder in self.folders]
+        if len(names) != len(set(names)):
+            raise ValueError("a folder stands twice in folders: write each once")
+        if self.junk_folder is not None and one_name(self.junk_folder) in names:
+            raise ValueError("junk_folder is read without touching it: take it out of folders")
+        if self.after_taking == "move" and one_name(self.move_to) in {*names, one_name(self.junk_folder or "")}:
+            raise ValueError("what has been taken would come in again: give move_to a folder that is not read")
+        return self
+
+
+def one_name(folder: str) -> str:
+    """INBOX is one name in whatever case (RFC 3501 §5.1)."""
+    return "INBOX" if folder.upper() == "INBOX" else folder
 
 
 class SmtpSettings(Strict):
@@ -155,6 +210,58 @@ class SmtpSettings(Strict):
         return f"{self.host.lower()}:{self.port}:{(self.username or '').lower()}"
 
 
+class OAuthSettings(Strict):
+    """Signing in without a password (XOAUTH2): who gives the tokens out, and who consents."""
+
+    provider: Literal["google", "microsoft", "custom"]
+    client_id: str = Field(min_length=1)  # google, "app-only": the service account's address
+    client_secret: Secret | None = None  # google, "app-only": the service account's key file, JSON
+    secret_expires_on: date | None = None  # as the provider tells it: said 30, 7 and 1 days ahead
+    tenant: str = ""  # microsoft: the directory's id or domain
+    #: Who consents: "device" a person with a code, "browser" a person who brings an address back, "app-only" an
+    #: administrator, once. "": browser at Google, whose codes open no mail, else device.
+    flow: Literal["", "device", "browser", "app-only"] = ""
+    signs_in: tuple[Literal["imap", "smtp"], ...] = Field(default=("imap", "smtp"), min_length=1)
+    token_url: str = ""  # "": the provider's own, as the next three
+    device_url: str = ""
+    login_url: str = ""
+    scope: str = ""
+    ca_file: Path | None = None  # own certificate authority of a server of one's own, PEM
+    token_file: Path | None = None  # None: STATE_DIR/oauth/CHANNEL.json
+
+    @property
+    def way(self) -> str:
+        """The flow, written or not."""
+        return self.flow or ("browser" if self.provider == "google" else "device")
+
+    @field_validator("token_url", "device_url", "login_url")
+    @classmethod
+    def _is_private(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (not parts.hostname or not (parts.scheme == "https" or is_loopback_url(value))):
+            raise ValueError("tokens travel encrypted: write an address that begins with https://")
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> OAuthSettings:
+        if self.provider == "google" and self.flow == "device" and not self.device_url:
+            raise ValueError('Google\'s device codes open no mail: write flow = "browser" or "app-only"')
+        if self.provider == "microsoft" and self.way == "app-only" and not self.tenant:
+            raise ValueError('app-only needs the directory: write tenant = "firm.onmicrosoft.com", or its id')
+        if self.way == "app-only" and self.client_secret is None:
+            raise ValueError('app-only needs a secret: write client_secret = { file = "/path" }')
+        needed = {"device": ("device_url",), "browser": ("login_url",)}.get(self.way, ())
+        for key in ("token_url", *needed) if self.provider == "custom" else ():
+            if not getattr(self, key):
+                raise ValueError(f'a server of your own has no known address: write {key} = "https://…"')
+        return self
+
+
+def is_loopback_url(url: str) -> bool:
+    """True for an address of this machine, to which nobody else listens."""
+    return urlsplit(url).scheme == "http" and urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+
+
 class MailSettings(Strict):
     """A mail channel: one mailbox in, one relay out."""
 
@@ -163,6 +270,7 @@ class MailSettings(Strict):
     display_name: str = ""  # the firm, as customers see it
     imap: ImapSettings
     smtp: SmtpSettings
+    oauth: OAuthSettings | None = None
     #: How the token travels: in Reply-To as address+TOKEN@…, as TOKEN@subdomain, or only in the Message-ID.
     token_in: Literal["plus", "subdomain", "references"] = "plus"  # noqa: S105
     token_domain: str | None = None  # for "subdomain": every address under it reaches the mailbox
@@ -194,9 +302,21 @@ class MailSettings(Strict):
     def _fits(self) -> MailSettings:
         if self.token_in == "subdomain" and not self.token_domain:  # noqa: S105
             raise ValueError('token_in = "subdomain" needs token_domain, for example "reply.firm.example"')
-        if (self.smtp.username is None) != (self.smtp.password is None):
-            raise ValueError("smtp: give both username and password, or neither")
+        self._signs_in()
         return self
+
+    def _signs_in(self) -> None:
+        """Each side has a password or a token, never both."""
+        by_token = self.oauth.signs_in if self.oauth else ()
+        for side, table in (("imap", self.imap), ("smtp", self.smtp)):
+            if side in by_token and table.password is not None:
+                raise ValueError(f"{side}: give a password or oauth, not both (oauth.signs_in says for which it is)")
+            if side in by_token and table.security == "none" and table.host not in ("localhost", "127.0.0.1", "::1"):
+                raise ValueError(f'{side}: a token may not travel in plain text: write security = "tls"')
+        if "imap" not in by_token and self.imap.password is None:
+            raise ValueError('imap: give password = { file = "…" }, or a table [channels.NAME.oauth]')
+        if "smtp" not in by_token and (self.smtp.username is None) != (self.smtp.password is None):
+            raise ValueError("smtp: give both username and password, or neither")
 
 
 class WebchatSettings(Strict):

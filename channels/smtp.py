@@ -32,6 +32,7 @@ from channels.adapter import (
     TemporaryFailure,
     UnknownDelivery,
 )
+from channels.oauth_account import OAuthAccount
 from channels.settings import SmtpSettings
 from channels.smtp_connect import MAX_REPLY, connect
 from channels.smtp_words import About, about
@@ -112,13 +113,21 @@ class Connections:
 class SmtpSender:
     """Sends through one relay; safe for concurrent use."""
 
-    def __init__(self, settings: SmtpSettings, desk: str, connections: Connections | None = None) -> None:
+    def __init__(
+        self,
+        settings: SmtpSettings,
+        desk: str,
+        connections: Connections | None = None,
+        account: OAuthAccount | None = None,
+    ) -> None:
         """`desk` is the address that stands in where the relay refuses the null return path.
 
-        `connections`: those of the account, where another channel has the same.
+        `connections`: those of the account, where another channel has the same. `account`: whose token signs in,
+        in place of a password.
         """
         self._settings = settings
         self._desk = desk
+        self._account = account
         self._connections = connections or Connections(settings.pace.connections)
 
     async def send(self, message: OutboundMessage) -> Delivery:
@@ -127,7 +136,7 @@ class SmtpSender:
             if client is not None:
                 with suppress(_Stale):
                     return await self._send(client, message, is_kept=True)
-            return await self._send(await connect(self._settings, self._desk), message)
+            return await self._send(await connect(self._settings, self._desk, self._account), message)
 
     async def close(self) -> None:
         """Let the kept connections go, politely if that is quick."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable
 from typing import TypeVar
 
 import aiosmtplib
 
 from channels.adapter import AccountRefused, ChannelAway, ChannelSlowed, LoginRefused, TemporaryFailure
+from channels.oauth import oauthbearer, xoauth2
+from channels.oauth_account import OAuthAccount
 from channels.settings import SmtpSettings
 from channels.smtp_words import About, about
 from channels.tls import client_context
@@ -19,15 +22,15 @@ T = TypeVar("T")
 _KINDS = {About.PACE: ChannelSlowed, About.ACCOUNT: AccountRefused}
 
 
-async def connect(settings: SmtpSettings, desk: str) -> aiosmtplib.SMTP:
-    """A greeted, secured, logged-in connection.
+async def connect(settings: SmtpSettings, desk: str, account: OAuthAccount | None = None) -> aiosmtplib.SMTP:
+    """A greeted, secured, logged-in connection. With an account its token signs in, else the password.
 
-    Raises LoginRefused when the password is not taken, TemporaryFailure for anything else; where the network
+    Raises LoginRefused when the password or token is not taken, TemporaryFailure for anything else; where the network
     or the certificate was to blame, that error is its `__cause__`.
     """
     where = f"{settings.host}:{settings.port}"
     try:
-        password = settings.password.read() if settings.password else None
+        secret = await account.token() if account else settings.password.read() if settings.password else None
         tls = None if settings.security == "none" else await client_context(settings.ca_file)
     except (OSError, ValueError) as error:
         raise ChannelAway(f"{where}: {error}") from error
@@ -46,8 +49,10 @@ async def connect(settings: SmtpSettings, desk: str) -> aiosmtplib.SMTP:
         await _checked(where, client.ehlo())
         if settings.security == "starttls":
             await _start_tls(client, where)
-        if settings.username is not None and password is not None:
-            await _log_in(client, settings.username, password, where, is_private=tls is not None)
+        if account is not None and secret is not None:
+            await _log_in_by_token(client, account, settings.username or account.username, secret, where)
+        elif settings.username is not None and secret is not None:
+            await _log_in(client, settings.username, secret, where, is_private=tls is not None)
     except BaseException:
         client.close()
         raise
@@ -79,6 +84,30 @@ async def _log_in(client: aiosmtplib.SMTP, username: str, password: str, where: 
             words = f"{where} refused the login of {username}: {cause.code} {cause.message}"
             raise LoginRefused(_plain(words)) from cause
         raise
+
+
+async def _log_in_by_token(
+    client: aiosmtplib.SMTP, account: OAuthAccount, username: str, token: str, where: str
+) -> None:
+    methods = {method.lower() for method in client.server_auth_methods}
+    if "xoauth2" in methods:
+        words, last = [b"XOAUTH2", b64encode(xoauth2(username, token))], b""
+    elif "oauthbearer" in methods:
+        first = oauthbearer(username, token, client.hostname or "", client.port or 0)
+        words, last = [b"OAUTHBEARER", b64encode(first)], b64encode(b"\x01")  # RFC 7628 §3.2.3
+    else:
+        raise ChannelAway(f"{where}: the server offers no sign-in by token (AUTH XOAUTH2)")
+    answer = await _checked(where, client.execute_command(b"AUTH", *words))
+    if answer.code == 334:  # why it will be refused, in base64; the refusal itself comes after a word from us
+        answer = await _checked(where, client.execute_command(last))
+    if answer.code == 235:
+        return
+    said = _plain(f"{answer.code} {answer.message}".replace(token, "…"))
+    if answer.code < 500:
+        raise ChannelAway(f"{where}: {said}")
+    if account.refused(token):
+        raise ChannelAway(f"{where} takes the token no more, a new one is fetched: {said}")
+    raise LoginRefused(f"{where} refused the login of {username}: {said}")
 
 
 async def _checked(where: str, asking: Awaitable[T]) -> T:
