@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from aioimaplib import aioimaplib as lib
 
 from channels.adapter import LoginRefused, TemporaryFailure
+from channels.imap_names import Listed, encode_folder, listed
 from channels.imap_protocol import Client, retrieve
+from channels.imap_signin import PASSING, secret_of, sign_in
 from channels.imap_words import (
     Folder,
     Mark,
     RefusedByServer,
-    encode_folder,
     folder_of,
-    listed_folders,
     literals,
     marks,
     numbers,
@@ -29,10 +29,12 @@ from channels.imap_words import (
     uid_set,
     unmarked,
 )
+from channels.oauth_account import OAuthAccount
 from channels.settings import ImapSettings
 from channels.tls import client_context
 
 LITERAL_SLACK = 1024 * 1024  # bytes a literal may be larger than the largest mail that is asked for
+SELECT_TIMES = 4  # opening or searching a folder may take this many command timeouts: of 200,000 mails it may
 MAX_UIDS_A_COMMAND = 200  # its parser takes time in the square of the lines of one answer
 TRANSFER_TIMES = 20  # a whole FETCH may take this many command timeouts, as long as octets keep coming
 
@@ -58,9 +60,14 @@ class Imap:
         wrapped = self._client.protocol.transport.get_extra_info("ssl_object")
         return "" if wrapped is None else str(wrapped.version())
 
-    async def select(self, name: str) -> Folder:
-        """Open a folder. Raises RefusedByServer when it is not there or not ours."""
-        answer = await self._ask("SELECT", lambda: self._client.select(quoted(encode_folder(name))))
+    async def select(self, name: str, *, read_only: bool = False) -> Folder:
+        """Open a folder, so that nothing in it can change if `read_only`.
+
+        Raises RefusedByServer when it is not there or not ours.
+        """
+        verb = "EXAMINE" if read_only else "SELECT"
+        answer = await self._do(verb, quoted(encode_folder(name)), seconds=self._seconds * SELECT_TIMES)
+        self._client.protocol.state = lib.SELECTED
         self._client.protocol.news.clear()
         return folder_of(answer.result, answer.lines)
 
@@ -68,7 +75,7 @@ class Imap:
         """The UIDs that match, ascending. News that come later are left for `idle`."""
         self._client.protocol.news.clear()
         # Without a charset: several servers refuse the library's default.
-        answer = await self._ask("UID SEARCH", lambda: self._client.uid_search(*criteria, charset=None))
+        answer = await self._do("SEARCH", *criteria, by_uid=True, seconds=self._seconds * SELECT_TIMES)
         return numbers(answer.lines[:-1])
 
     async def marks(self, uids: list[int]) -> list[Mark]:
@@ -78,10 +85,13 @@ class Imap:
         # One without size or date is asked for all the same; if it has vanished, no octets will come.
         return [found.get(uid) or unmarked(uid) for uid in sorted(uids)]
 
-    async def bodies(self, uids: list[int], first: int | None = None) -> dict[int, bytes]:
-        """The octets of each mail, or its `first` octets; mails that have vanished are left out."""
-        part = "BODY.PEEK[]" if first is None else f"BODY.PEEK[]<0.{first}>"
-        answer = await self._fetch(uids, f"(UID {part})")
+    async def bodies(self, uids: list[int], first: int | None = None, part: str = "") -> dict[int, bytes]:
+        """The octets of each mail, or its `first` octets, or those of its `part` "HEADER".
+
+        Mails that have vanished are left out, and those of which the server knows nothing more than that they exist.
+        """
+        partial = "" if first is None else f"<0.{first}>"
+        answer = await self._fetch(uids, f"(UID BODY.PEEK[{part}]{partial})")
         return literals(answer.lines[:-1])
 
     async def _fetch(self, uids: list[int], items: str) -> Any:
@@ -92,16 +102,49 @@ class Imap:
 
     async def mark_seen(self, uids: list[int]) -> None:
         """Flag mails as read. Raises RefusedByServer where the folder is read-only."""
-        change = (uid_set(uids), "+FLAGS.SILENT", r"(\Seen)")
+        await self.add_flag(uids, r"\Seen")
+
+    async def add_flag(self, uids: list[int], flag: str) -> None:
+        """Flag mails. Raises RefusedByServer where the folder is read-only, or knows no such flag."""
+        change = (uid_set(uids), "+FLAGS.SILENT", f"({flag})")
         await self._ask("UID STORE", lambda: self._client.protocol.store(*change, by_uid=True))
+
+    async def move(self, uids: list[int], name: str) -> bool:
+        """Put mails into another folder; False where copies are left behind, flagged as deleted.
+
+        Raises RefusedByServer where that folder is not there. The other mails that somebody has flagged as deleted
+        stay: without UIDPLUS nothing is expunged (RFC 4315 §2.1).
+        """
+        wanted, folder = uid_set(uids), quoted(encode_folder(name))
+        known = self._client.protocol.capabilities
+        seconds = self._seconds * SELECT_TIMES
+        if "MOVE" in known:
+            await self._do("MOVE", wanted, folder, by_uid=True, seconds=seconds)
+            return True
+        await self._do("COPY", wanted, folder, by_uid=True, seconds=seconds)
+        await self.add_flag(uids, r"\Deleted")
+        if "UIDPLUS" not in known:
+            return False
+        await self._do("EXPUNGE", wanted, by_uid=True)
+        return True
+
+    async def create(self, name: str) -> None:
+        """Make a folder. Raises RefusedByServer, also where it is there already."""
+        await self._do("CREATE", quoted(encode_folder(name)))
 
     async def noop(self) -> None:
         await self._ask("NOOP", self._client.noop)
 
+    async def folders(self) -> list[Listed]:
+        """Every folder of the account that holds mail, with what it is for where the server tells (RFC 6154)."""
+        known = self._client.protocol.capabilities
+        more = ("RETURN", "(SPECIAL-USE)") if {"SPECIAL-USE", "LIST-EXTENDED"} <= known else ()
+        answer = await self._do("LIST", '""', '"*"', *more)
+        return listed(answer.lines[:-1])
+
     async def folder_names(self) -> list[str]:
-        """Every folder of the account, decoded."""
-        answer = await self._ask("LIST", lambda: self._client.list('""', '"*"'))
-        return listed_folders(answer.lines[:-1])
+        """Every folder of the account that holds mail, decoded, sorted."""
+        return [folder.name for folder in await self.folders()]
 
     async def idle(self, seconds: float) -> bool:
         """Wait until mail may have come (True) or the time is over; raise when the server is gone."""
@@ -140,9 +183,21 @@ class Imap:
         """Cut the connection; safe at any time, any number of times."""
         self._client.abort()
 
+    async def _do(self, name: str, *words: str, by_uid: bool = False, seconds: float | None = None) -> Any:
+        """A plain command of one line. Fails as `_ask` does."""
+        protocol = self._client.protocol
+        prefix = "UID" if by_uid else ""
+
+        def ask() -> Awaitable[Any]:
+            command = lib.Command(name, protocol.new_tag(), *words, prefix=prefix, loop=protocol.loop)
+            return cast("Awaitable[Any]", protocol.execute(command))
+
+        return await self._ask(f"{prefix} {name}".strip(), ask, seconds)
+
     async def _ask(self, verb: str, ask: Callable[[], Awaitable[Any]], seconds: float | None = None) -> Any:
         """The server's OK. Raises RefusedByServer for NO and BAD, TemporaryFailure for anything else."""
         async with self._turn:
+            self._client.protocol.answered = 0
             answer = await self._guard(verb, ask(), seconds or self._seconds)
         if answer.result != "OK":
             raise RefusedByServer(verb, answer.result, answer.lines)
@@ -152,16 +207,16 @@ class Imap:
         return await _within(seconds, asking, f"{self._settings.host}: {verb}")
 
 
-async def open_imap(settings: ImapSettings) -> Imap:
-    """Connect, secure, log in, introduce ourselves.
+async def open_imap(settings: ImapSettings, account: OAuthAccount | None = None) -> Imap:
+    """Connect, secure, log in, introduce ourselves. With an account its token signs in, else the password.
 
-    Raises LoginRefused when the password is not taken, TemporaryFailure for anything else; where the
+    Raises LoginRefused when the password or token is not taken, TemporaryFailure for anything else; where the
     network or the certificate was to blame, that error is its `__cause__`.
     """
     seconds = settings.command_timeout.total_seconds()
     where = f"{settings.host}:{settings.port}"
     try:
-        password = settings.password.read()
+        secret = await secret_of(settings, account)
         tls = None if settings.security == "none" else await client_context(settings.ca_file)
     except (OSError, ValueError) as error:
         raise TemporaryFailure(f"{where}: {error}") from error
@@ -172,7 +227,7 @@ async def open_imap(settings: ImapSettings) -> Imap:
         if settings.security == "starttls":
             assert tls is not None
             await _within(seconds, client.starttls(tls), where)
-        await _log_in(client, settings.username, password, seconds, where)
+        await _log_in(client, settings, secret, account, seconds, where)
         await _introduce(client, seconds, where)
     except BaseException:
         client.abort()
@@ -180,18 +235,20 @@ async def open_imap(settings: ImapSettings) -> Imap:
     return Imap(client, settings)
 
 
-async def _log_in(client: Client, username: str, password: str, seconds: float, where: str) -> None:
+async def _log_in(
+    client: Client, settings: ImapSettings, secret: str, account: OAuthAccount | None, seconds: float, where: str
+) -> None:
     if client.protocol.state == lib.AUTH:
+        return  # the server knows us already (PREAUTH)
+    by_token = account is not None
+    words = await _within(seconds, sign_in(client, settings.username, secret, where, by_token=by_token), where)
+    if not words:
         return
-    if "LOGINDISABLED" in client.protocol.capabilities:
-        raise TemporaryFailure(f"{where}: the server takes no password in plain text; use tls or starttls")
-    answer = await _within(seconds, client.login(quoted(username), password), where)
-    if answer.result == "OK":
-        return
-    words = answer.lines[-1].decode("utf-8", "replace")[:200] if answer.lines else ""
-    if words.startswith(("[UNAVAILABLE]", "[INUSE]", "[LIMIT]")):  # RFC 5530 §3: not about the password
+    if words.startswith(PASSING):
         raise TemporaryFailure(f"{where}: login is not possible now: {words}")
-    raise LoginRefused(f"{where} refused the login of {username}: {words}")
+    if account is not None and account.refused(secret):
+        raise TemporaryFailure(f"{where} takes the token no more, a new one is fetched: {words}")
+    raise LoginRefused(f"{where} refused the login of {settings.username}: {words}")
 
 
 async def _introduce(client: Client, seconds: float, where: str) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 from aioimaplib import aioimaplib as lib
@@ -36,9 +37,32 @@ class Protocol(lib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.greeting.add_done_callback(retrieve)
         self.news = asyncio.Event()  # mail may have come, or the server is leaving
         self.farewell = ""  # what the server said with BYE, or how the connection broke
+        self.answered = 0  # octets since the last command was sent
         self._max_literal = max_literal
+        self._replies: list[bytes] = []  # what is said next when the server asks during a login
+        self._last_reply = b""
+
+    async def ask_in_turns(self, command: Any, replies: Sequence[bytes], last: bytes = b"") -> Any:
+        """A command during which the server asks again: each time the next reply, and `last` when they are used up.
+
+        The library leaves the question that precedes a refused token unanswered, and waits for ever.
+        """
+        self._replies, self._last_reply = list(replies), last
+        try:
+            return await self.execute(command)
+        finally:
+            self._replies = []
+
+    def _continuation(self, line: bytes) -> None:
+        command = self.pending_sync_command
+        if command is None or command.name not in ("AUTHENTICATE", "LOGIN"):
+            super()._continuation(line)
+            return
+        # Written as octets: the library's `send` logs what it sends.
+        self.transport.write((self._replies.pop(0) if self._replies else self._last_reply) + b"\r\n")
 
     def data_received(self, data: bytes) -> None:
+        self.answered += len(data)
         try:
             self._feed(data)
         # Whatever a confused or hostile server makes the library raise: this connection is over.
@@ -63,6 +87,9 @@ class Protocol(lib.IMAP4ClientProtocol):  # type: ignore[misc]
             self._refuse_excess()
 
     def _refuse_excess(self) -> None:
+        if self.answered > self._max_literal + MAX_LINE and self.pending_sync_command is None:
+            # Sizes were told wrong: fetched one by one, each of these mails still comes, or its head does.
+            raise ValueError(f"an answer of more than {self.answered} octets")
         if len(self.incomplete_line) > MAX_LINE:
             raise ValueError("a line without end")
         command = self.current_command

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from channels.adapter import TemporaryFailure
+
+#: Response codes and words that say: not now. RFC 5530 §3, RFC 9208 §4.2; Microsoft's servers use plain words.
+_NOT_NOW = re.compile(
+    r"\[(?:UNAVAILABLE|INUSE|LIMIT|OVERQUOTA)\b|throttl|authenticated but not connected|backoff",
+    re.IGNORECASE,
+)
 
 
 class RefusedByServer(TemporaryFailure):
@@ -17,6 +22,11 @@ class RefusedByServer(TemporaryFailure):
     def __init__(self, verb: str, result: str, lines: Sequence[bytes]) -> None:
         words = bytes(lines[-1]).decode("utf-8", "replace")[:200] if lines else ""
         super().__init__(f"{verb} refused: {result} {words}".strip())
+        self.is_passing = bool(_NOT_NOW.search(words))  # nothing is wrong with what was asked for: ask later
+
+
+class FolderRefused(TemporaryFailure):
+    """A folder cannot be opened: deleted, renamed, or not ours. The others may be read all the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +37,12 @@ class Folder:
     uid_next: int | None  # None where the server does not tell
     exists: int
     is_read_only: bool
+    permanent_flags: frozenset[str] | None = None  # in lower case; None where the server does not tell
+
+    def keeps(self, flag: str) -> bool:
+        """True where mails may be flagged so for good."""
+        known = self.permanent_flags
+        return not self.is_read_only and (known is None or flag.lower() in known or "\\*" in known)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,18 +50,18 @@ class Mark:
     """What is known of a mail before it is fetched."""
 
     uid: int
-    size: int  # octets
+    size: int | None  # octets, as the server says; None where it does not
     received_at: datetime  # INTERNALDATE, aware UTC
 
 
 _CODE = re.compile(rb"\[(UIDVALIDITY|UIDNEXT) (\d+)\]", re.IGNORECASE)
+_PERMANENT = re.compile(rb"\[PERMANENTFLAGS \(([^)]*)\)\]", re.IGNORECASE)
 _EXISTS = re.compile(rb"^(\d+) EXISTS$")
 _FETCH = re.compile(rb"^\d+ FETCH \(")
 _UID = re.compile(rb"[( ]UID (\d+)")
 _SIZE = re.compile(rb"[( ]RFC822\.SIZE (\d+)")
 _DATE = re.compile(rb'[( ]INTERNALDATE "([^"]{20,32})"')
-_SHORT = re.compile(rb'[( ]BODY\[\](?:<\d+>)? (?:NIL|"((?:[^"\\]|\\.)*)")')
-_LISTED = re.compile(rb'^\(([^)]*)\) (?:"(?:[^"\\]|\\.)"|NIL) (.+)$')
+_SHORT = re.compile(rb'[( ]BODY\[(?:HEADER)?\](?:<\d+>)? (?:NIL|"((?:[^"\\]|\\.)*)")')
 _MONTHS = {name: number for number, name in enumerate(
     (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), start=1
 )}  # fmt: skip
@@ -55,31 +71,6 @@ MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "O
 def quoted(text: str) -> str:
     """A quoted string (RFC 3501 §9)."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def encode_folder(name: str) -> str:
-    """Modified UTF-7, in which folders are named on the wire (RFC 3501 §5.1.3)."""
-    out: list[str] = []
-    for run in re.findall(r"[\x20-\x7e]+|[^\x20-\x7e]+", name):
-        if " " <= run[0] <= "~":
-            out.append(run.replace("&", "&-"))
-        else:
-            coded = b64encode(run.encode("utf-16-be")).rstrip(b"=").replace(b"/", b",")
-            out.append(f"&{coded.decode()}-")
-    return "".join(out)
-
-
-def decode_folder(name: str) -> str:
-    """The name a person knows; as it stands where it is no modified UTF-7."""
-
-    def plain(found: re.Match[str]) -> str:
-        coded = found.group(1).replace(",", "/")
-        return b64decode(coded + "=" * (-len(coded) % 4)).decode("utf-16-be") if coded else "&"
-
-    try:
-        return re.sub(r"&([A-Za-z0-9+,]*)-", plain, name)
-    except ValueError:
-        return name
 
 
 def uid_set(uids: Sequence[int]) -> str:
@@ -126,11 +117,13 @@ def folder_of(result: str, lines: Sequence[bytes]) -> Folder:
     if b"UIDVALIDITY" not in codes:
         raise RefusedByServer("SELECT", result, [b"no UIDVALIDITY was told"])
     sizes = [int(found.group(1)) for line in lines if (found := _EXISTS.match(line))]
+    flags = [found[1].decode("ascii", "replace").lower() for line in lines if (found := _PERMANENT.search(line))]
     return Folder(
         uid_validity=codes[b"UIDVALIDITY"],
         uid_next=codes.get(b"UIDNEXT"),
         exists=sizes[-1] if sizes else 0,
         is_read_only=lines[-1].upper().startswith(b"[READ-ONLY]"),
+        permanent_flags=frozenset(flags[-1].split()) if flags else None,
     )
 
 
@@ -157,23 +150,25 @@ UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
 def unmarked(uid: int) -> Mark:
     """A mail of which the server tells neither size nor date."""
-    return Mark(uid=uid, size=0, received_at=UNDATED)
+    return Mark(uid=uid, size=None, received_at=UNDATED)
 
 
 def marks(lines: Sequence[bytes | bytearray]) -> list[Mark]:
-    """Size and date of each mail. Answers without all three (flags that others changed) are passed over."""
+    """Size and date of each mail. Answers without both (flags that others changed) are passed over."""
     found: list[Mark] = []
     for text, _ in _answers(lines):
         uid, size, date = _UID.search(text), _SIZE.search(text), _DATE.search(text)
-        if uid and size and date:
-            found.append(Mark(uid=int(uid[1]), size=int(size[1]), received_at=_date_if_possible(date[1])))
+        if uid and (size or date):
+            received_at = _date_if_possible(date[1]) if date else UNDATED
+            # No mail has 0 octets: that is a server which does not know.
+            found.append(Mark(uid=int(uid[1]), size=(int(size[1]) or None) if size else None, received_at=received_at))
     return found
 
 
 def _date_if_possible(text: bytes) -> datetime:
     """The date of a mail; UNDATED where a server tells an impossible one: the mail itself is good."""
     try:
-        return internal_date(text)
+        return max(UNDATED, internal_date(text))
     except (ValueError, OverflowError):
         return UNDATED
 
@@ -190,16 +185,3 @@ def literals(lines: Sequence[bytes | bytearray]) -> dict[int, bytes]:
         if uid and octets is not None:
             found[int(uid[1])] = octets
     return found
-
-
-def listed_folders(lines: Sequence[bytes | bytearray]) -> list[str]:
-    """The names that LIST told, decoded, without those that hold no mail."""
-    names: list[str] = []
-    for line in lines:
-        found = None if isinstance(line, bytearray) else _LISTED.match(line)
-        if found and b"\\noselect" not in found[1].lower():
-            name = found[2].decode("ascii", "replace")
-            if name.startswith('"') and name.endswith('"'):
-                name = re.sub(r"\\(.)", r"\1", name[1:-1])
-            names.append(decode_folder(name))
-    return sorted(names)

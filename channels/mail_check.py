@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import aiosmtplib
 
 from channels.adapter import CheckLine, CheckState, LoginRefused, TemporaryFailure
-from channels.imap import Position
 from channels.imap_client import Imap, open_imap
-from channels.imap_words import RefusedByServer
+from channels.imap_position import Position
+from channels.imap_words import RefusedByServer, since_date
 from channels.settings import AS_THE_SERVICE, ImapSettings, MailSettings, Secret, SmtpSettings
 from channels.smtp_connect import connect
 from channels.tls import mend_for
@@ -71,7 +72,10 @@ class MailChecker:
         opened = await imap.select(folder)
         stored = await self._read_cursor(self._channel, folder)
         if stored is None:
-            return opened.exists if self._settings.imap.since == "all" else 0
+            since = self._settings.imap.since
+            if isinstance(since, date):
+                return len(await imap.search("SINCE", since_date(datetime.combine(since, time(), UTC))))
+            return opened.exists if since == "all" else 0
         try:
             known = Position.parse(stored)
         except ValueError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
+from datetime import date, datetime
 from types import TracebackType
 
 CAPABILITIES = ("IMAP4rev1", "IDLE", "ID")
@@ -29,11 +30,25 @@ class ScriptedImap:
         wants_id: bool = False,  # SELECT is refused before ID, as at 163
         read_only: bool = False,
         flood: int = 0,  # untagged lines in one piece before every SEARCH answer
+        refuses_header: Iterable[int] = (),  # UIDs for which the header is refused as well
+        empty: Iterable[int] = (),  # UIDs for which every FETCH of the body says OK and nothing else
+        cuts_head: Iterable[int] = (),  # UIDs whose head breaks the connection too
+        cuts_header: Iterable[int] = (),  # and those whose header does
+        folders: Iterable[str] = (),  # LIST lines: '(\\Junk) "/" "&V4NXPpCuTvY-"'
+        permanent_flags: str | None = r"\Seen \Deleted \*",  # None: the server does not tell
+        tells_next: bool = True,  # UIDNEXT
+        answers: dict[str, str] | None = None,  # command -> what is said in place of OK, always: {"SELECT": "NO …"}
+        trickles: float = 0.0,  # seconds between two pieces of 16 octets of a FETCH answer
     ) -> None:
         self.mails = dict(enumerate(mails, start=1))
         self.capabilities = capabilities
         self.greeting = greeting
         self.refuses, self.refuses_head, self.cuts = set(refuses), set(refuses_head), set(cuts)
+        self.refuses_header, self.empty = set(refuses_header), set(empty)
+        self.cuts_head, self.cuts_header = set(cuts_head), set(cuts_header)
+        self.folders, self.permanent_flags, self.tells_next = list(folders), permanent_flags, tells_next
+        self.answers = dict(answers or {})
+        self.trickles = trickles
         self.wants_id = wants_id
         self.read_only = read_only
         self.flood = flood
@@ -42,6 +57,9 @@ class ScriptedImap:
         self.dates: dict[int, str] = {}  # INTERNALDATE of a UID where it is another
         self.marks: dict[int, str] = {}  # what FETCH tells of a UID in place of its size and date
         self.seen: set[int] = set()
+        self.keywords: set[int] = set()  # mails that bear a flag of ours
+        self.deleted: set[int] = set()
+        self.elsewhere: dict[str, list[int]] = {}  # folder made by CREATE -> UIDs that were copied or moved there
         self.commands: list[str] = []
         self.connections = 0
         self.port = 0
@@ -108,22 +126,33 @@ class ScriptedImap:
         self, tag: str, rest: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, introduced: bool
     ) -> bool:
         """Answer one command; False to break the connection."""
-        verb = rest.split(" ", 2)
+        verb = [*rest.split(" ", 2), "", ""]
         name = " ".join(verb[:2]) if verb[0] == "UID" else verb[0]
-        words = "OK done"
-        if name == "CAPABILITY":
+        words = self.answers.get(name, "OK done")
+        if not words.startswith("OK"):
+            pass
+        elif name == "CAPABILITY":
             writer.write(b"* CAPABILITY " + " ".join(self.capabilities).encode() + b"\r\n")
         elif name == "LOGIN" and '"wrong"' in rest:
             words = "NO [AUTHENTICATIONFAILED] wrong"
-        elif name == "SELECT":
-            words = self._select(writer, introduced)
+        elif name in ("SELECT", "EXAMINE"):
+            words = self._select(name, writer, introduced)
+        elif name == "LIST":
+            writer.write("".join(f"* LIST {line}\r\n" for line in self.folders).encode())
         elif name == "UID SEARCH":
             writer.write(b"".join(b"* %d EXPUNGE\r\n" % n for n in range(self.flood)))
             writer.write(b"* SEARCH" + b"".join(b" %d" % uid for uid in self._search(verb[2])) + b"\r\n")
         elif name == "UID FETCH":
-            return self._fetch(tag, verb[2], writer)
+            return await self._fetch(tag, verb[2], writer)
         elif name == "UID STORE":
             words = self._store(verb[2], writer)
+        elif name in ("UID MOVE", "UID COPY"):
+            words = self._put_elsewhere(name, verb[2])
+        elif name == "UID EXPUNGE":
+            for uid in {*self._wanted(verb[2])} & self.deleted:
+                del self.mails[uid]
+        elif name == "CREATE":
+            self.elsewhere[rest.split(" ", 1)[1]] = []
         elif name == "IDLE":
             writer.write(b"+ idling\r\n")
             self._idlers.add(writer)
@@ -134,32 +163,44 @@ class ScriptedImap:
         writer.write(f"{tag} {words}\r\n".encode())
         return True
 
-    def _select(self, writer: asyncio.StreamWriter, introduced: bool) -> str:
+    def _select(self, name: str, writer: asyncio.StreamWriter, introduced: bool) -> str:
         if self.wants_id and not introduced:
             return "NO SELECT Unsafe Login"
         following = max(self.mails, default=0) + 1
-        lines = [f"{len(self.mails)} EXISTS", f"OK [UIDVALIDITY {self.validity}] x", f"OK [UIDNEXT {following}] x"]
+        lines = [f"{len(self.mails)} EXISTS", f"OK [UIDVALIDITY {self.validity}] x"]
+        lines += [f"OK [UIDNEXT {following}] x"] * self.tells_next
+        if self.permanent_flags is not None:
+            lines.append(f"OK [PERMANENTFLAGS ({self.permanent_flags})] x")
         writer.write("".join(f"* {line}\r\n" for line in lines).encode())
-        return "OK [READ-ONLY] done" if self.read_only else "OK [READ-WRITE] done"
+        return "OK [READ-ONLY] done" if self.read_only or name == "EXAMINE" else "OK [READ-WRITE] done"
 
     def _search(self, criteria: str) -> list[int]:
-        found = re.search(r"UID (\d+):\*", criteria)
-        if found and self.mails:
-            first = min(int(found[1]), max(self.mails))  # "n:*" always names the last one
-            return [uid for uid in self.mails if uid >= first]
-        return list(self.mails)
+        found = re.search(r"UID (\S+)", criteria)
+        uids = self._wanted(found[1]) if found else list(self.mails)
+        since = re.search(r"SINCE (\S+)", criteria)
+        if since:
+            day = datetime.strptime(since[1], "%d-%b-%Y").date()  # noqa: DTZ007  # a day without a time
+            uids = [uid for uid in uids if self._day(uid) >= day]
+        return uids
+
+    def _day(self, uid: int) -> date:
+        return datetime.strptime(self.dates.get(uid, self.date).split()[0], "%d-%b-%Y").date()  # noqa: DTZ007  # a day without a time
 
     def _wanted(self, words: str) -> list[int]:
         uids: list[int] = []
+        last = max(self.mails, default=0)
         for run in words.split(" ", 1)[0].split(","):
-            first, _, last = run.partition(":")
-            uids += [uid for uid in range(int(first), int(last or first) + 1) if uid in self.mails]
+            ends = [last if end == "*" else int(end) for end in run.split(":")]  # "n:*" always names the last one
+            uids += [uid for uid in range(min(ends), max(ends) + 1) if uid in self.mails]
         return uids
 
-    def _fetch(self, tag: str, words: str, writer: asyncio.StreamWriter) -> bool:
+    async def _fetch(self, tag: str, words: str, writer: asyncio.StreamWriter) -> bool:
         uids = self._wanted(words)
         partial = re.search(r"<0\.(\d+)>", words)
-        refused = self.refuses_head if partial else self.refuses
+        is_header = "[HEADER]" in words
+        is_head = bool(partial) and int(partial[1]) <= 64 * 1024  # type: ignore[index]
+        refused = self.refuses_header if is_header else self.refuses_head if is_head else self.refuses
+        cut = self.cuts_header if is_header else self.cuts_head if is_head else self.cuts
         if "BODY" in words and refused & set(uids):
             writer.write(f"{tag} NO [SERVERBUG] cannot read that mail\r\n".encode())
             return True
@@ -169,19 +210,42 @@ class ScriptedImap:
                 told = self.marks.get(uid, f'RFC822.SIZE {len(self.mails[uid])} INTERNALDATE "{date}"')
                 writer.write(f"* {uid} FETCH (UID {uid} {told})\r\n".encode())
                 continue
-            if uid in self.cuts and not partial:
+            if uid in self.empty:
+                continue
+            if uid in cut:
                 writer.write(b"* %d FETCH (UID %d BODY[] {%d}\r\nonly a" % (uid, uid, len(self.mails[uid])))
                 return False
             octets = self.mails[uid][: int(partial[1])] if partial else self.mails[uid]
-            part = b"BODY[]<0>" if partial else b"BODY[]"
-            writer.write(b"* %d FETCH (UID %d %s {%d}\r\n%s)\r\n" % (uid, uid, part, len(octets), octets))
+            part = b"BODY[HEADER]" if is_header else b"BODY[]<0>" if partial else b"BODY[]"
+            octets = octets.split(b"\r\n\r\n")[0] + b"\r\n\r\n" if is_header else octets
+            await self._send(writer, b"* %d FETCH (UID %d %s {%d}\r\n%s)\r\n" % (uid, uid, part, len(octets), octets))
         writer.write(f"{tag} OK done\r\n".encode())
         return True
+
+    async def _send(self, writer: asyncio.StreamWriter, answer: bytes) -> None:
+        step = 16 if self.trickles else len(answer)
+        for start in range(0, len(answer), step):
+            writer.write(answer[start : start + step])
+            if self.trickles:
+                await writer.drain()
+                await asyncio.sleep(self.trickles)
+
+    def _put_elsewhere(self, name: str, words: str) -> str:
+        folder = words.split(" ", 1)[1]
+        if folder not in self.elsewhere:
+            return "NO [TRYCREATE] no such folder"
+        uids = self._wanted(words)
+        self.elsewhere[folder] += uids
+        if name == "UID MOVE":
+            for uid in uids:
+                del self.mails[uid]
+        return "OK done"
 
     def _store(self, words: str, writer: asyncio.StreamWriter) -> str:
         if self.read_only:
             return "NO [READ-ONLY] not here"
-        self.seen |= set(self._wanted(words))
+        flagged = self.deleted if "Deleted" in words else self.seen if "Seen" in words else self.keywords
+        flagged |= set(self._wanted(words))
         if self._untold is not None:
             self.mails[max(self.mails) + 1], self._untold = self._untold, None
             writer.write(b"* %d EXISTS\r\n" % len(self.mails))

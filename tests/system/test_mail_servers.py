@@ -19,7 +19,8 @@ from support.needs import needs
 from support.postfix import Postfix
 
 from channels.adapter import CheckState, DeliveryState, LoginRefused, OutboundMessage, TemporaryFailure
-from channels.imap import HEAD, ImapReceiver
+from channels.imap import ImapReceiver
+from channels.imap_position import HEAD
 from channels.mail import build
 from channels.message import Address, Scheme
 from channels.settings import SmtpSettings
