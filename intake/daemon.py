@@ -34,6 +34,7 @@ from intake.control import ControlServer
 from intake.decide import Decider
 from intake.deliver import Deliverer
 from intake.desk_control import handlers
+from intake.files_page import FilesPage
 from intake.health import Health, summary
 from intake.lockfile import AlreadyRuns, single_instance
 from intake.memory import be_thrifty, settle
@@ -44,6 +45,7 @@ from intake.sealing import keep_sealed
 from intake.supervise import Supervisor
 from intake.transcript import transcript
 from intake.watch import Watcher
+from intake.ways_out import WayOut
 from routing.backoff import RetrySchedule
 from routing.policy import Policy
 from routing.tokens import Keyring
@@ -76,15 +78,21 @@ class Snapshot:
     def __init__(self, config: Config, keyring: Keyring) -> None:
         self.config = config
         self.keyring = keyring
-        self.stationery = Stationery(policy=config.policy, keyring=keyring, texts=texts_loader.load())
+        self.stationery = _stationery(config, keyring)
 
     @property
     def policy(self) -> Policy:
         return self.config.policy
 
     def replace(self, config: Config) -> None:
-        stationery = Stationery(policy=config.policy, keyring=self.keyring, texts=texts_loader.load())
+        stationery = _stationery(config, self.keyring)
         self.config, self.stationery = config, stationery
+
+
+def _stationery(config: Config, keyring: Keyring) -> Stationery:
+    # Without a public_url nobody outside this machine could follow a link; in the playground nobody is.
+    links = config.http.public_url or (config.http.address() if config.is_demo else "")
+    return Stationery(policy=config.policy, keyring=keyring, texts=texts_loader.load(), links=links)
 
 
 async def run(path: Path, *, demo: bool = False) -> int:
@@ -191,7 +199,9 @@ class Running:
             unknown_retry_after=limits.unknown_retry_after,
             drain=limits.drain_timeout * 0.8,
             is_alone=db.is_sqlite,
-            parallel={a.channel: a.parallel for a in self.adapters if a.sender},
+            ways={a.channel: _way_out(a) for a in self.adapters if a.sender},
+            bundle_chat=limits.bundle_chat,
+            on_reopened=lambda: self.decider.recount(),
         )
         self.watcher = Watcher(
             db,
@@ -216,7 +226,7 @@ class Running:
             stationery=lambda: self.snapshot.stationery,
             is_pressed=self.acceptor.is_pressed,
         )
-        self.health = Health(self.supervisor, self.acceptor, version_of(), lambda: self.deliverer.away)
+        self.health = Health(self.supervisor, self.acceptor, version_of(), lambda: self.deliverer.ways)
         self.listener = self._listener(config)
         self.control = ControlServer(config.store.state_dir / "control.sock", handlers(self))
 
@@ -226,9 +236,13 @@ class Running:
     # ---- putting together
 
     def _build(self, config: Config) -> list[Adapter]:
-        return [registry.build(name, settings, self._tools(name, config)) for name, settings in config.channels.items()]
+        shared: dict[tuple[Any, ...], Any] = {}
+        return [
+            registry.build(name, settings, self._tools(name, config, shared))
+            for name, settings in config.channels.items()
+        ]
 
-    def _tools(self, name: str, config: Config) -> Tools:
+    def _tools(self, name: str, config: Config, shared: dict[tuple[Any, ...], Any]) -> Tools:
         return Tools(
             clock=self.clock,
             progress=self.supervisor.progress(name),
@@ -238,6 +252,7 @@ class Running:
             state_dir=str(config.store.state_dir),
             on_delivered=self._on_delivered,
             chat_promise=self._chat_promise,
+            shared=shared,
         )
 
     async def _read_cursor(self, channel: str, name: str) -> str | None:
@@ -260,6 +275,8 @@ class Running:
 
     def _listener(self, config: Config) -> Listener | None:
         mounts = [a.routes for a in self.adapters if a.routes]
+        if self.snapshot.stationery.links:
+            mounts.append(FilesPage(self.db, self.clock, lambda: self.snapshot.stationery).routes)
         if not mounts and self.playground is None:
             return None
         listener = Listener(config.http.host, config.http.port, proxies=config.http.proxies)
@@ -373,6 +390,10 @@ class Running:
             log.info("reloaded", policy=changed.policy.version, needs_a_restart=diff_restart(old, new))
         finally:
             notify("READY=1")
+
+
+def _way_out(adapter: Adapter) -> WayOut:
+    return WayOut(parallel=adapter.parallel, pace=adapter.pace, account=adapter.account)
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]], again_every: float | None = None) -> None:

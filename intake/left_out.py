@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from channels.message import Medium, Message
+from intake import dates
 from intake.cards import Stationery
 from intake.mailbytes import File
+from routing.writing import FETCH_FOR
 from store.engine import Transaction
 from store.messages import MESSAGE
+from store.outbox import OutboxItem
 
 MAX_NAMED = 5  # files
+FILES_PATH = "/files"  # where the page with a message's files lies, below [http] public_url
 
 
 async def arrived_of(tx: Transaction, number: int | None) -> Mapping[str, Any]:
@@ -41,3 +46,12 @@ def left_out(
         names = say("word.list_comma", language).join([*missing][:MAX_NAMED])
         return say("agent.left_out.files", language, names=names, mailbox=mailbox)
     return say("agent.left_out.parts", language, mailbox=mailbox) if source.is_cut else ""
+
+
+def link_to_files(item: OutboxItem, with_: Stationery, language: str, now: datetime) -> tuple[str, str]:
+    """The words before the link, and the link; two empty ones where there is none, or nobody could follow it."""
+    token = str(item.recipe.get("files", ""))
+    if not token or not with_.links:
+        return "", ""
+    until = dates.moment(item.created_at + FETCH_FOR, with_.policy.timezone, language, now)
+    return with_.texts.say("agent.left_out.link", language, until=until), f"{with_.links}{FILES_PATH}/{token}"

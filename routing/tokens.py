@@ -102,6 +102,20 @@ class TokenRecord:
     used_at: datetime | None = None
 
 
+REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
+FILES = "files"  # of one that lets him fetch the files of a message: "files:42"
+
+
+def purpose_of_files(message: int) -> str:
+    """The purpose of a link to a message's files."""
+    return f"{FILES}:{message}"
+
+
+def message_of_files(record: TokenRecord) -> int:
+    """The message whose files a link leads to."""
+    return int(record.purpose.partition(":")[2])
+
+
 @dataclass(frozen=True, slots=True)
 class TokenVerdict:
     """`reason` is "" when ok, else no_token, forged, foreign_agent, revoked, expired or closed_ticket."""
@@ -147,13 +161,15 @@ def judge(
     ticket_closed_at: datetime | None,
     now: datetime,
     closed_days: int,
+    purpose: str = REPLY,
 ) -> TokenVerdict:
     """Whether a token that the store knows counts, in the mail of `speaker_agent`, at `now`.
 
+    A token made for something else counts for nothing: a link to a file lets nobody write to a customer.
     `record` is what the store found under the presented token, None when it found nothing. Who the speaker is
     must have been shown by evidence before.
     """
-    if record is None:
+    if record is None or record.purpose.partition(":")[0] != purpose:
         return TokenVerdict(False, "no_token")
     if not is_genuine(
         keyring,
