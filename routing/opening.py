@@ -6,16 +6,19 @@ What opens here is seen by a person, whatever it is (PROMISES.md, G5); what is s
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from channels.message import MESSAGING, Medium, Message, Scheme
 from routing.assignment import Need, assign
 from routing.desk import Decision, Desk, Incoming, reason_data
 from routing.reasons import Reason
+from routing.recipients import note_people, note_reply_to
 from routing.records import Contact, Customer, Target, Ticket
 from routing.rules import Classification, classify
 from routing.sla import TargetPlan, next_response_for, targets_for
 from routing.threads import ThreadFacts, ThreadMatch, TicketFacts, lookup, match
-from routing.words import Kind, Outcome, Purpose, Speaker, Standing, TargetKind, TicketState
+from routing.words import Kind, Outcome, ParticipantRole, Purpose, Speaker, Standing, TargetKind, TicketState
 from routing.writing import acknowledge, notify_agent
 
 MAX_SUBJECT = 300  # characters
@@ -63,11 +66,12 @@ def _match(incoming: Incoming, desk: Desk, standing: Standing) -> ThreadMatch:
 
 
 def _facts(ticket: Ticket, desk: Desk) -> TicketFacts:
-    scheme, _, value = ticket.contact.partition(":")
+    let_in = (p.address for p in desk.participants.get(ticket.id, {}).values() if p.role == ParticipantRole.CC)
+    addresses = (one.partition(":") for one in (ticket.contact, *let_in))
     return TicketFacts(
         ticket=ticket.id,
         customer=ticket.customer,
-        participants=frozenset({(scheme, value)}),
+        participants=frozenset((scheme, value) for scheme, _, value in addresses),
         state=ticket.state,
         closed_at=ticket.closed_at,
     )
@@ -86,6 +90,8 @@ def _added(
         ticket = _assign(incoming, desk, replace(ticket, agent=None))[0]
     desk.put_ticket(ticket)
     _remember(incoming, desk, ticket)
+    note_people(incoming, desk, ticket, standing)
+    note_reply_to(incoming, desk, standing)
     desk.tell(
         "message_added",
         ticket=ticket.id,
@@ -104,7 +110,7 @@ def _added(
             channel=incoming.channel,
             medium=incoming.medium,
             urgent=ticket.is_urgent,
-            at=incoming.received_at,
+            at=promised_from(incoming, desk),
             team=ticket.team,
         )
         add_target(desk, ticket, plan, incoming.id)
@@ -156,7 +162,21 @@ def _opened(
         follows=found.points_at,
     )
     reasons = (*reasons, *about.reasons)
-    return open_ticket(incoming, desk, ticket, reasons, about=about, may_acknowledge=may_acknowledge)
+    decision = open_ticket(
+        incoming, desk, ticket, reasons, about=about, may_acknowledge=may_acknowledge, points=_points(found)
+    )
+    note_people(incoming, desk, ticket, standing)
+    note_reply_to(incoming, desk, standing)
+    return decision
+
+
+def _points(found: ThreadMatch) -> str:
+    """Why a new ticket points at an older one: "stranger", "number", "closed"; "" if it points at none."""
+    if found.points_at is None:
+        return ""
+    if found.is_stranger:
+        return "stranger"
+    return "number" if any(r.code == "number_alone" for r in found.reasons) else "closed"
 
 
 def _subject(message: Message) -> str:
@@ -173,8 +193,12 @@ def open_ticket(
     about: Classification | None = None,
     is_ringing: bool = False,
     may_acknowledge: bool,
+    points: str = "",
 ) -> Decision:
-    """Register a new ticket with everything that belongs to it. While it `is_ringing`, nobody is written to."""
+    """Register a new ticket with everything that belongs to it. While it `is_ringing`, nobody is written to.
+
+    `points`: why it points at an older one, for the agent's card.
+    """
     desk.tell(
         "ticket_opened",
         ticket=ticket.id,
@@ -201,11 +225,12 @@ def open_ticket(
             medium=Medium(ticket.medium),
             kind=ticket.kind,
             urgent=ticket.is_urgent,
-            at=incoming.received_at,
+            at=promised_from(incoming, desk),
             team=ticket.team,
         ):
             add_target(desk, ticket, plan, incoming.id)
-        notify_agent(desk, ticket, incoming, Purpose.ASSIGNMENT, assignment_reasons)
+        more: dict[str, Any] = {"points": points} if points else {}
+        notify_agent(desk, ticket, incoming, Purpose.ASSIGNMENT, assignment_reasons, **more)
     if may_acknowledge:
         acknowledge(desk, ticket, incoming)
     return Decision(
@@ -247,6 +272,14 @@ def _shown(message: Message) -> str:
 
 
 # ---- targets
+
+
+def promised_from(incoming: Incoming, desk: Desk) -> datetime:
+    """When the clock of a message begins: as it came; of what lay there before the desk began to read, now.
+
+    Nobody could have answered that in time: no promise of it may be broken before it was made.
+    """
+    return desk.now if incoming.envelope.is_backlog else incoming.received_at
 
 
 def add_target(desk: Desk, ticket: Ticket, plan: TargetPlan, message: int) -> Target:
@@ -329,7 +362,10 @@ def _assign(
 
 
 def _own_agent(desk: Desk, ticket: Ticket, customer: Customer | None) -> str:
-    """Who is already at work for this customer, else who knows him."""
+    """Who has the ticket that this one points at, else who is at work for this customer, else who knows him."""
+    followed = desk.tickets.get(ticket.follows) if ticket.follows is not None else None
+    if followed is not None and followed.agent in desk.policy.agents:
+        return followed.agent or ""
     for number in desk.open_of.get(ticket.customer, ()):
         other = desk.tickets.get(number)
         if other is not None and other.agent and other.state is not TicketState.CLOSED:

@@ -66,6 +66,18 @@ async def test_a_new_mail_becomes_a_ticket_with_all_that_belongs_to_it(desk: Run
     assert desk.woken == {"outbox": 1, "targets": 1}
 
 
+async def test_mail_from_before_the_first_start_is_not_acknowledged_and_not_late_at_birth(desk: RunningDesk) -> None:
+    old = {"received_at": NOW - timedelta(days=900), "envelope": Envelope(is_backlog=True)}
+    first = desk.arrival(mail(Message_ID="<a@example.com>"), **old)
+    second = desk.arrival(mail(Message_ID="<b@example.com>", In_Reply_To="<a@example.com>"), **old)
+    await desk.takes(first, second)
+
+    targets = await desk.targets(1001)
+    assert [(t.started_at, t.due_at > NOW, t.is_open) for t in targets] == [(NOW, True, True)]
+    assert {row.purpose.value for row in await desk.outbox()} == {"assignment", "update"}
+    assert (await desk.ticket()).opened_at == NOW - timedelta(days=900)
+
+
 async def test_all_of_a_decision_is_committed_or_nothing(desk: RunningDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass
