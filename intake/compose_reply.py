@@ -27,6 +27,7 @@ from routing.guard import MARK
 from routing.tokens import find_canaries, find_tokens
 
 MAX_BEGINNINGS = 20  # places that are tried for the first of the words
+MAX_POSITIONS = 32  # ways in which the words may go on, where they are full of what a client may have added
 MAX_WORDS = 200_000  # characters of an answer
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
 _SCHEMES = ("http://", "https://", "mailto:", "tel:")
@@ -160,6 +161,8 @@ class _Spelled:
             end = self.skips[waiting.pop()]
             if end not in positions:
                 positions.add(end)
+                if len(positions) > MAX_POSITIONS:
+                    return frozenset()
                 if end in self.skips:
                     waiting.append(end)
         return frozenset(positions)
