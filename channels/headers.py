@@ -252,7 +252,8 @@ def _plain_parameter(body: bytes) -> str:
         labelled = _LABELLED.fullmatch(body)
         octets = unquote_to_bytes(labelled[2] if labelled else body)
         words = one_line(decode(octets, labelled[1].decode("ascii") if labelled else ""))
-        if "\ufffd" not in words:
+        # Unlabelled Latin is as likely a percent sign that was meant.
+        if "\ufffd" not in words and (labelled or any(c > "\u02ff" for c in words)):
             return words
     return text(body)
 

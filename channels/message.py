@@ -169,6 +169,7 @@ class Message:
     text: str = ""  # the new words
     quoted: str = ""  # what was quoted beneath or between; nothing is thrown away
     text_full: str = ""  # everything, as a person would have read it
+    enclosed: str = ""  # the words of mails attached to it: for people to read, evidence of nothing
     html: str = ""  # unsafe: never shown without sanitising
     attachments: tuple[Attachment, ...] = ()
     message_id: str = ""  # with angle brackets for mail
@@ -195,4 +196,4 @@ class Message:
         return self.is_stub or any(said.endswith(_LEFT_OUT) for said in self.defects)
 
 
-_LEFT_OUT = ("the rest was not looked at", "the rest was not read", "were kept")  # how such a defect ends
+_LEFT_OUT = ("the rest was not looked at", "the rest was not read", "were kept", "cannot be read here")  # how it ends

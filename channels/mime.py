@@ -7,24 +7,24 @@ the raw bytes. `headers_only` is for mail that a worker died of: it never looks 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 
-from channels import automatic, bounces, names, quotes
+from channels import automatic, body, bounces, quotes
 from channels.authentication import MAX_LINES, verdicts
+from channels.body import Body, NoSuchPart
 from channels.charsets import decode
-from channels.flowed import tidy, unflow
+from channels.flowed import tidy
 from channels.headers import Headers, address_within, addresses, date, message_ids, one_line, text
-from channels.htmltext import to_text
 from channels.language import guess
-from channels.message import Address, Attachment, Medium, Message, Recipient, Role, Scheme, Verdict
-from channels.parts import Part, Tree, cut, head
+from channels.message import Address, Medium, Message, Recipient, Role, Scheme, Verdict
+from channels.parts import Tree, cut, head
+
+__all__ = ["PARSER_VERSION", "NoSuchPart", "headers_only", "parse", "part_bytes", "parts_bytes"]
 
 PARSER_VERSION = 2  # raised whenever the same octets would give another normal form
 
 MAX_TEXT = 1024 * 1024  # characters of text_full; the rest stays in the raw bytes
 MAX_HTML = 2 * 1024 * 1024  # characters
-MAX_PART_TEXT = 4 * 1024 * 1024  # octets of one text part that are read
 MAX_SUBJECT = 1000  # characters
 MAX_NAME = 200  # characters of a display name
 MAX_SOURCE_HEADER = 2 * 1024  # characters
@@ -44,35 +44,27 @@ _KEPT = {
     b"x-mailer": "X-Mailer",
     b"user-agent": "User-Agent",
 }
-_META_CHARSET = re.compile(rb"""<meta[^>]{1,200}?charset\s*=\s*["']?([a-zA-Z0-9_.:-]{2,40})""", re.I)
-_BODY_TYPES = frozenset({"text/plain", "text/html"})
-
-
-class NoSuchPart(LookupError):
-    """A path that leads to no part of these octets."""
 
 
 def parse(raw: bytes, *, is_truncated: bool = False) -> Message:
     """The normal form of a mail. `is_truncated`: only its beginning was fetched, so that it becomes a stub."""
     tree = cut(raw)
-    body = _Body(tree)
-    html = tidy(body.html())[:MAX_HTML]
-    words = body.words(tree)
-    full = tidy(words)
-    defects = [*tree.defects]
-    if len(full) > MAX_TEXT:
-        defects.append(f"text of {len(full)} characters: only the first {MAX_TEXT} were kept")
-        full = full[:MAX_TEXT]
-    files = _files(tree, body.files, is_truncated=is_truncated)
+    found = body.read(tree, is_truncated=is_truncated)
+    found.html = tidy(found.html)[:MAX_HTML]
+    found.words = tidy(found.words)
+    defects = [*tree.defects, *found.defects]
+    if len(found.words) > MAX_TEXT:
+        defects.append(f"text of {len(found.words)} characters: only the first {MAX_TEXT} were kept")
+        found.words = found.words[:MAX_TEXT]
     if is_truncated:
         defects.append("larger than the limit: only the beginning was fetched")
-    return _message(tree, defects, full=full, html=html, files=files, charset=body.charset, is_stub=is_truncated)
+    return _message(tree, found, defects, is_stub=is_truncated)
 
 
 def headers_only(raw: bytes) -> Message:
     """A stub from the headers alone, whatever the rest is."""
     tree = head(raw)
-    return _message(tree, [*tree.defects, "only the headers were read"], is_stub=True)
+    return _message(tree, Body(), [*tree.defects, "only the headers were read"], is_stub=True)
 
 
 def part_bytes(raw: bytes, path: str) -> bytes:
@@ -82,47 +74,35 @@ def part_bytes(raw: bytes, path: str) -> bytes:
 
 def parts_bytes(raw: bytes, paths: Iterable[str]) -> dict[str, bytes]:
     """The decoded octets of attachments by path; the mail is cut once for all of them. Raises NoSuchPart."""
-    tree = cut(raw)
-    parts = {part.path: part for part in tree.parts}
-    try:
-        return {path: tree.payload(parts[path]) for path in paths}
-    except KeyError as error:
-        raise NoSuchPart(*error.args) from None
+    return body.octets_at(cut(raw), list(paths))
 
 
-def _message(
-    tree: Tree,
-    defects: list[str],
-    *,
-    full: str = "",
-    html: str = "",
-    files: tuple[Attachment, ...] = (),
-    charset: str = "",
-    is_stub: bool,
-) -> Message:
+def _message(tree: Tree, found: Body, defects: list[str], *, is_stub: bool) -> Message:
     headers = tree.headers
     senders = [pair for value in headers.all(b"from") for pair in addresses(value)]
     sender = _sender(headers, senders, defects)
     subject = text(headers.first(b"subject"))[:MAX_SUBJECT]
+    full = found.words
     split = quotes.split(full, sender.value)
     report_type = tree.root_params.get("report-type", "").lower()
-    ids = message_ids(headers.first(b"message-id"))
+    ids = next(filter(None, map(message_ids, headers.all(b"message-id"))), ())
     return Message(
         medium=Medium.EMAIL,
         sender=sender,
         recipients=_recipients(headers),
         reply_to=tuple(_mail(pair) for value in headers.all(b"reply-to") for pair in addresses(value)),
         subject=subject,
-        text=split.new,
+        text=_joined(split.new, found.invitation),
         quoted=split.quoted,
-        text_full=full,
-        html=html,
-        attachments=files,
+        text_full=_joined(full, found.invitation),
+        html=found.html,
+        attachments=found.files,
+        enclosed=found.enclosed,
         message_id=ids[0] if ids else "",
         in_reply_to=message_ids(b" ".join(headers.all(b"in-reply-to"))),
         references=message_ids(b" ".join(headers.all(b"references"))),
-        date_header=date(headers.first(b"date")),
-        language=guess(split.new, charset) or guess(subject, charset),
+        date_header=next(filter(None, map(date, headers.all(b"date"))), None),
+        language=guess(split.new, found.charset) or guess(subject, found.charset),
         content_key=_content_key(tree),
         auto_submitted=automatic.why(headers, tree.root_type, report_type, sender.value, subject, full),
         bounce=bounces.find(tree, sender.value, sender.display_name, subject, full),
@@ -135,6 +115,11 @@ def _message(
         is_stub=is_stub,
         source_headers=_source_headers(headers),
     )
+
+
+def _joined(words: str, invitation: str) -> str:
+    """An invitation's lines stand beneath the words, where no quote is looked for and no command."""
+    return "\n\n".join(filter(None, (words, invitation)))
 
 
 # --- people ---------------------------------------------------------------------------------------------------
@@ -162,120 +147,6 @@ def _recipients(headers: Headers) -> tuple[Recipient, ...]:
         for value in headers.all(name)
         for pair in addresses(value)
     )
-
-
-# --- words and files ------------------------------------------------------------------------------------------
-
-
-class _Body:
-    """Which leaves are words and which are files; the words, decoded."""
-
-    def __init__(self, tree: Tree) -> None:
-        self.files: list[Part] = []
-        self.charset = ""  # of the first text part, as labelled
-        self._plain: dict[str, list[str]] = {}  # by alternative, or by part outside of one; in order
-        self._html: dict[str, list[str]] = {}
-        for number, part in enumerate(tree.parts):
-            if _is_words(part, is_first=number == 0, is_only=len(tree.parts) == 1):
-                self._take(tree, part)
-            elif not _is_other_wording(part):
-                self.files.append(part)
-
-    def _take(self, tree: Tree, part: Part) -> None:
-        words, label = _text_of(tree, part)
-        self.charset = self.charset or label
-        key = _alternative_of(part)
-        self._plain.setdefault(key, [])
-        self._html.setdefault(key, [])
-        (self._html if part.media_type == "text/html" else self._plain)[key].append(words)
-
-    def html(self) -> str:
-        return "\n".join(page for pages in self._html.values() for page in pages)
-
-    def words(self, tree: Tree) -> str:
-        """Plain text where there is some, else the HTML's; one after another where there are several."""
-        pieces = []
-        for key, plain in self._plain.items():
-            written = "\n\n".join(p.strip("\r\n") for p in plain if p.strip())
-            if not written:
-                written = "\n\n".join(map(to_text, self._html[key]))
-            if written:
-                pieces.append(written)
-        return "\n\n".join(pieces)
-
-
-def _alternative_of(part: Part) -> str:
-    """The path of the outermost multipart/alternative around a part; its own path if there is none."""
-    if "alternative" not in part.parents:
-        return part.path
-    steps = part.path.split(".")[: part.parents.index("alternative")]
-    return ".".join(steps) + "/"
-
-
-def _is_words(part: Part, *, is_first: bool, is_only: bool) -> bool:
-    if part.media_type not in _BODY_TYPES:
-        return part.media_type in ("text/enriched", "text/richtext", "text/rfc822-headers") and is_only
-    is_named = bool(part.file_name)
-    if part.disposition == "attachment":
-        return is_only and not is_named
-    return not is_named or is_first
-
-
-def _is_other_wording(part: Part) -> bool:
-    """A form of the same words that nobody asks for (AMP), or the fields of a report: no file of a person."""
-    if part.file_name:
-        return False
-    if part.media_type in bounces.REPORT_TYPES:
-        return True
-    is_alternative = bool(part.parents) and part.parents[-1] == "alternative"
-    return is_alternative and part.media_type.startswith("text/") and part.media_type != "text/calendar"
-
-
-def _text_of(tree: Tree, part: Part) -> tuple[str, str]:
-    """The words of a part, and the charset it is labelled with."""
-    octets = tree.payload(part)
-    if len(octets) > MAX_PART_TEXT:
-        end = octets.rfind(b"\n", 0, MAX_PART_TEXT)
-        octets = octets[: end if end > 0 else MAX_PART_TEXT]
-        tree.defects.append(f"text part {part.path} is longer than {MAX_PART_TEXT} octets: the rest was not read")
-    label = part.params.get("charset", "")
-    if part.media_type == "text/html":
-        if not label and (meta := _META_CHARSET.search(octets[:2048])):
-            label = meta[1].decode("ascii")
-        return decode(octets, label), label
-    words = decode(octets, label)
-    if part.params.get("format", "").lower() == "flowed":
-        words = unflow(words, is_delsp=part.params.get("delsp", "").lower() == "yes")
-    return words, label
-
-
-def _files(tree: Tree, parts: list[Part], *, is_truncated: bool) -> tuple[Attachment, ...]:
-    if is_truncated:  # the part that was cut off would be listed with a wrong size and sum
-        parts = [part for part in parts if part.end < len(tree.octets)]
-    return tuple(_attachment(tree, part) for part in parts)
-
-
-def _attachment(tree: Tree, part: Part) -> Attachment:
-    octets = tree.payload(part)
-    name = part.file_name
-    if not name and part.media_type in ("message/rfc822", "message/global"):
-        name = _subject_of(octets)
-    content_id = text(part.headers.first(b"content-id")).strip("<> ")[:300]
-    return Attachment(
-        path=part.path,
-        name=names.safe(name, part.media_type),
-        media_type=part.media_type[:120],
-        size=len(octets),
-        sha256=hashlib.sha256(octets).hexdigest(),
-        content_id=content_id,
-        is_inline=part.disposition == "inline" or (bool(content_id) and part.disposition != "attachment"),
-    )
-
-
-def _subject_of(octets: bytes) -> str:
-    """A file name for an attached mail: its subject."""
-    subject = text(head(octets[: 128 * 1024]).headers.first(b"subject"))
-    return re.sub(r"[/\\]", "_", subject)[:120] + ".eml" if subject else ""
 
 
 # --- what servers say -----------------------------------------------------------------------------------------

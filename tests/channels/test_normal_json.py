@@ -35,6 +35,7 @@ FULL = Message(
     text="new\n",
     quoted="old",
     text_full="all",
+    enclosed="words of an attached mail",
     html="<p>",
     attachments=(
         Attachment(path="2", name="稅.pdf", media_type="application/pdf", size=3, sha256="ab"),
