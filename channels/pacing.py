@@ -7,6 +7,7 @@ fifth of each span is kept for what cannot wait, so that a flood of notices does
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -138,8 +139,9 @@ class Sent:
     def at(cls, pace: Pace, ages: Iterable[float] = (), now: float = 0.0) -> Sent:
         """`ages`: how many seconds ago each recipient of the last 24 hours was sent to."""
         sent = cls(Window(MINUTE, pace.per_minute), Window(DAY, pace.per_day))
-        for age in ages:
-            sent = sent.counted(now - age, now)
+        for seconds, many in Counter(int(age) for age in ages).items():
+            # Counted as late in its second as it may have been.
+            sent = sent.counted(now - seconds, now, many)
         return sent
 
     def _limits(self) -> tuple[Window, ...]:
@@ -153,11 +155,11 @@ class Sent:
         """Seconds until one may leave; 0.0: at once."""
         return max([0.0, *(window.wait(now, is_urgent=is_urgent) for window in self._limits())])
 
-    def counted(self, at: float, now: float) -> Sent:
-        """As it is once one has left at a moment."""
+    def counted(self, at: float, now: float, many: int = 1) -> Sent:
+        """As it is once one has left at a moment, or many."""
         return Sent(
-            self.minute.counted(at, now) if self.minute.limit else self.minute,
-            self.day.counted(at, now) if self.day.limit else self.day,
+            self.minute.counted(at, now, many) if self.minute.limit else self.minute,
+            self.day.counted(at, now, many) if self.day.limit else self.day,
         )
 
     def not_taken(self, now: float) -> Sent:

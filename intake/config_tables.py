@@ -159,8 +159,11 @@ class Limits(Strict):
     retry_every: Duration = timedelta(hours=4)  # after those
     retry_for: Duration = timedelta(days=5)
     unknown_retry_after: Duration = timedelta(minutes=15)
+    bundle_chat: Duration = timedelta(seconds=5)  # a chat's lines that follow the first mail leave together after it
     ack_per_address_and_day: int = Field(default=3, ge=0)
     peer_cap: int = Field(default=20, ge=1)  # messages of one peer an hour that may still cause anything automatic
+    ack_per_domain_and_day: int = Field(default=50, ge=0)  # to senders whom nobody knows or vouches for; 0: no cap
+    automatic_per_hour: int = Field(default=200, ge=0)  # acknowledgements to everybody; above it they stop; 0: no cap
     closed_token_days: int = Field(default=30, ge=0)  # a reply address lives on after its ticket was closed
 
 

@@ -29,11 +29,25 @@ from intake.gather import domains_of, gather, people
 from intake.logs import tell
 from routing.chain import decide, note_decided
 from routing.desk import Changes, Decision, Desk, Incoming
+from routing.forms import read_as_form
 from routing.policy import Policy
 from routing.records import Event
 from routing.tokens import Keyring
 from routing.words import Outcome, Speaker
-from store import agents, calls, customers, deadlines, events, leases, messages, outbox, tickets, tokens
+from store import (
+    agents,
+    calls,
+    customers,
+    deadlines,
+    events,
+    leases,
+    merging,
+    messages,
+    outbox,
+    participants,
+    tickets,
+    tokens,
+)
 from store.crashpoint import crashpoint
 from store.engine import Database, Transaction
 from store.messages import Claimed, Finished
@@ -98,6 +112,10 @@ class Decider:
     def is_busy(self) -> bool:
         """Whether messages wait."""
         return self._is_busy
+
+    def recount(self) -> None:
+        """Somebody else has changed whether tickets wait for their agents: loads are counted anew."""
+        self._loads = None
 
     def wake(self) -> None:
         """There may be something to decide."""
@@ -277,7 +295,7 @@ class Decider:
 
     async def _decide_together(self, batch: Sequence[tuple[Claimed | None, Parsed]], parked: str | None = None) -> None:
         policy, now = self._policy(), self._clock.now()
-        incoming = [parsed[0] for _, parsed in batch]
+        incoming = [read_as_form(parsed[0], policy) for _, parsed in batch]
         async with self._db.reading() as tx:
             desk = await gather(tx, incoming, policy, self._keyring, now)
             await self._people(tx, desk)
@@ -431,6 +449,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     """Everything that a batch of decisions changes, in one transaction that the caller owns."""
     await customers.add(tx, changes.customers, changes.contacts)
     await customers.mark_verified(tx, changes.verified)
+    await customers.change_contacts(tx, list(changes.changed_contacts.values()))
     await tickets.add(tx, list(changes.opened.values()))
     await tickets.change(tx, list(changes.changed.values()))
     await deadlines.add(tx, changes.targets)
@@ -441,6 +460,9 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
         await deadlines.record_met(tx, target, answered_at, met_at)
     for target, at in changes.withdrawn_targets:
         await deadlines.withdraw(tx, target, at)
+    await participants.put(tx, list(changes.participants.values()))
+    for ticket, address in changes.uncopied:
+        await outbox.drop_held_to(tx, ticket, address)
     for ticket, agent in changes.dropped:
         await outbox.drop_held(tx, ticket, agent)
     for ticket, agent in changes.released:
@@ -453,6 +475,8 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await outbox.add(tx, changes.outbox, now)
     await tickets.add_keys(tx, changes.keys)
     await tickets.move_keys(tx, changes.moved_keys.items())
+    for ticket, into in changes.merged:
+        await merging.merge(tx, ticket, into)
     await calls.write(tx, list(changes.calls.values()))
     await agents.assigned(tx, changes.assigned)
     await events.append(tx, changes.events)

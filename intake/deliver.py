@@ -10,18 +10,15 @@ a result stands in `results`.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from channels.adapter import (
-    ChannelAway,
     Clock,
     Delivery,
     DeliveryState,
-    LoginRefused,
     OutboundMessage,
     PermanentFailure,
     ProgressNote,
@@ -30,14 +27,18 @@ from channels.adapter import (
     TemporaryFailure,
     UnknownDelivery,
 )
+from channels.pacing import DAY
+from intake.bundle import Bundle
 from intake.cards import Stationery
+from intake.gathering import Gathering
 from intake.letters import outbound
 from intake.logs import tell
 from intake.results import Consequences, Result
+from intake.ways_out import WayOut, WaysOut
 from routing.backoff import RetrySchedule
 from routing.records import Event
 from routing.words import OutboxState
-from store import events, outbox
+from store import events, outbox, queues
 from store.crashpoint import crashpoint
 from store.engine import Database, Transaction
 from store.outbox import OutboxItem
@@ -45,12 +46,9 @@ from store.outbox import OutboxItem
 log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT = 48  # attempts at one time, over all channels
-PARALLEL = 16  # messages that a sender is handed at one time, unless its adapter says otherwise
 ATTEMPT_LEASE = timedelta(minutes=45)  # longer than the slowest hand-over: ten minutes each for octets and answer
 STOCK_EVERY = 60.0  # seconds between looks for what another node has left
 IDLE_POLL = 5.0  # seconds
-REST_AFTER_LOGIN_REFUSED = timedelta(minutes=15)
-REST_AFTER_LOST = timedelta(seconds=5)  # a channel whose server is away is left alone for a moment
 
 
 class Deliverer:
@@ -68,30 +66,41 @@ class Deliverer:
         unknown_retry_after: timedelta,
         drain: timedelta = timedelta(seconds=20),
         is_alone: bool = True,
-        parallel: Mapping[str, int] | None = None,
+        ways: Mapping[str, WayOut] | None = None,
+        bundle_chat: timedelta = timedelta(seconds=5),
+        on_reopened: Callable[[], None] = lambda: None,
+        ticks: Callable[[], float] | None = None,
     ) -> None:
+        """`ticks` counts seconds and is never set: the event loop's clock, unless a test brings one."""
+
         self._db = db
         self._clock = clock
         self._senders = senders
-        self._parallel = dict.fromkeys(senders, PARALLEL) | dict(parallel or {})  # messages a sender may have at a time
+        self._ticks = ticks or asyncio.get_running_loop().time
+        self._ways = WaysOut({name: (ways or {}).get(name, WayOut()) for name in senders}, self._ticks)
+        self._gathering = Gathering(bundle_chat, self._ticks)
         self._stationery = stationery
         self._progress = progress
         self._consequences = Consequences(
-            stationery=stationery, schedule=schedule, unknown_retry_after=unknown_retry_after
+            stationery=stationery,
+            schedule=schedule,
+            unknown_retry_after=unknown_retry_after,
+            on_reopened=on_reopened,
         )
         self._drain = drain
         self._is_alone = is_alone  # no other node sends: what is being attempted at the start was cut off
         self._woken = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
         self._results: list[Result] = []
-        self._resting: dict[str, datetime] = {}
-        self._doubtful: set[str] = set()  # channels that could not be reached the last time
-        self.away: dict[str, str] = {}  # the same, and why; for /healthz
-        self._probing: set[str] = set()  # of those, the ones with an attempt in flight
-        self._busy: Counter[str] = Counter()  # channel -> attempts in flight
         self._begun: dict[int, OutboxItem] = {}  # committed as attempts, and nobody is at it yet
         self._is_ending = False
         self._stock_at = 0.0
+        self._remembers = False  # what left before this start was looked up
+
+    @property
+    def ways(self) -> WaysOut:
+        """What is known of each channel: away, paced, resting; for /healthz."""
+        return self._ways
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -102,10 +111,10 @@ class Deliverer:
         self._is_ending = True
 
     async def run(self) -> None:
-        self._probing.clear()
-        self._busy.clear()
+        self._ways.forget_attempts()
         await self._record()  # what an earlier run knew and could not write down is not unknown
         await self._take_stock()
+        await self._remember()
         try:
             while True:
                 self._progress("sending", 60.0)
@@ -138,26 +147,17 @@ class Deliverer:
                 await outbox.put_back(tx, item, now)
         self._begun.clear()
 
-    def _closed(self) -> set[str]:
-        """Channels that are handed nothing now: resting, being probed, or with their hands full."""
-        full = {name for name in self._parallel if self._busy[name] >= self._hands(name)}
-        return {*self._resting, *self._probing, *full}
-
-    def _hands(self, channel: str) -> int:
-        """How many messages its sender may have at one time; where the last could not be brought, one to try."""
-        return 1 if channel in self._doubtful else self._parallel.get(channel, 1)
-
     async def _rest(self) -> None:
         """Sleep until something may leave. What waits for its lane, its channel or a free hand is not looked for."""
         now = self._clock.now()
-        if not self._is_alone and asyncio.get_running_loop().time() >= self._stock_at:
+        if not self._is_alone and self._ticks() >= self._stock_at:
             await self._take_stock()
         async with self._db.reading() as tx:
-            next_at = await outbox.next_at(tx, not_by=self._closed())
-        moments = [m for m in (next_at, *self._resting.values()) if m is not None]
+            next_at = await outbox.next_at(tx, self._ways.closed(), self._ways.for_urgent_only())
+        waits = [self._ways.opens_in(), (next_at - now).total_seconds() if next_at else None]
         wait = IDLE_POLL
-        if moments and len(self._in_flight) < MAX_IN_FLIGHT:
-            wait = min(wait, max((min(moments) - now).total_seconds(), 0.05))
+        if len(self._in_flight) < MAX_IN_FLIGHT:
+            wait = min([wait, *(max(seconds, 0.05) for seconds in waits if seconds is not None)])
         try:
             async with asyncio.timeout(wait):
                 await self._woken.wait()
@@ -170,69 +170,92 @@ class Deliverer:
     async def _take_stock(self) -> None:
         """Rows that were being attempted when the program died: nobody knows whether they arrived."""
         now = self._clock.now()
-        self._stock_at = asyncio.get_running_loop().time() + STOCK_EVERY
+        self._stock_at = self._ticks() + STOCK_EVERY
         async with self._db.transaction() as tx:
+            written = await self._consequences.channel_is_back(tx, list(self._senders), now)
             lost = await outbox.cut_off(tx, now, everybody=self._is_alone)
-            written = []
             for item in lost:
                 written += await self._consequences.unknown(tx, item, "the program ended during the attempt", now)
             await events.append(tx, written)
         tell(log, written)
+
+    async def _remember(self) -> None:
+        """What left in the 24 hours before this start counts against a day's limit."""
+        if self._remembers:
+            return
+        now = self._clock.now()
+        since = now - timedelta(seconds=DAY)
+        for account, (channels, most) in self._ways.counted_by_day().items():
+            async with self._db.reading() as tx:
+                left = await queues.left_since(tx, channels, since, most)
+            self._ways.remember(account, [max((now - at).total_seconds(), 0.0) for at in left])
+        self._remembers = True
 
     async def _start_some(self) -> bool:
         free = MAX_IN_FLIGHT - len(self._in_flight)
         if free <= 0 or self._is_ending:
             return False
         now = self._clock.now()
-        self._resting = {name: until for name, until in self._resting.items() if until > now}
         async with self._db.reading() as tx:
-            items = self._as_many_as_fit(await outbox.due(tx, now, free, not_by=self._closed()))
+            closed, urgent = self._ways.closed(), self._ways.for_urgent_only()
+            items = self._ways.fit(await outbox.due(tx, now, free, closed, urgent))
             if not items:
                 return False
+            items, bundles, later = await self._gathering.look(tx, items, now)
+            gone = [item for item in items if item.channel not in self._senders]
+            items = [item for item in items if item.channel in self._senders]
             stored = await outbox.stored_bytes(tx, [i.id for i in items if i.attempts])
             composed = [(i, await self._compose(tx, i, stored.get(i.id), now)) for i in items]
         ready = [(item, message) for item, message in composed if isinstance(message, OutboundMessage)]
         broken = [(item, message) for item, message in composed if isinstance(message, str)]
+        try:
+            await self._begin(ready, broken, gone, bundles, later, now)
+        except _Overtaken:
+            return True  # another node has begun one of them: look again
+        for item, message in ready:
+            if item.id in self._begun:
+                self._ways.began(item.channel)
+                task = asyncio.create_task(self._attempt(item, message), name=f"send {item.id}")
+                self._in_flight.add(task)
+                task.add_done_callback(self._in_flight.discard)
+        is_any = bool(self._begun or broken or gone or later)
+        self._begun.clear()
+        return is_any
+
+    async def _begin(
+        self,
+        ready: Sequence[tuple[OutboxItem, OutboundMessage]],
+        broken: Sequence[tuple[OutboxItem, str]],
+        gone: Sequence[OutboxItem],
+        bundles: Sequence[Bundle],
+        later: Mapping[datetime, Sequence[OutboxItem]],
+        now: datetime,
+    ) -> None:
+        """Write down what is being attempted, and what is not. Raises _Overtaken, and nothing was written."""
         written: list[Event] = []
         async with self._db.transaction() as tx:
+            for bundle in bundles:
+                if not await queues.merge(tx, bundle.into, bundle.merged):
+                    raise _Overtaken
+                written += self._consequences.bundled(bundle, now)
+            for until, items in later.items():
+                await queues.defer(tx, items, until)
             ours = await outbox.begin_attempts(
                 tx, [(item, message.body) for item, message in ready], now, now + ATTEMPT_LEASE
             )
             for item, reason in broken:
                 written += await self._consequences.give_up(tx, item, reason, now)
+            written += await self._consequences.hold(tx, gone, now)
             await events.append(tx, written)
             self._begun = {item.id: item for item, _ in ready if item.id in ours}
             crashpoint("attempt.before_commit")
         crashpoint("attempt.after_commit")
         tell(log, written)
-        for item, message in ready:
-            if item.id in ours:
-                if item.channel in self._doubtful:
-                    self._probing.add(item.channel)
-                self._busy[item.channel] += 1
-                task = asyncio.create_task(self._attempt(item, message), name=f"send {item.id}")
-                self._in_flight.add(task)
-                task.add_done_callback(self._in_flight.discard)
-        self._begun.clear()
-        return bool(ours) or bool(broken)
-
-    def _as_many_as_fit(self, items: list[OutboxItem]) -> list[OutboxItem]:
-        """So many of a channel as its sender has hands for."""
-        kept: list[OutboxItem] = []
-        taken = Counter(self._busy)
-        for item in items:
-            if taken[item.channel] >= self._hands(item.channel):
-                continue
-            taken[item.channel] += 1
-            kept.append(item)
-        return kept
 
     async def _compose(
         self, tx: Transaction, item: OutboxItem, body: bytes | None, now: datetime
     ) -> OutboundMessage | str:
         """The message, or why it cannot be made; one that cannot must not stop the others."""
-        if item.channel not in self._senders:
-            return f"no channel {item.channel!r} sends"
         try:
             return await outbound(tx, item, self._stationery(), now, body)
         except StoreUnavailable:
@@ -256,26 +279,10 @@ class Deliverer:
             why = UnknownDelivery(f"{type(error).__name__}: {error}")
             result = Result(item=item, at=self._clock.now(), failure=why)
         finally:
-            self._busy[item.channel] -= 1
-        self._learn(result)
+            self._ways.ended(item.channel)
+        self._ways.learn(item.channel, result.failure)
         self._results.append(result)
         self._woken.set()
-
-    def _learn(self, result: Result) -> None:
-        """What a result says of its channel; known at once, before anything else is begun there."""
-        channel, failure = result.item.channel, result.failure
-        self._probing.discard(channel)
-        if not isinstance(failure, ChannelAway):
-            self._doubtful.discard(channel)
-            if self.away.pop(channel, None) is not None:
-                log.info("channel_back", channel=channel)
-            return
-        self._doubtful.add(channel)
-        if channel not in self.away:  # once, however long it is away and however much waits for it
-            log.warning("channel_away", channel=channel, error=failure.reason)
-        self.away[channel] = failure.reason
-        rest = REST_AFTER_LOGIN_REFUSED if isinstance(failure, LoginRefused) else REST_AFTER_LOST
-        self._resting[channel] = result.at + rest
 
     async def seen(self, channel: str, number: int) -> None:
         """A chat's page has shown a line: that is delivery, if nobody has written it down yet."""
@@ -329,3 +336,7 @@ class Deliverer:
         crashpoint("record.after_commit")
         tell(log, written)
         self._woken.set()  # somebody may have been written to
+
+
+class _Overtaken(Exception):
+    """What was to be bundled is being sent by somebody else."""

@@ -8,18 +8,17 @@ from typing import Any
 
 from intake.accept import Acceptor
 from intake.supervise import Supervisor
+from intake.ways_out import WaysOut
 
 
 class Health:
     """Looks at loops and acceptance; does no input or output."""
 
-    def __init__(
-        self, supervisor: Supervisor, acceptor: Acceptor, version: str, away: Callable[[], Mapping[str, str]]
-    ) -> None:
+    def __init__(self, supervisor: Supervisor, acceptor: Acceptor, version: str, ways: Callable[[], WaysOut]) -> None:
         self._supervisor = supervisor
         self._acceptor = acceptor
         self._version = version
-        self._away = away  # channel -> why nothing can be sent by it
+        self._ways = ways  # what is known of the channels that send
 
     def is_turning(self) -> bool:
         """Every loop turns, or waits for its next try: what feeds the watchdog."""
@@ -37,7 +36,7 @@ class Health:
             }
             for p in self._supervisor.loops.values()
         }
-        for channel, error in self._away().items():
+        for channel, error in self._ways().away.items():
             loops[f"{channel} (sending)"] = {"note": f"nothing can be sent: {error[:200]}", "ok": False}
         accepted = {name: round(now - at, 1) for name, at in self._acceptor.last_accepted_at.items()}
         return {
@@ -46,6 +45,10 @@ class Health:
             "refusing": self._acceptor.refused,
             "loops": loops,
             "last_accepted_s_ago": accepted,
+            "paced": {
+                channel: {"for_s": round(wait.seconds, 1), "why": wait.why[:200], "answers_too": wait.is_for_all}
+                for channel, wait in self._ways().waits().items()
+            },
         }
 
 

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import select
 
 from channels.adapter import OutboundMessage
-from channels.message import Address, Medium, Message, Scheme
+from channels.message import Address, Medium, Scheme
 from intake import compose, dates
 from intake.cards import (
     Matter,
@@ -27,10 +27,12 @@ from intake.cards import (
     frozen_subject,
     matter_of,
     message_of,
+    shown_contact,
     topic_name,
     value_of,
 )
-from intake.left_out import arrived_of, left_out, link_to_files
+from intake.left_out import link_to_files
+from intake.said import said_by
 from intake.who_gets_it import recipients_of
 from routing.calendars import next_opening
 from routing.desk import domain_of, mail_id
@@ -40,14 +42,11 @@ from routing.reasons import Reason
 from routing.records import Ticket
 from routing.tokens import canary, reply_address
 from routing.words import Kind, NoticeKind, Purpose, Standing, TargetKind
-from routing.writing import MAX_FILES
 from store.engine import Transaction
 from store.messages import MESSAGE
 from store.outbox import OutboxItem
 
 log = structlog.get_logger(__name__)
-
-MAX_WORDS = 200_000  # characters of one message shown to an agent
 
 
 async def outbound(
@@ -207,11 +206,9 @@ async def _to_agent(
     ticket, policy = matter.ticket, with_.policy
     agent = policy.agents[item.agent or ""]
     language = dates.language_of(agent.language)
-    source = await message_of(tx, item.source)
-    arrived = await arrived_of(tx, item.source)
-    files = await files_of(tx, item.source, limit=MAX_FILES)
+    said = await said_by(tx, item, with_, policy.timezone, language, now)
     target = next((t for t in matter.targets if t.is_open), None)
-    who = await recipients_of(tx, item, matter, source, with_, language)
+    who = await recipients_of(tx, item, matter, said.source, with_, language)
     reasons = [Reason(r["code"], r.get("words", ""), r.get("data", {})) for r in item.recipe.get("why", ())]
     return compose.agent_mail(
         compose.AgentMail(
@@ -225,8 +222,8 @@ async def _to_agent(
             medium=Medium(ticket.medium),
             kind=ticket.kind,
             topic=topic_name(policy, ticket.topic, language),
-            words=_words(source),
-            words_html=source.html if source else "",
+            words=said.words,
+            words_html=said.html,
             channel=ticket.channel,
             standing=Standing(item.recipe.get("standing", ticket.standing)) if ticket.medium == Medium.EMAIL else None,
             is_urgent=ticket.is_urgent,
@@ -235,13 +232,13 @@ async def _to_agent(
             due_at=target.due_at if target else None,
             why_you=why_you(reasons, with_, language),
             **who,
-            received_at=arrived.get("received_at"),
-            files=files,
-            left_out=left_out(source, arrived, files, with_, language),
+            received_at=said.arrived.get("received_at"),
+            files=said.files,
+            left_out=said.left_out,
             files_link=link_to_files(item, with_, language, now),
             note=str(item.recipe.get("note", "")),
             card=await card_of(tx, matter, with_, language, now),
-            exchanges=await exchanges_of(tx, ticket, with_, language, before=item.source),
+            exchanges=await exchanges_of(tx, ticket, with_, language, before=said.first),
             actions=tuple(
                 compose.Action(
                     typed=with_.texts.say(f"action.typed_{name}", language),
@@ -351,9 +348,3 @@ async def _notice(tx: Transaction, item: OutboxItem, with_: Stationery, channel:
         ),
         with_.texts,
     )
-
-
-def _words(source: Message | None) -> str:
-    if source is None or source.call is not None:
-        return ""
-    return (source.text or source.text_full)[:MAX_WORDS]

@@ -12,14 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from channels.adapter import Delivery, DeliveryState, PermanentFailure, TemporaryFailure, UnknownDelivery
+from channels.adapter import (
+    AccountRefused,
+    Delivery,
+    DeliveryState,
+    PermanentFailure,
+    TemporaryFailure,
+    UnknownDelivery,
+)
 from channels.message import Medium
+from intake.bundle import Bundle
 from intake.cards import Stationery
 from intake.logs import nameless
 from routing.backoff import RetrySchedule, next_attempt
 from routing.records import Event, NewOutbox, Target, Ticket
 from routing.words import OutboxState, Purpose, TargetKind
-from store import deadlines, outbox, tickets
+from store import deadlines, outbox, queues, tickets
 from store.engine import Transaction
 from store.outbox import OutboxItem
 
@@ -41,6 +49,7 @@ class Consequences:
     stationery: Callable[[], Stationery]
     schedule: RetrySchedule
     unknown_retry_after: timedelta
+    on_reopened: Callable[[], None] = lambda: None  # a ticket waits for its agent again
 
     async def of(self, tx: Transaction, result: Result) -> list[Event]:
         """Write down what became of an attempt, as of when it was known; the events, which the caller appends."""
@@ -57,10 +66,19 @@ class Consequences:
     async def delivered(self, tx: Transaction, item: OutboxItem, delivery: Delivery, now: datetime) -> list[Event]:
         is_stored = delivery.state is DeliveryState.STORED
         await outbox.record_delivered(
-            tx, {item.id: delivery.remote_id}, now, stored=is_stored, keep_bytes=not item.mail_id
+            tx,
+            {item.id: delivery.remote_id},
+            now,
+            stored=is_stored,
+            keep_bytes=not item.mail_id,
+            remote_mail_id=delivery.remote_mail_id or None,
         )
+        if delivery.remote_mail_id and item.ticket is not None:
+            # Whoever answers refers to the id that he was shown, which is the provider's.
+            await tickets.add_keys(tx, [(delivery.remote_mail_id, item.ticket, True)])
         written = [_event("delivered", item, now, state=delivery.state.value, attempts=item.attempts + 1)]
-        if item.purpose is Purpose.ANSWER and item.ticket is not None:
+        # The promise is the customer's: that somebody got a copy keeps none.
+        if item.purpose is Purpose.ANSWER and item.ticket is not None and not item.recipe.get("copy"):
             written += await _stamp(tx, item, now)
         return written
 
@@ -68,6 +86,8 @@ class Consequences:
         at = next_attempt(item.attempts + 1, item.first_attempt_at or now, now, self.schedule, chance=random.random)
         if failure.retry_after is not None and at is not None:
             at = max(at, now + timedelta(seconds=failure.retry_after))
+        if at is None and isinstance(failure, AccountRefused):
+            at = now + self.schedule.then_every  # no mail is given up for what is said of our account
         if at is None:
             return await self.give_up(tx, item, failure.reason, now)
         await outbox.record_failure(tx, item.id, OutboxState.PENDING, failure.reason, at)
@@ -89,6 +109,7 @@ class Consequences:
         written = [_event("delivery_unknown", item, now, error=nameless(reason), final=is_final)]
         if is_final:
             await self._tell_author(tx, item, "delivery_unknown", reason, now)
+            written += await self._reopen(tx, item, "delivery_unknown", now)
             written += await self._tell_supervisors(tx, item, now)
         return written
 
@@ -96,8 +117,39 @@ class Consequences:
         await outbox.record_failure(tx, item.id, OutboxState.FAILED, reason, None)
         written = [_event("delivery_failed", item, now, error=nameless(reason))]
         await self._tell_author(tx, item, "delivery_failed", reason, now)
+        written += await self._reopen(tx, item, "delivery_failed", now)
         written += await self._tell_supervisors(tx, item, now)
         return written
+
+    async def _reopen(self, tx: Transaction, item: OutboxItem, why: str, now: datetime) -> list[Event]:
+        """An answer that did not arrive was no answer: its ticket is the agent's again. Its clock never stopped."""
+        if item.purpose is not Purpose.ANSWER or item.ticket is None or item.recipe.get("copy"):
+            return []
+        if not await tickets.reopen(tx, item.ticket, now):
+            return []
+        self.on_reopened()
+        return [_event("ticket_reopened", item, now, why=why)]
+
+    # ---- what is not attempted
+
+    def bundled(self, bundle: Bundle, now: datetime) -> list[Event]:
+        """What became part of another mail."""
+        return [_event("delivery_bundled", item, now, into=bundle.into.id) for item in bundle.merged]
+
+    async def hold(self, tx: Transaction, items: Sequence[OutboxItem], now: datetime) -> list[Event]:
+        """Rows whose channel is no longer in the configuration: they leave once it is back."""
+        if not items:
+            return []
+        for channel in sorted({item.channel for item in items}):
+            its = [item for item in items if item.channel == channel]
+            why = f"there is no channel {channel!r} in the configuration any more: this leaves once it is back"
+            await queues.hold_for_channel(tx, its, why)
+        return [_event("delivery_held", item, now, why="channel_removed") for item in items]
+
+    async def channel_is_back(self, tx: Transaction, channels: Sequence[str], now: datetime) -> list[Event]:
+        """What waited for a channel that is in the configuration again may leave."""
+        items = await queues.channel_is_back(tx, channels, now)
+        return [_event("delivery_resumed", item, now) for item in items]
 
     # ---- telling people
 
@@ -108,6 +160,8 @@ class Consequences:
         channel = next((c for c in policy.channels.values() if c.medium == Medium.EMAIL), None)
         if agent is None or channel is None or item.purpose is not Purpose.ANSWER:
             return
+        if item.recipe.get("copy"):
+            code, reason = "copy_undelivered", f"{item.address.partition(':')[2]}: {reason}"
         await outbox.add(
             tx,
             [

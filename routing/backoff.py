@@ -53,3 +53,8 @@ def reconnect_delay(failures: int, chance: Chance) -> float:
     """Seconds to wait after so many failures in a row (>= 1): full jitter below 1, 2, 4 … 300 s."""
     doublings = min(max(failures, 1) - 1, 16)  # 2**16 s is far above the cap, and no float overflows
     return max(RECONNECT_LEAST, chance() * min(RECONNECT_CAP, RECONNECT_FIRST * 2.0**doublings))
+
+
+def growing(times: int, first: timedelta, longest: timedelta) -> timedelta:
+    """How long to rest after the same word for so many times (>= 1) in a row: twice as long each time."""
+    return min(longest, first * 2 ** min(max(times, 1) - 1, 16))

@@ -67,10 +67,14 @@ class Purpose(StrEnum):
     ANSWER = "answer"  # a person's words to the customer
     ASSIGNMENT = "assignment"  # new work to an agent
     UPDATE = "update"  # more from the customer, to the agent who has the ticket
-    TOLD = "told"  # an agent is told what became of something he did
+    ACKNOWLEDGEMENT = "acknowledgement"
     BREACH = "breach"
     WARNING = "warning"
-    ACKNOWLEDGEMENT = "acknowledgement"
+    TOLD = "told"  # an agent is told what became of something he did
+
+
+#: What a paced account keeps a share for.
+URGENT = frozenset({Purpose.ANSWER, Purpose.ASSIGNMENT})
 
 
 class Speaker(StrEnum):
@@ -98,6 +102,29 @@ class Standing(StrEnum):
     VERIFIED = "verified"  # ✓ the provider vouches for the address
     UNVERIFIED = "unverified"  # ⚠ nobody does
     LOOKALIKE = "lookalike"  # ⚠ resembles somebody we know
+
+
+class ParticipantRole(StrEnum):
+    """What somebody beside the customer is to a ticket."""
+
+    CC = "cc"  # gets a copy of every answer, and may speak on it
+    LISTED = "listed"  # was named in a mail, and gets nothing
+    REMOVED = "removed"  # an agent took him out; no mail brings him back
+
+
+class ReplyToState(StrEnum):
+    """What became of a contact's wish to be answered elsewhere."""
+
+    ASKED = "asked"  # the answer still goes to the contact itself
+    CONFIRMED = "confirmed"  # an agent's word: all answers go there
+    REFUSED = "refused"
+
+
+class SpamMark(StrEnum):
+    """An agent's word on a sender."""
+
+    SPAM = "spam"
+    NOT_SPAM = "not_spam"
 
 
 class Outcome(StrEnum):

@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
 
 from routing.records import NewOutbox
-from routing.words import OutboxState, Purpose, Speaker
+from routing.words import URGENT, OutboxState, Purpose, Speaker
 from store.engine import Transaction
 from store.schema import MessageRow, OutboxBytesRow, OutboxRow
 
@@ -29,6 +29,9 @@ BYTES = OutboxBytesRow.__table__  # type: ignore[attr-defined]
 HAVE_LEFT = frozenset({OutboxState.ATTEMPTING, OutboxState.DELIVERED, OutboxState.STORED, OutboxState.UNKNOWN})
 
 PRIORITY = {purpose: number for number, purpose in enumerate(Purpose)}
+
+#: Why a row is held whose channel is no longer in the configuration: no person lets it go, but the channel's return.
+CHANNEL_REMOVED = "channel_removed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,12 +58,13 @@ class OutboxItem:
     held_reason: str | None
     delivered_at: datetime | None
     remote_id: str | None
+    remote_mail_id: str | None
 
 
-_COLUMNS = [OUTBOX.c[name] for name in OutboxItem.__dataclass_fields__]
+COLUMNS = [OUTBOX.c[name] for name in OutboxItem.__dataclass_fields__]
 
 
-def _item(row: Mapping[str, Any]) -> OutboxItem:
+def item_of(row: Mapping[str, Any]) -> OutboxItem:
     return OutboxItem(
         **{
             **row,
@@ -81,6 +85,11 @@ async def add_one(tx: Transaction, item: NewOutbox, now: datetime) -> int:
     return int(await tx.scalar(insert(OUTBOX).returning(OUTBOX.c.id), _values(item, now)))
 
 
+def lane_of(item: NewOutbox | OutboxItem) -> str:
+    """What is kept in order: a ticket's words to one recipient. What has no ticket waits for nothing but itself."""
+    return f"{item.ticket if item.ticket is not None else item.mail_id}|{item.address}"
+
+
 def _values(item: NewOutbox, now: datetime) -> dict[str, Any]:
     is_held = item.held_reason is not None
     return {
@@ -88,8 +97,7 @@ def _values(item: NewOutbox, now: datetime) -> dict[str, Any]:
         "source": item.source,
         "channel": item.channel,
         "address": item.address,
-        # What belongs to no ticket waits for nothing but itself.
-        "lane": f"{item.ticket if item.ticket is not None else item.mail_id}|{item.address}",
+        "lane": lane_of(item),
         "purpose": item.purpose.value,
         "priority": PRIORITY[item.purpose],
         "agent": item.agent,
@@ -119,7 +127,7 @@ _MAY_LEAVE = (
     .exists(),
 )
 _DUE = (
-    select(*_COLUMNS)
+    select(*COLUMNS)
     .where(OUTBOX.c.next_attempt_at <= bindparam("moment"), *_MAY_LEAVE)
     .order_by(OUTBOX.c.priority, OUTBOX.c.id)
     .limit(bindparam("how_many"))
@@ -132,21 +140,34 @@ _NEXT = (
 )
 
 
-async def due(tx: Transaction, now: datetime, limit: int, not_by: Iterable[str] = ()) -> list[OutboxItem]:
-    """What may be attempted now, at most one row a lane. `not_by`: channels that are resting."""
-    statement = _DUE
-    resting = list(not_by)
-    if resting:
-        statement = statement.where(OUTBOX.c.channel.not_in(resting))
-    return [_item(r) for r in await tx.rows(statement, {"moment": now, "how_many": limit})]
+async def due(
+    tx: Transaction, now: datetime, limit: int, not_by: Iterable[str] = (), urgent_by: Iterable[str] = ()
+) -> list[OutboxItem]:
+    """What may be attempted now, at most one row a lane.
+
+    `not_by`: channels that nothing may leave by; `urgent_by`: those by which only what cannot wait may.
+    """
+    statement = _only(_DUE, not_by, urgent_by)
+    return [item_of(r) for r in await tx.rows(statement, {"moment": now, "how_many": limit})]
 
 
-async def next_at(tx: Transaction, not_by: Iterable[str] = ()) -> datetime | None:
+async def next_at(tx: Transaction, not_by: Iterable[str] = (), urgent_by: Iterable[str] = ()) -> datetime | None:
     """When the next row may be attempted; None if none may. What waits for another of its lane counts with that one."""
-    resting = list(not_by)
-    statement = _NEXT.where(OUTBOX.c.channel.not_in(resting)) if resting else _NEXT
-    rows = await tx.rows(statement)
+    rows = await tx.rows(_only(_NEXT, not_by, urgent_by))
     return rows[0]["next_attempt_at"] if rows else None
+
+
+_URGENT = [PRIORITY[purpose] for purpose in URGENT]
+
+
+def _only(statement: Select[Any], not_by: Iterable[str], urgent_by: Iterable[str]) -> Select[Any]:
+    closed = set(not_by)
+    kept = set(urgent_by) - closed
+    if closed:
+        statement = statement.where(OUTBOX.c.channel.not_in(sorted(closed)))
+    if kept:
+        statement = statement.where(or_(OUTBOX.c.channel.not_in(sorted(kept)), OUTBOX.c.priority.in_(_URGENT)))
+    return statement
 
 
 async def stored_bytes(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
@@ -182,9 +203,17 @@ async def begin_attempts(
 
 
 async def record_delivered(
-    tx: Transaction, ids: Mapping[int, str], now: datetime, *, stored: bool = False, keep_bytes: bool = False
+    tx: Transaction,
+    ids: Mapping[int, str],
+    now: datetime,
+    *,
+    stored: bool = False,
+    keep_bytes: bool = False,
+    remote_mail_id: str | None = None,
 ) -> None:
     """Done: {id: what the other side calls it}. `stored` means kept for a visitor who is away.
+
+    `remote_mail_id`: the Message-ID that the provider put for ours.
 
     A chat's lines keep their bytes: they are its transcript.
     """
@@ -197,6 +226,7 @@ async def record_delivered(
             delivered_at=now,
             next_attempt_at=None,
             remote_id=bindparam("the_remote_id"),
+            remote_mail_id=remote_mail_id,
             error=None,
         ),
         [{"the_id": number, "the_remote_id": remote[:500]} for number, remote in ids.items()],
@@ -244,10 +274,14 @@ async def record_bounce(tx: Transaction, number: int, words: str) -> None:
 
 async def cut_off(tx: Transaction, now: datetime, *, everybody: bool) -> list[OutboxItem]:
     """Rows that were being attempted when the program died. `everybody`: no other node can be attempting them."""
-    statement = select(*_COLUMNS).where(OUTBOX.c.state == OutboxState.ATTEMPTING.value)
+    statement = select(*COLUMNS).where(OUTBOX.c.state == OutboxState.ATTEMPTING.value)
     if not everybody:
         statement = statement.where(OUTBOX.c.next_attempt_at <= now)
-    return [_item(r) for r in await tx.rows(statement)]
+    return [item_of(r) for r in await tx.rows(statement)]
+
+
+#: Waits for the word of a person.
+_HELD = (OUTBOX.c.state == OutboxState.HELD.value, OUTBOX.c.held_reason != CHANNEL_REMOVED)
 
 
 async def release(tx: Transaction, number: int, now: datetime) -> bool:
@@ -261,20 +295,27 @@ async def release(tx: Transaction, number: int, now: datetime) -> bool:
 
 
 async def release_latest(tx: Transaction, ticket: int, agent: str, now: datetime) -> bool:
-    """Let the latest held answer of an agent on a ticket go; False if there is none."""
-    number = await tx.scalar(
-        select(func.max(OUTBOX.c.id)).where(
-            OUTBOX.c.ticket == ticket, OUTBOX.c.agent == agent, OUTBOX.c.state == OutboxState.HELD.value
-        )
+    """Let the latest held answer of an agent on a ticket go, with its copies; False if there is none."""
+    his = (OUTBOX.c.ticket == ticket, OUTBOX.c.agent == agent, *_HELD)
+    rows = await tx.rows(select(OUTBOX.c.id, OUTBOX.c.source).where(*his).order_by(OUTBOX.c.id.desc()))
+    latest = [r["id"] for r in rows if r["id"] == rows[0]["id"] or (r["source"] and r["source"] == rows[0]["source"])]
+    return any([await release(tx, number, now) for number in reversed(latest)])
+
+
+async def drop_held_to(tx: Transaction, ticket: int, address: str) -> None:
+    """Copies of answers that wait for a word do not go to somebody who was taken out meanwhile."""
+    await tx.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.ticket == ticket, OUTBOX.c.address == address, OUTBOX.c.state == OutboxState.HELD.value)
+        .values(state=OutboxState.CANCELLED.value)
     )
-    return number is not None and await release(tx, int(number), now)
 
 
 async def drop_held(tx: Transaction, ticket: int, agent: str) -> None:
     """Nothing that an agent's answers on a ticket were held for will let them go any more."""
     await tx.execute(
         update(OUTBOX)
-        .where(OUTBOX.c.ticket == ticket, OUTBOX.c.agent == agent, OUTBOX.c.state == OutboxState.HELD.value)
+        .where(OUTBOX.c.ticket == ticket, OUTBOX.c.agent == agent, *_HELD)
         .values(state=OutboxState.CANCELLED.value)
     )
 
@@ -285,41 +326,45 @@ async def held(tx: Transaction, tickets: Iterable[int]) -> dict[tuple[int, str],
     if not wanted:
         return {}
     rows = await tx.rows(
-        select(OUTBOX.c.ticket, OUTBOX.c.agent, func.count().label("count"))
-        .where(OUTBOX.c.ticket.in_(wanted), OUTBOX.c.state == OutboxState.HELD.value, OUTBOX.c.agent.is_not(None))
+        select(OUTBOX.c.ticket, OUTBOX.c.agent, func.count(OUTBOX.c.source.distinct()).label("count"))
+        .where(OUTBOX.c.ticket.in_(wanted), *_HELD, OUTBOX.c.agent.is_not(None))
         .group_by(OUTBOX.c.ticket, OUTBOX.c.agent)
     )
     return {(r["ticket"], r["agent"]): r["count"] for r in rows}
 
 
 async def of_ticket(tx: Transaction, ticket: int) -> list[OutboxItem]:
-    rows = await tx.rows(select(*_COLUMNS).where(OUTBOX.c.ticket == ticket).order_by(OUTBOX.c.id))
-    return [_item(r) for r in rows]
+    rows = await tx.rows(select(*COLUMNS).where(OUTBOX.c.ticket == ticket).order_by(OUTBOX.c.id))
+    return [item_of(r) for r in rows]
 
 
 async def by_id(tx: Transaction, number: int) -> OutboxItem | None:
-    rows = await tx.rows(select(*_COLUMNS).where(OUTBOX.c.id == number))
-    return _item(rows[0]) if rows else None
+    rows = await tx.rows(select(*COLUMNS).where(OUTBOX.c.id == number))
+    return item_of(rows[0]) if rows else None
 
 
 async def by_mail_ids(tx: Transaction, mail_ids: Iterable[str]) -> dict[str, OutboxItem]:
-    """Rows by their Message-ID: what a report of non-delivery is about."""
-    wanted = list(set(mail_ids))
+    """Rows by their Message-ID, ours or the one that the provider put for it: what a report is about."""
+    wanted = set(mail_ids)
     if not wanted:
         return {}
-    rows = await tx.rows(select(*_COLUMNS).where(OUTBOX.c.mail_id.in_(wanted)))
-    return {r["mail_id"]: _item(r) for r in rows}
+    found: dict[str, OutboxItem] = {}
+    # Two questions, each by its own index; ours comes first.
+    for column in (OUTBOX.c.remote_mail_id, OUTBOX.c.mail_id):
+        rows = await tx.rows(select(*COLUMNS).where(column.in_(wanted)).order_by(OUTBOX.c.id.desc()))
+        found.update({r[column.name]: item_of(r) for r in rows})
+    return found
 
 
 async def to_address(tx: Transaction, address: str, purposes: Sequence[Purpose], limit: int = 200) -> list[OutboxItem]:
     """What was or is being sent to somebody, oldest first: for a chat's transcript."""
     rows = await tx.rows(
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(OUTBOX.c.address == address, OUTBOX.c.purpose.in_([p.value for p in purposes]))
         .order_by(OUTBOX.c.created_at.desc(), OUTBOX.c.id.desc())
         .limit(limit)
     )
-    return [_item(r) for r in reversed(rows)]
+    return [item_of(r) for r in reversed(rows)]
 
 
 async def acknowledgements_since(tx: Transaction, addresses: Iterable[str], since: datetime) -> dict[str, int]:

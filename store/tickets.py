@@ -130,6 +130,16 @@ async def change(tx: Transaction, tickets: Sequence[Ticket]) -> None:
     )
 
 
+async def reopen(tx: Transaction, number: int, now: Any) -> bool:
+    """A ticket whose answer never arrived waits for its agent again; False if it did already."""
+    done = await tx.execute(
+        update(TICKET)
+        .where(TICKET.c.id == number, TICKET.c.state.in_([TicketState.ANSWERED.value, TicketState.CLOSED.value]))
+        .values(state=TicketState.OPEN.value, updated_at=now, closed_at=None, closed_reason=None)
+    )
+    return done.rowcount == 1
+
+
 async def add_keys(tx: Transaction, keys: Iterable[tuple[str, int, bool]]) -> None:
     """Remember that messages with these ids belong to these tickets: (Message-ID, ticket, is_ours). First one stays."""
     rows = [{"key": k, "ticket": t, "is_ours": o} for k, t, o in keys]

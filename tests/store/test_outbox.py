@@ -60,7 +60,15 @@ async def test_what_is_put_in_comes_out_as_it_was(db: Database) -> None:
 
 
 async def test_answers_leave_before_assignments_before_notices(db: Database) -> None:
-    purposes = [Purpose.ACKNOWLEDGEMENT, Purpose.WARNING, Purpose.ASSIGNMENT, Purpose.ANSWER]
+    purposes = [
+        Purpose.TOLD,
+        Purpose.WARNING,
+        Purpose.BREACH,
+        Purpose.ACKNOWLEDGEMENT,
+        Purpose.UPDATE,
+        Purpose.ASSIGNMENT,
+        Purpose.ANSWER,
+    ]
     ids = await add(db, *(outgoing(ticket=n, purpose=p) for n, p in enumerate(purposes)))
 
     assert await due(db) == list(reversed(ids))
@@ -241,12 +249,18 @@ async def test_a_bounce_undoes_the_delivery(db: Database) -> None:
 
 async def test_the_latest_held_answer_of_an_agent_is_released(db: Database) -> None:
     held = {"held_reason": "looks_like_note"}
-    old, new, of_lin = await add(db, outgoing(**held), outgoing(**held), outgoing(**held, agent="lin"))
+    old, new, copy, of_lin = await add(
+        db,
+        outgoing(**held),
+        outgoing(**held, source=2),
+        outgoing(**held, source=2, address="mailto:partner@example.com"),
+        outgoing(**held, agent="lin"),
+    )
     async with db.transaction() as tx:
         released = [await outbox.release_latest(tx, 1001, a, NOW) for a in ("chen", "nobody")]
 
-    states = [(await item(db, n)).state.value for n in (old, new, of_lin)]
-    assert (released, states) == ([True, False], ["held", "pending", "held"])
+    states = [(await item(db, n)).state.value for n in (old, new, copy, of_lin)]
+    assert (released, states) == ([True, False], ["held", "pending", "pending", "held"])
 
 
 # ---- looking
