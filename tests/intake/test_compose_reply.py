@@ -1,4 +1,4 @@
-"""An agent's HTML: exactly the words that may leave, with their tables, links and pictures, whatever client wrote it."""
+"""An agent's HTML: the words that may leave and no others, with tables, links and pictures, whatever client wrote it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from intake.mailbytes import File
 from routing.guard import MARK
 
 CARD = f"""<table><tr><td>15:30 前回覆 · 營業稅 ikc-abcdefghijklmnop</td></tr><tr><td>王美玲您好，發票</td></tr>
-<tr><td>{MARK}</td></tr><tr><td>統一編號</td><td>2468••••</td></tr></table><img src="cid:c1"><a href="mailto:support+ikt@x">！結案</a>"""
+<tr><td>{MARK}</td></tr><tr><td>統一編號</td><td>2468••••</td></tr></table><img src="cid:c1">
+<a href="mailto:support+ikt@x">！結案</a>"""
 PNG = File(name="圖.png", media_type="image/png", content=b"\x89PNG", content_id="image001.png@01DC", is_inline=True)
 TABLE = (
     '<table class=MsoTableGrid border=1 style="border-collapse:collapse"><tr><td style="border:solid windowtext 1.0pt">'
-    '<p class=MsoNormal>項目</p></td><td align=right><p class=MsoNormal>金額</p></td></tr>'
+    "<p class=MsoNormal>項目</p></td><td align=right><p class=MsoNormal>金額</p></td></tr>"
     "<tr><td><p class=MsoNormal>營業稅</p></td><td align=right><p class=MsoNormal>1,200</p></td></tr></table>"
 )
 
@@ -36,14 +37,41 @@ def refused(html: str, words: str, **changes: Any) -> str:
 
 #: What clients put between the new words and what they quote.
 CLIENTS = {
-    "Gmail": '<div dir="ltr">{own}</div><br><div class="gmail_quote"><div class="gmail_attr">客服 &lt;a@b&gt; 於 2026年11月23日 週一 寫道：<br></div><blockquote class="gmail_quote">{card}</blockquote></div>',
-    "Outlook for Windows": '<div class=WordSection1>{own}<p class=MsoNormal><o:p>&nbsp;</o:p></p><div><div style="border:none;border-top:solid #E1E1E1 1.0pt"><p class=MsoNormal><b>寄件者:</b> 客服 #1042<br><b>主旨:</b> x</p></div></div>{card}</div>',
-    "Outlook on the web": '{own}<div id="appendonsend"></div><hr style="display:inline-block;width:98%"><div id="divRplyFwdMsg"><b>From:</b> 客服</div>{card}',
-    "Apple Mail": '<body>{own}<br><div><blockquote type="cite"><div>On Nov 23, 2026, at 14:10, 客服 wrote:</div>{card}</blockquote></div></body>',
-    "Thunderbird": '<p>{own}</p><div class="moz-cite-prefix">Am 23.11.26 um 14:10 schrieb 客服:<br></div><blockquote type="cite">{card}</blockquote>',
-    "QQ": '<div>{own}</div><div><includetail><div style="font-size:12px">------------------&nbsp;原始邮件&nbsp;------------------</div><div><b>发件人:</b>客服</div></includetail></div>{card}',
-    "163": '<div>{own}</div><div id="isReplyContent"><p>在 2026-11-23 14:10:00，"客服" &lt;a@b&gt; 写道：</p><blockquote>{card}</blockquote></div>',
-    "Foxmail": '<div>{own}</div><div><hr></div><div>a@b.example</div><blockquote><div><b>发件人：</b>客服</div>{card}</blockquote>',
+    "Gmail": (
+        '<div dir="ltr">{own}</div><br><div class="gmail_quote">'
+        '<div class="gmail_attr">客服 &lt;a@b&gt; 於 2026年11月23日 週一 寫道：<br></div>'
+        '<blockquote class="gmail_quote">{card}</blockquote></div>'
+    ),
+    "Outlook for Windows": (
+        "<div class=WordSection1>{own}<p class=MsoNormal><o:p>&nbsp;</o:p></p><div>"
+        '<div style="border:none;border-top:solid #E1E1E1 1.0pt"><p class=MsoNormal><b>寄件者:</b> 客服 #1042'
+        "<br><b>主旨:</b> x</p></div></div>{card}</div>"
+    ),
+    "Outlook on the web": (
+        '{own}<div id="appendonsend"></div><hr style="display:inline-block;width:98%">'
+        '<div id="divRplyFwdMsg"><b>From:</b> 客服</div>{card}'
+    ),
+    "Apple Mail": (
+        '<body>{own}<br><div><blockquote type="cite"><div>On Nov 23, 2026, at 14:10, 客服 wrote:'
+        "</div>{card}</blockquote></div></body>"
+    ),
+    "Thunderbird": (
+        '<p>{own}</p><div class="moz-cite-prefix">Am 23.11.26 um 14:10 schrieb 客服:<br></div>'
+        '<blockquote type="cite">{card}</blockquote>'
+    ),
+    "QQ": (
+        "<div>{own}</div><div><includetail>"
+        '<div style="font-size:12px">------------------&nbsp;原始邮件&nbsp;------------------</div><div>'
+        "<b>发件人:</b>客服</div></includetail></div>{card}"
+    ),
+    "163": (
+        '<div>{own}</div><div id="isReplyContent"><p>在 2026-11-23 14:10:00，"客服" &lt;a@b&gt; 写道：</p>'
+        "<blockquote>{card}</blockquote></div>"
+    ),
+    "Foxmail": (
+        "<div>{own}</div><div><hr></div><div>a@b.example</div><blockquote><div><b>发件人：</b>客服</div>{card}"
+        "</blockquote>"
+    ),
     "something unheard of": "<main>{own}</main><aside>{card}</aside>",
     "quoted above": "<blockquote>{card}</blockquote><div>{own}</div>",
 }
@@ -205,7 +233,9 @@ HIDING = {
     "math": f"<p>您好</p><math><mtext>{SECRET}</mtext></math>",
     "a script": f"<p>您好</p><script>var x='{SECRET}'</script>",
     "noscript": f"<p>您好</p><noscript>{SECRET}</noscript>",
-    "a form": f'<p>您好</p><form action="https://x/{SECRET}"><input value="{SECRET}"><select><option>{SECRET}</select></form>',
+    "a form": (
+        f'<p>您好</p><form action="https://x/{SECRET}"><input value="{SECRET}"><select><option>{SECRET}</select></form>'
+    ),
     "an anchor": f'<p><a name="{SECRET}" href="#{SECRET}">您好</a></p>',
     "a relative link": f'<p><a href="{SECRET}">您好</a></p>',
     "base64 data": f'<p>您好</p><img src="data:text/plain;base64,{SECRET}"><a href="data:,{SECRET}"></a>',
