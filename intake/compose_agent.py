@@ -50,6 +50,7 @@ MAX_NOTE = 2 * 1024  # octets
 MAX_ROWS = 20  # of the customer card
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff"})
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}\Z")  # printable ASCII but for angle brackets
+SHOWN_PEOPLE = 6  # of those who get nothing
 SHOWN_FILES = 12  # names listed; the others are counted
 
 
@@ -82,7 +83,7 @@ def agent_mail(facts: AgentMail, texts: Texts) -> bytes:
 def first_line(facts: AgentMail, texts: Texts) -> str:
     """What stands first and is the preview: `15:30 前回覆 · 營業稅申報 · 王美玲`."""
     language = facts.language
-    name = clean_line(facts.customer_name, MAX_NAME)
+    name = _shown(facts.speaker) if facts.speaker else clean_line(facts.customer_name, MAX_NAME)
     if facts.mail_kind is MailKind.SUPERVISOR and facts.due_at is not None:
         return line_about(
             facts,
@@ -142,7 +143,38 @@ def _head_lines(facts: AgentMail, texts: Texts) -> list[str]:
         what = f"{what} · {_standing(facts, texts)}"
     why = texts.say("agent.why", language, reason=sentence_part(facts.why_you)) if facts.why_you else ""
     left_out = f"⚠ {sentence_part(facts.left_out)}" if facts.left_out else ""
-    return [line for line in (what, why, left_out, _who_gets_it(facts, texts, medium)) if line]
+    lines = (
+        what,
+        why,
+        _pointer(facts, texts),
+        left_out,
+        *_not_followed(facts, texts),
+        _who_gets_it(facts, texts, medium),
+    )
+    return [line for line in lines if line]
+
+
+def _pointer(facts: AgentMail, texts: Texts) -> str:
+    """Which older ticket this one points at, and what the agent may do about it."""
+    if facts.points_at is None or not facts.points:
+        return ""
+    return texts.say(f"agent.points.{facts.points}", facts.language, ref=f"#{facts.points_at}")
+
+
+def _not_followed(facts: AgentMail, texts: Texts) -> list[str]:
+    """Whom and what the customer's mail named that the answer does not follow by itself."""
+    language, said = facts.language, []
+    if facts.via_form:
+        said.append(texts.say("agent.via_form", language))
+    if facts.reply_to_asked:
+        asked = clean_line(facts.reply_to_asked, 120)
+        said.append(texts.say(f"agent.reply_to.{facts.reply_to_how}", language, address=asked))
+    if facts.listed:
+        names = [_shown(person) for person in facts.listed[:SHOWN_PEOPLE]]
+        if len(facts.listed) > SHOWN_PEOPLE:
+            names.append("…")
+        said.append(texts.say("agent.listed", language, who=texts.say("word.list_comma", language).join(names)))
+    return said
 
 
 def _standing(facts: AgentMail, texts: Texts) -> str:
@@ -177,7 +209,10 @@ def _shown(person: Person) -> str:
 
 def _caption(facts: AgentMail, texts: Texts) -> str:
     """Over the customer's words: whose they are, and from when."""
-    parts = [texts.say("agent.words", facts.language), _shown((facts.customer_name, facts.customer_contact))]
+    parts = [
+        texts.say("agent.words", facts.language),
+        _shown(facts.speaker or (facts.customer_name, facts.customer_contact)),
+    ]
     if facts.received_at is not None:
         parts.append(dates.moment(facts.received_at, facts.timezone, facts.language, facts.now))
     return " · ".join(part for part in parts if part)
@@ -227,7 +262,8 @@ def _plain(facts: AgentMail, texts: Texts, words: str, is_cut: bool, files: list
     language, canary = facts.language, facts.canary
     # Mail clients show the first line in their lists: the canary stands behind the last of the head.
     *above, last = _head_lines(facts, texts)
-    head = [wrap(first_line(facts, texts)), "", *map(wrap, above), wrap(f"{last} · {canary}" if canary else last)]
+    link = [wrap(facts.files_link[0]), facts.files_link[1]] if facts.files_link[1] else []
+    head = [wrap(first_line(facts, texts)), "", *map(wrap, above), *link, wrap(f"{last} · {canary}" if canary else last)]
     caption = f"── {_caption(facts, texts)} ──"
     said = [caption, "", words or texts.say("agent.no_words", language)]
     if is_cut:
@@ -267,6 +303,9 @@ def _page(facts: AgentMail, texts: Texts, subject: str, shown_html: str, is_cut:
         share = 1.0
     canary = html.canary(facts.canary)
     above = [escape(line) for line in _head_lines(facts, texts)]
+    if facts.files_link[1]:
+        words, url = map(escape, facts.files_link)
+        above.append(f'{words} <a href="{url}" rel="noopener noreferrer">{url}</a>')
     if facts.standing in (Standing.UNVERIFIED, Standing.LOOKALIKE):
         above[0] = _stressed(above[0])
     body = shown_html or f"<i>{escape(texts.say('agent.no_words', facts.language))}</i>"

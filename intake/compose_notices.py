@@ -103,10 +103,13 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     return mailbytes.message(agent_headers(facts, subject, facts.ticket, facts.thread_index), entity)
 
 
-_DETAIL_IN_WHY = {Told.MOVED}
-_CALM = {Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE}
+_DETAIL_IN_WHY = {Told.MOVED, Told.RECIPIENTS, Told.NOT_COPIED}
+_CALM = {Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS}
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
-_WRITTEN = _CALM | {Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN}
+_WRITTEN = _CALM | {
+    *(Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN, Told.COPY_UNDELIVERED),
+    *(Told.JOINED_WORDS, Told.SPAM_WORDS),
+}
 
 
 def _told_plain(facts: ToldMail, texts: Texts, first: str, said: list[str]) -> str:

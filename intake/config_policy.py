@@ -59,6 +59,8 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
         cues=taxonomy.cues(data),
         ack_per_address_and_day=tables.limits.ack_per_address_and_day,
         peer_cap=tables.limits.peer_cap,
+        ack_per_domain_and_day=tables.limits.ack_per_domain_and_day,
+        automatic_per_hour=tables.limits.automatic_per_hour,
         closed_token_days=tables.limits.closed_token_days,
     )
     return replace(policy, version=_version(policy))
@@ -128,6 +130,7 @@ def _channel(name: str, keys: ChannelKeys, settings: Any) -> ChannelPolicy:
         reply_channel=keys.reply_channel,
         machine_numbers=spellings(getattr(settings, "machine_numbers", ()), getattr(settings, "region", "")),
         phone_users=dict(getattr(settings, "users", {})),
+        web_forms=frozenset(one.lower() for one in getattr(settings, "web_forms", ())),
         **told,
     )
 

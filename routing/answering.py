@@ -10,13 +10,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from channels.message import Medium, Scheme, mailable
-from routing.commands import Command, CommandName, parse
+from routing.acting import after_words, before_words, cannot
+from routing.addressing import note_outsiders
+from routing.commands import CommandName, Parsed, is_signature, parse
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, Inspection, inspect
 from routing.holding import held, hold_and_tell, may_tell, tell_agent, tell_plainly
 from routing.identity import SpeakerJudgement
+from routing.joining import join, other_of
+from routing.marking import mark_spam
 from routing.policy import Agent, ChannelPolicy
 from routing.reasons import Reason, because
+from routing.recipients import answer_address, copies
 from routing.records import NewOutbox, Ticket
 from routing.threads import refers_to
 from routing.tokens import (
@@ -26,7 +31,7 @@ from routing.tokens import (
     tokens_in_recipients,
     tokens_in_references,
 )
-from routing.words import Outcome, Purpose, Speaker, TargetKind, TicketState
+from routing.words import Outcome, Purpose, Speaker, TicketState
 from routing.writing import send_to_agent
 
 #: What the judge of tokens says -> what the agent is told. A forged token is, to him, none.
@@ -130,6 +135,15 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
         )
     if CommandName.NOTE in names:
         return _note(incoming, desk, agent, ticket, reasons)
+    if (refused := cannot(desk, asked.commands, ticket)) is not None:
+        code, line = refused
+        return hold_and_tell(
+            incoming, desk, agent, ticket, code, reasons, detail=line, would_have_left=asked.rest[:4000]
+        )
+    if names & {CommandName.JOIN, CommandName.SPAM}:
+        return _set_aside(incoming, desk, agent, ticket, asked, reasons)
+    before_words(incoming, desk, agent, asked.commands, ticket.id)
+    ticket = desk.tickets[ticket.id]
     handing_over = next((c for c in asked.commands if c.name is CommandName.TO), None)
     if handing_over is not None:
         # Words beside a hand-over are for the colleague: they reach no customer.
@@ -143,9 +157,31 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
         decision = _answer(incoming, desk, agent, ticket, asked.rest, reasons, ask=asked.looks_like_note)
         if decision.outcome is Outcome.HELD:
             return decision
-    for command in asked.commands:
-        _command(incoming, desk, agent, command, ticket.id)
+    after_words(incoming, desk, agent, asked.commands, ticket.id, is_bare=decision is None)
     return decision or _done(Outcome.NOTED, agent, ticket, reasons)
+
+
+def _set_aside(
+    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
+) -> Decision:
+    """`!join` and `!spam` end a ticket: words beside them go to nobody, and come back to their author."""
+    desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
+    joining = next((c for c in asked.commands if c.name is CommandName.JOIN), None)
+    other = other_of(desk, ticket, joining.argument) if joining else None
+    if other is not None:
+        join(incoming, desk, agent, ticket, other)
+    else:
+        mark_spam(incoming, desk, agent, ticket)
+    if asked.rest and not is_signature(asked.rest):
+        tell_agent(
+            incoming,
+            desk,
+            agent,
+            ticket,
+            "joined_words" if other else "spam_words",
+            would_have_left=asked.rest[:4000],
+        )
+    return _done(Outcome.NOTED, agent, ticket, reasons)
 
 
 def _answer(
@@ -178,7 +214,9 @@ def _answer(
     way = _way_to_customer(desk, ticket)
     if way is None:
         return hold_and_tell(incoming, desk, agent, ticket, "no_way", reasons, would_have_left=found.text[:4000])
-    desk.send(_letter(incoming, desk, agent, ticket, found, way, held_reason="looks_like_note" if ask else None))
+    for letter in _letters(incoming, desk, agent, ticket, found, way, held_reason="looks_like_note" if ask else None):
+        desk.send(letter)
+    note_outsiders(incoming, desk, agent, ticket)
     if ask:
         return hold_and_tell(
             incoming, desk, agent, ticket, "looks_like_note", reasons, would_have_left=found.text[:4000]
@@ -186,7 +224,7 @@ def _answer(
     return _answered(incoming, desk, agent, ticket, (*reasons, *found.reasons), files=len(found.attachments), way=way)
 
 
-def _letter(
+def _letters(
     incoming: Incoming,
     desk: Desk,
     agent: Agent,
@@ -194,22 +232,28 @@ def _letter(
     found: Inspection,
     way: tuple[ChannelPolicy, str],
     held_reason: str | None,
-) -> NewOutbox:
-    """The agent's words as they go to the customer."""
+) -> list[NewOutbox]:
+    """The agent's words as they go to the customer, and the same mail to each who gets a copy."""
     channel, address = way
     is_mail = channel.medium == Medium.EMAIL
-    return NewOutbox(
+    others = copies(desk.participants.get(ticket.id, {}), address, ticket.contact) if is_mail else ()
+    files, links = [a.path for a in found.attachments], list(found.links)
+    recipe = {"message": incoming.id, "words": found.text, "files": files, "links": links}
+    if others:
+        recipe |= {"to": address, "cc": [[p.name, p.address] for p in others]}
+    his = NewOutbox(
         ticket=ticket.id,
         source=incoming.id,
         channel=channel.name,
         address=address,
         purpose=Purpose.ANSWER,
         agent=agent.name,
-        recipe={"message": incoming.id, "words": found.text, "files": [a.path for a in found.attachments]},
+        recipe=recipe,
         mail_id=mail_id(desk.keyring, domain_of(channel), "answer", ticket.id, incoming.id) if is_mail else "",
         answered_at=incoming.received_at,
         held_reason=held_reason,
     )
+    return [his, *(replace(his, address=p.address, recipe={**recipe, "copy": True}) for p in others)]
 
 
 def _answered(
@@ -259,16 +303,17 @@ def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) ->
 
 
 def _way_to_customer(desk: Desk, ticket: Ticket) -> tuple[ChannelPolicy, str] | None:
-    """By which channel and to which address words reach the customer: always the stored address."""
+    """By which channel and to which address words reach the customer: the stored address, or the confirmed one."""
     own = desk.channel(ticket.channel)
     if own.medium != Medium.PHONE:
-        scheme, _, value = ticket.contact.partition(":")
-        return (own, ticket.contact) if scheme != Scheme.MAIL or mailable(value) else None
+        address = answer_address(ticket, desk.contacts.get(ticket.contact))
+        scheme, _, value = address.partition(":")
+        return (own, address) if scheme != Scheme.MAIL or mailable(value) else None
     mail = desk.mail_channel_of(ticket)
     known = desk.contacts_of.get(ticket.customer, ())
     mails = (c.address for c in known if c.address.startswith(f"{Scheme.MAIL.value}:"))
-    address = next((a for a in mails if mailable(a.partition(":")[2])), None)
-    return (mail, address) if mail is not None and address else None
+    first = next((a for a in mails if mailable(a.partition(":")[2])), None)
+    return (mail, first) if mail is not None and first else None
 
 
 def _release(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
@@ -282,10 +327,14 @@ def _release(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reaso
 
 def _let_go(desk: Desk, agent: Agent, ticket: Ticket) -> bool:
     """Release the agent's latest held answer, of this batch or of an earlier one; False if there is none."""
-    for index, item in reversed(list(enumerate(desk.changes.outbox))):
-        if item.held_reason is not None and (item.ticket, item.agent) == (ticket.id, agent.name):
-            desk.changes.outbox[index] = replace(item, held_reason=None)
-            return True
+    his = [
+        i for i in desk.changes.outbox if i.held_reason is not None and (i.ticket, i.agent) == (ticket.id, agent.name)
+    ]
+    if his:
+        desk.changes.outbox = [
+            replace(i, held_reason=None) if i in his and i.source == his[-1].source else i for i in desk.changes.outbox
+        ]
+        return True
     waiting = desk.held.get((ticket.id, agent.name), 0)
     if not waiting:
         return False
@@ -296,10 +345,11 @@ def _let_go(desk: Desk, agent: Agent, ticket: Ticket) -> bool:
 
 def _drop_held(desk: Desk, agent: Agent, ticket: Ticket) -> None:
     """He has written again: a later `!send` must not let go what he had thought better of."""
-    for index, item in enumerate(desk.changes.outbox):
-        if item.held_reason == "looks_like_note" and (item.ticket, item.agent) == (ticket.id, agent.name):
-            del desk.changes.outbox[index]
-            break
+    desk.changes.outbox = [
+        item
+        for item in desk.changes.outbox
+        if item.held_reason != "looks_like_note" or (item.ticket, item.agent) != (ticket.id, agent.name)
+    ]
     if desk.held.pop((ticket.id, agent.name), 0):
         desk.changes.dropped.append((ticket.id, agent.name))
 
@@ -308,33 +358,6 @@ def _note(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons:
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
     desk.tell("note_recorded", ticket=ticket.id, message=incoming.id, agent=agent.name)
     return _done(Outcome.NOTED, agent, ticket, reasons)
-
-
-def _command(incoming: Incoming, desk: Desk, agent: Agent, command: Command, number: int) -> None:
-    ticket = desk.tickets[number]
-    if command.name is CommandName.CLOSE:
-        _close(incoming, desk, agent, ticket)
-    elif command.name is CommandName.HELP:
-        tell_agent(incoming, desk, agent, ticket, command.name.value)
-
-
-def _close(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
-    """Close it. Promises of words end with it, unless an answer is on its way and will meet them."""
-    closed = replace(
-        ticket,
-        state=TicketState.CLOSED,
-        closed_at=desk.now,
-        closed_reason=f"closed by {agent.name}",
-        updated_at=desk.now,
-    )
-    desk.put_ticket(closed)
-    is_answered = ticket.state is TicketState.ANSWERED
-    for target in desk.open_targets(ticket.id):
-        if target.kind is TargetKind.RESOLUTION:
-            desk.meet(target, desk.now, desk.now)
-        elif not is_answered or target.kind.value not in ("first_response", "next_response"):
-            desk.withdraw(target, desk.now)
-    desk.tell("ticket_closed", ticket=ticket.id, message=incoming.id, agent=agent.name, reason="closed by agent")
 
 
 def _hand_over(

@@ -51,6 +51,8 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
     reasons = (*screened.reasons, *judged.reasons)
     if tokens_in_recipients(incoming.message, incoming.envelope.rcpt_to):
         desk.tell("token_misused", message=incoming.id, channel=incoming.channel)
+    if incoming.via_form:
+        reasons = (*reasons, because("via_form"))
     if incoming.failure:
         reasons = (*reasons, because("unparseable", what=incoming.failure[:200]))
     return from_customer(

@@ -17,11 +17,21 @@ MAX_COMMANDS = 10  # lines of one mail; more is no command block
 MAX_LINE = 500  # characters of a command line
 
 
+def is_signature(words: str) -> bool:
+    """Whether nothing but a signature stands below the commands (RFC 3676 §4.3, with or without its blank)."""
+    return words.splitlines()[:1] in (["--"], ["-- "])
+
+
 class CommandName(StrEnum):
     NOTE = "note"  # the whole mail stays inside
     CLOSE = "close"
     TO = "to"  # hand over to somebody
     SEND = "send"  # to the customer, after all
+    CC = "cc"  # who else gets the answers
+    REPLY_TO = "replyto"  # where the customer's answers go
+    JOIN = "join"  # let this sender into the ticket that he wrote to
+    SPAM = "spam"
+    NOT_SPAM = "notspam"
     HELP = "help"
 
 
@@ -31,6 +41,11 @@ NAMES: Mapping[CommandName, tuple[str, ...]] = {
     CommandName.CLOSE: ("close", "結案", "结案", "關閉", "关闭"),
     CommandName.TO: ("to", "轉給", "转给", "轉交", "转交", "交給", "交给"),
     CommandName.SEND: ("send", "寄出", "送出", "發送", "发送", "寄給客戶", "发给客户"),
+    CommandName.CC: ("cc", "副本", "抄送"),
+    CommandName.REPLY_TO: ("replyto", "reply-to", "回覆到", "回复到", "回信到"),
+    CommandName.JOIN: ("join", "併入", "并入", "加入", "併案", "并案"),
+    CommandName.SPAM: ("spam", "垃圾", "垃圾信", "垃圾郵件", "垃圾邮件"),
+    CommandName.NOT_SPAM: ("notspam", "非垃圾", "非垃圾信", "非垃圾郵件", "非垃圾邮件", "不是垃圾", "不是垃圾信"),
     CommandName.HELP: ("help", "說明", "说明", "幫助", "帮助"),
 }
 _BY_WORD = {word: name for name, words in NAMES.items() for word in words}
@@ -82,6 +97,15 @@ def parse(text: str) -> Parsed:
     return Parsed(commands=tuple(commands), rest=rest, unknown=tuple(unknown), looks_like_note=looks_like_note)
 
 
+def _takes(name: CommandName, run_on: str) -> bool:
+    """Whether what runs on behind a Chinese word can be its argument: `！副本給他` is a sentence."""
+    if name in (CommandName.CC, CommandName.REPLY_TO):
+        return "@" in run_on
+    if name is CommandName.JOIN:
+        return run_on.lstrip("#＃").isdecimal()
+    return name in (CommandName.TO, CommandName.NOTE)
+
+
 _WORD = re.compile(r"[!！]\s*([^\s:：,，]*)[\s:：,，]*(.*)", re.DOTALL)
 
 
@@ -98,6 +122,7 @@ def _command(line: str) -> Command | None:
     # Chinese is written without spaces: `！轉給陳` is `轉給` and `陳`. Only where an argument has a meaning:
     # `！結案了嗎` asks something, and must not close the ticket.
     for start in _CHINESE_FIRST:
-        if word.startswith(start) and _BY_WORD[start] in (CommandName.TO, CommandName.NOTE):
-            return Command(_BY_WORD[start], f"{word[len(start) :]} {argument}".strip(), line)
+        rest = word[len(start) :]
+        if word.startswith(start) and _takes(_BY_WORD[start], rest):
+            return Command(_BY_WORD[start], f"{rest} {argument}".strip(), line)
     return None

@@ -116,6 +116,7 @@ class ChannelPolicy:
     border_host: str = ""
     null_return_path: bool = True
     acknowledge: bool = True
+    web_forms: frozenset[str] = frozenset()  # senders of the firm's own forms, lower case: Reply-To is the customer
     reply_channel: str = ""  # for channels that cannot carry words back (phone)
     rings: int = 3
     ring_cycle: timedelta | None = None
@@ -159,6 +160,8 @@ class Policy:
     cues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ack_per_address_and_day: int = 3
     peer_cap: int = 20  # messages of one peer an hour that may still cause anything automatic
+    ack_per_domain_and_day: int = 50  # to senders whom nobody knows or vouches for; 0: no cap
+    automatic_per_hour: int = 200  # acknowledgements asked for, to everybody; above that they stop; 0: no cap
     closed_token_days: int = 30
 
     def calendar_of(self, channel: str, team: str = "") -> CalendarSpec:

@@ -81,6 +81,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "{by} 確認了寄件者（{method}）。",
         "{by} 确认了发件人（{method}）。",
     ),
+    "via_form": (
+        "A web form of the firm sent it: what was typed as the sender is not proven.",
+        "這是官網表單寄來的，填寫的地址未經驗證。",
+        "这是官网表单发来的，填写的地址未经验证。",
+    ),
     "not_vouched": ("Nobody vouches for the sender.", "沒有人能確認寄件者。", "没有人能确认发件人。"),
     "lookalike": ("{domain} resembles {known}.", "{domain} 很像 {known}。", "{domain} 很像 {known}。"),
     # threads
@@ -181,6 +186,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "It lay too long for an acknowledgement to make sense.",
         "收到太久了，不再寄收件通知。",
         "收到太久了，不再发收件通知。",
+    ),
+    "ack_backlog": (
+        "It was in the mailbox before the desk began to read it.",
+        "系統開始讀取這個信箱之前，它就在裡面了。",
+        "系统开始读取这个邮箱之前，它就在里面了。",
     ),
     "ack_cap": (
         "{count} acknowledgements went to this address today: no more.",

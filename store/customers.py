@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from routing.records import Contact, Customer, as_row
 from store.engine import Transaction
@@ -46,6 +46,29 @@ async def add(tx: Transaction, customers: Sequence[Customer], contacts: Sequence
     """Register customers and their first contacts. A contact that somebody else registered meanwhile stays his."""
     await tx.insert(CUSTOMER, [as_row(c) for c in customers])
     await tx.insert(CONTACT, [as_row(c) for c in contacts], keep_first=True)
+
+
+async def change_contacts(tx: Transaction, contacts: Sequence[Contact]) -> None:
+    """Write back where contacts ask for answers, and what agents say of them."""
+    await tx.many(
+        _CHANGE,
+        [
+            {
+                "the_address": c.address,
+                "the_reply_to": c.reply_to,
+                "the_state": c.reply_to_state,
+                "the_mark": c.spam_mark,
+            }
+            for c in contacts
+        ],
+    )
+
+
+_CHANGE = (
+    update(CONTACT)
+    .where(CONTACT.c.address == bindparam("the_address"))
+    .values(reply_to=bindparam("the_reply_to"), reply_to_state=bindparam("the_state"), spam_mark=bindparam("the_mark"))
+)
 
 
 async def mark_verified(tx: Transaction, addresses: Iterable[str]) -> None:

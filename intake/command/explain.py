@@ -31,6 +31,7 @@ from intake.command.terminal import Screen
 from intake.config import Config
 from intake.gather import domains_of, gather, people
 from routing.desk import Desk, Incoming
+from routing.forms import read_as_form
 from routing.identity import KnownDomains
 from routing.policy import ChannelPolicy, Policy
 from routing.tokens import Keyring
@@ -56,6 +57,7 @@ class Desks:
     tx: Transaction | None  # the store, where it is asked
 
     async def explain(self, incoming: Incoming) -> dict[str, Any]:
+        incoming = read_as_form(incoming, self.policy)
         now = max(self.now, incoming.received_at)
         if self.tx is not None:
             desk = await gather(self.tx, [incoming], self.policy, self.keyring, now)

@@ -1,0 +1,158 @@
+"""Addressing: an agent says who gets copies, and where a customer's answers go.
+
+`!cc lee@example.com -old@example.com` lets in and takes out; `!replyto` confirms where a customer asked to be
+answered, `!replyto no` refuses it, `!replyto ADDRESS` names the place. Outsiders in the agent's own To and Cc are not
+added: a mail program fills those in by itself. Nobody of the desk is ever shown to a customer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from channels.message import Scheme, mailable
+from routing.desk import Desk, Incoming
+from routing.folding import fold
+from routing.holding import tell_agent
+from routing.policy import Agent, Policy
+from routing.recipients import (
+    MAX_COPIES,
+    answer_address,
+    copies,
+    is_inside,
+    named_in,
+    participant,
+)
+from routing.records import Contact, Ticket
+from routing.words import ParticipantRole, ReplyToState
+
+_ADDRESS = re.compile(r"([-−－–]?)[\s<]*([A-Za-z0-9_][A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{0,63}@[A-Za-z0-9.-]{1,255})")
+_NO = frozenset({"no", "不", "不要", "否", "拒絕", "拒绝", "不用"})
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Whom `!cc` names."""
+
+    added: tuple[str, ...] = ()  # "mailto:…"
+    removed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed)
+
+
+def asked_copies(argument: str, policy: Policy) -> Copies | None:
+    """What the argument of `!cc` asks for; None if it names nobody, or somebody who cannot get a copy."""
+    added: dict[str, None] = {}
+    removed: dict[str, None] = {}
+    for sign, written in _ADDRESS.findall(argument):
+        value = written.lower().rstrip(".")
+        if not mailable(value) or (not sign and is_inside(value, policy)):
+            return None
+        (removed if sign else added)[f"{Scheme.MAIL.value}:{value}"] = None
+    # A mail program that makes links writes each address twice: `-a@b<mailto:a@b>` takes out.
+    asked = Copies(tuple(a for a in added if a not in removed), tuple(removed))
+    return asked if asked and len(asked.added) <= MAX_COPIES else None
+
+
+def change_copies(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Copies) -> None:
+    """Let people into a ticket, and take people out. What waits for a word does not leave to those any more."""
+    people = desk.participants.get(ticket.id, {})
+    before = dict(people)
+    to = answer_address(ticket, desk.contacts.get(ticket.contact))
+    for address, role in (
+        *((a, ParticipantRole.CC) for a in asked.added),
+        *((a, ParticipantRole.REMOVED) for a in asked.removed),
+    ):
+        known = before.get(address)
+        if address in (ticket.contact, to):
+            continue  # the customer himself is no copy
+        name = known.name if known else ""
+        desk.put_participant(participant(ticket.id, address, name, role, at=desk.now, agent=agent.name))
+        if role is ParticipantRole.REMOVED:
+            _keep_held_from(desk, ticket, address)
+    desk.tell(
+        "copies_changed",
+        ticket=ticket.id,
+        message=incoming.id,
+        agent=agent.name,
+        added=len(asked.added),
+        removed=len(asked.removed),
+    )
+
+
+def _keep_held_from(desk: Desk, ticket: Ticket, address: str) -> None:
+    desk.changes.uncopied.append((ticket.id, address))
+    desk.changes.outbox = [
+        item
+        for item in desk.changes.outbox
+        if item.held_reason is None or (item.ticket, item.address) != (ticket.id, address) or "copy" not in item.recipe
+    ]
+
+
+def tell_recipients(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
+    """Show the agent who gets the answer now."""
+    to = answer_address(ticket, desk.contacts.get(ticket.contact))
+    others = copies(desk.participants.get(ticket.id, {}), to, ticket.contact)
+    shown = ", ".join(address.partition(":")[2] for address in (to, *(p.address for p in others)))
+    tell_agent(incoming, desk, agent, ticket, "recipients", detail=shown)
+
+
+def note_outsiders(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
+    """Whom an agent named beside the desk gets nothing from us: he is listed, and the agent hears it."""
+    to = answer_address(ticket, desk.contacts.get(ticket.contact))
+    people = desk.participants.get(ticket.id, {})
+    known = {ticket.contact, to, *(p.address for p in copies(people))}
+    outsiders = {str(a): a for a in named_in(incoming.message, desk.policy) if str(a) not in known}
+    if not outsiders:
+        return
+    for address, person in outsiders.items():
+        if address not in people:
+            desk.put_participant(
+                participant(ticket.id, address, person.display_name, ParticipantRole.LISTED, at=desk.now)
+            )
+    desk.tell("participants_noted", ticket=ticket.id, message=incoming.id, copied=0, listed=len(outsiders))
+    shown = ", ".join(a.value for a in outsiders.values())
+    tell_agent(incoming, desk, agent, ticket, "not_copied", detail=shown[:200])
+
+
+# ---- where a customer's answers go
+
+
+def asked_address(argument: str, contact: Contact | None, policy: Policy) -> str | None:
+    """The address that `!replyto` is about, "" to refuse; None if there is nothing to confirm or no such address."""
+    if contact is None or not contact.address.startswith(f"{Scheme.MAIL.value}:"):
+        return None
+    if fold(argument.strip()) in _NO:
+        return "" if contact.reply_to else None
+    if not argument.strip():
+        return contact.reply_to
+    found = _ADDRESS.search(argument)
+    value = found[2].lower().rstrip(".") if found else ""
+    return f"{Scheme.MAIL.value}:{value}" if mailable(value) and not is_inside(value, policy) else None
+
+
+def change_reply_to(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, address: str) -> None:
+    """Let a contact's answers go to an address from now on; "" refuses what he asked for."""
+    contact = desk.contacts[ticket.contact]
+    is_own = address == contact.address  # back to where he writes from
+    if not address or is_own:
+        state = ReplyToState.REFUSED
+        desk.put_contact(replace(contact, reply_to_state=state.value))
+        desk.tell(
+            "reply_to_refused", ticket=ticket.id, message=incoming.id, agent=agent.name, customer=contact.customer
+        )
+        return
+    desk.put_contact(replace(contact, reply_to=address, reply_to_state=ReplyToState.CONFIRMED.value))
+    if address not in desk.contacts:
+        # He answers from where he reads: he must not be a stranger there.
+        desk.new_contact(
+            Contact(
+                address=address,
+                customer=contact.customer,
+                name=contact.name,
+                source=f"agent:{agent.name}",
+                first_seen_at=desk.now,
+            )
+        )
+    desk.tell("reply_to_confirmed", ticket=ticket.id, message=incoming.id, agent=agent.name, customer=contact.customer)

@@ -1,0 +1,88 @@
+"""Joining: an agent lets a stranger into the thread that he wrote to.
+
+Who refers to a ticket without belonging to it has got a ticket of his own that points at the other, and nothing of the
+other's history. `!join` closes his as merged, lets him into the other, and moves what he wrote there; from then on he
+gets copies. The clock goes on from when his words came. Without that word an answer goes to him alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from channels.message import Medium, Scheme
+from routing.desk import Desk, Incoming
+from routing.opening import add_target
+from routing.policy import Agent
+from routing.recipients import answer_address, participant
+from routing.records import Target, Ticket
+from routing.sla import next_response_for
+from routing.words import ParticipantRole, Purpose, Standing, TargetKind, TicketState
+from routing.writing import write_to_holder
+
+MERGED = "merged into #"  # how the reason of such a closing begins
+_WORDS = (TargetKind.FIRST_RESPONSE, TargetKind.NEXT_RESPONSE)
+
+
+def other_of(desk: Desk, ticket: Ticket, argument: str) -> Ticket | None:
+    """The ticket to join: the one that this one points at. A number is only taken if it is that one's."""
+    number = argument.strip().lstrip("#＃")
+    if ticket.follows is None or (number and number != str(ticket.follows)):
+        return None
+    return desk.tickets.get(ticket.follows)
+
+
+def join(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: Ticket) -> None:
+    """Let the sender of a ticket into another, with everything that he wrote."""
+    waits = ticket.state is TicketState.OPEN
+    to = answer_address(other, desk.contacts.get(other.contact))
+    if ticket.contact.startswith(f"{Scheme.MAIL.value}:") and ticket.contact not in (other.contact, to):
+        desk.put_participant(
+            participant(
+                other.id, ticket.contact, ticket.contact_name, ParticipantRole.CC, at=desk.now, agent=agent.name
+            )
+        )
+        desk.tell("copies_changed", ticket=other.id, message=incoming.id, agent=agent.name, added=1, removed=0)
+    _close(incoming, desk, agent, ticket, other)
+    desk.merge(ticket.id, other.id)
+    current = desk.tickets[other.id]
+    if waits:
+        desk.put_ticket(replace(current, state=TicketState.OPEN, updated_at=desk.now))
+        _promise(desk, desk.tickets[other.id], ticket)
+    write_to_holder(
+        desk,
+        desk.tickets[other.id],
+        ticket.opened_by,
+        Purpose.UPDATE,
+        standing=Standing(ticket.standing),
+    )
+
+
+def _close(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: Ticket) -> None:
+    for target in desk.open_targets(ticket.id):
+        desk.withdraw(target, desk.now)
+    desk.put_ticket(
+        replace(
+            desk.tickets[ticket.id],
+            state=TicketState.CLOSED,
+            closed_at=desk.now,
+            closed_reason=f"{MERGED}{other.id}",
+            updated_at=desk.now,
+        )
+    )
+    desk.tell("ticket_merged", ticket=ticket.id, message=incoming.id, agent=agent.name, into=other.id)
+    desk.tell("ticket_joined", ticket=other.id, message=incoming.id, agent=agent.name, joined=ticket.id)
+
+
+def _promise(desk: Desk, other: Ticket, ticket: Ticket) -> Target | None:
+    """His words wait for an answer there, from when they came; a promise that is there already covers them."""
+    if any(t.kind in _WORDS for t in desk.open_targets(other.id)):
+        return None
+    plan = next_response_for(
+        desk.policy,
+        channel=other.channel,
+        medium=Medium(other.medium),
+        urgent=other.is_urgent or ticket.is_urgent,
+        at=ticket.opened_at,
+        team=other.team,
+    )
+    return add_target(desk, other, plan, ticket.opened_by)
