@@ -64,8 +64,6 @@ QUOTES = {
     "outlook phone, zh-Hans": "获取 Outlook\n________________\n发件人: 客\n发送时间: 一\n收件人: 王\n主题: 税\n",
     "outlook phone, zh-Hant": "取得 iOS 版 Outlook\n________________\n寄件者: 客\n寄件日期: 一\n收件者: 王\n主旨: 稅\n",
     "zoho": "---- On Mon, 06 Jan 2025 09:00:00 +0800 Desk <kefu@firm.example> wrote ----\n" + OLD,
-    "forward, gmail": "---------- Forwarded message ---------\n寄件者： 客服 <kefu@firm.example>\n" + OLD,
-    "forward, zh-Hans": "---------- 转发的邮件 ---------\n发件人: 客服\n" + OLD,
     "marks alone": "> 請補充材料。\n>\n> 客服",
 }
 
