@@ -32,6 +32,7 @@ from channels.adapter import (
     TemporaryFailure,
     UnknownDelivery,
 )
+from channels.learned_ids import learned_id
 from channels.oauth_account import OAuthAccount
 from channels.settings import SmtpSettings
 from channels.smtp_connect import MAX_REPLY, connect
@@ -154,6 +155,7 @@ class SmtpSender:
             return Delivery(
                 state=DeliveryState.DELIVERED,
                 remote_id=reply[:MAX_REPLY],
+                remote_mail_id=learned_id(reply, self._settings.host),
             )
         except (TemporaryFailure, PermanentFailure):
             is_good = await _is_reset(client)

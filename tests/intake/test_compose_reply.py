@@ -1,4 +1,4 @@
-"""An agent's HTML: the words that may leave and no others, with tables, links and pictures, whatever client wrote it."""
+"""An agent's HTML: the words that may leave and no others, with tables, links and pictures, of any client."""
 
 from __future__ import annotations
 
