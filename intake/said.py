@@ -76,4 +76,5 @@ def words_of(source: Message | None) -> str:
     """The words to show; none for a call."""
     if source is None or source.call is not None:
         return ""
-    return (source.text or source.text_full)[:MAX_WORDS]
+    # Mails attached to it stand beneath, for the agent to read: nothing is decided by them.
+    return "\n\n".join(filter(None, (source.text or source.text_full, source.enclosed)))[:MAX_WORDS]
