@@ -98,6 +98,10 @@ def _copy(incoming: Incoming, desk: Desk) -> Decision | None:
 def _ignored(incoming: Incoming, desk: Desk, screened: Screen, speaker: Speaker, agent: str | None = None) -> Decision:
     """Recorded, never answered."""
     found = next((desk.keys[i][0] for i in incoming.message.in_reply_to if i in desk.keys), None)
+    if found is not None and screened.verdict is ScreenVerdict.OWN:
+        # Our own mail comes home under the id that a relay put for ours: answers will refer to that. A copied mark
+        # teaches no more than an answer would: the id finds the ticket, and gives nobody a right.
+        desk.put_key(incoming.message.message_id, found, is_ours=False)
     desk.tell(
         "message_ignored",
         message=incoming.id,
