@@ -9,6 +9,7 @@ keeps it (`keeps_malformed`: a pull source, from which it could not be refused) 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -16,10 +17,14 @@ from pathlib import Path
 from typing import Protocol
 
 from support.imapscript import ScriptedImap
+from support.lmtpclient import handed_over
 from support.mailbox import Ledger, imap_settings, tools_for
+from support.ports import free_ports
 
 from channels.adapter import Receiver
 from channels.imap import ImapReceiver
+from channels.lmtp import LmtpReceiver
+from channels.settings import LmtpSettings
 
 
 class Source(Protocol):
@@ -71,6 +76,60 @@ async def mailbox(folder: Path, ledger: Ledger) -> AsyncIterator[Source]:
         yield Mailbox(folder, ledger, server)
 
 
+class MailServer:
+    """A mail server with a queue: it hands over by LMTP, and keeps what was not answered with 250."""
+
+    def __init__(self, ledger: Ledger, port: int) -> None:
+        self._ledger, self._port = ledger, port
+        self._mails: list[bytes] = []
+        self._taken: set[int] = set()
+
+    def receiver(self) -> Receiver:
+        settings = LmtpSettings(port=self._port)
+        return LmtpReceiver("case", settings, tools_for(self._ledger))
+
+    async def put(self, count: int) -> None:
+        for _ in range(count):
+            self._mails.append(b"Subject: mail %d\r\n\r\nhello\r\n" % len(self._mails))
+
+    async def put_malformed(self) -> None:
+        self._mails.append(b"\x00\xff no header at all\r\n")
+
+    async def rewind(self) -> None:
+        self._taken.clear()
+
+    def told(self) -> int:
+        return len(self._taken)
+
+    async def deliver(self) -> None:
+        """Try again and again, as a queue does, until cancelled."""
+        while True:
+            for number, raw in enumerate(list(self._mails)):
+                if number not in self._taken and await self._is_kept(raw):
+                    self._taken.add(number)
+            await asyncio.sleep(0.01)
+
+    async def _is_kept(self, raw: bytes) -> bool:
+        try:
+            answers = await handed_over(self._port, raw)
+        except (OSError, EOFError):
+            return False
+        return answers[-1].startswith("250")
+
+
+@asynccontextmanager
+async def mail_server(_: Path, ledger: Ledger) -> AsyncIterator[Source]:
+    (port,) = free_ports(1)
+    server = MailServer(ledger, port)
+    delivering = asyncio.create_task(server.deliver())
+    try:
+        yield server
+    finally:
+        delivering.cancel()
+        await asyncio.gather(delivering, return_exceptions=True)
+
+
 CASES = [
     Case(name="mail", source=mailbox, keeps_malformed=True),
+    Case(name="lmtp", source=mail_server, keeps_malformed=True),
 ]
