@@ -112,6 +112,16 @@ class Secret(Strict):
         return bool(self.path().stat().st_mode & stat.S_IROTH)
 
 
+def are_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The networks as they were written. Raises ValueError for one that is none."""
+    for network in value:
+        try:
+            ip_network(network, strict=False)
+        except ValueError:
+            raise ValueError(f'"{network}" is no network: write "192.0.2.7" or "10.0.0.0/8"') from None
+    return value
+
+
 Security = Literal["tls", "starttls", "none"]
 
 
@@ -262,6 +272,37 @@ def is_loopback_url(url: str) -> bool:
     return urlsplit(url).scheme == "http" and urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
 
 
+class LmtpSettings(Strict):
+    """A door at which the firm's own mail server hands mail over, in place of the mailbox or beside it."""
+
+    path: Path | None = None  # a socket in the file system; else:
+    host: str = "127.0.0.1"
+    port: Port = 0
+    protocol: Literal["lmtp", "smtp"] = "lmtp"
+    sources: tuple[str, ...] = ("127.0.0.0/8", "::1")  # networks that may hand mail over
+    max_size: int = Field(default=30 * MIB, ge=64 * 1024)  # octets; larger mail is refused with 552
+    max_connections: int = Field(default=20, ge=1, le=1000)
+    timeout: Duration = timedelta(minutes=5)  # without a word from the other side
+
+    @field_validator("sources")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return are_networks(value)
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> LmtpSettings:
+        if (self.path is None) == (self.port == 0):
+            raise ValueError('give either path = "/run/intake/lmtp" or a port')
+        if self.path is not None and self.protocol == "smtp":
+            raise ValueError("mail servers speak LMTP, not SMTP, over a socket in the file system")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where it listens, as people write it."""
+        return str(self.path) if self.path is not None else f"{self.host}:{self.port}"
+
+
 class MailSettings(Strict):
     """A mail channel: one mailbox in, one relay out."""
 
@@ -304,6 +345,13 @@ class MailSettings(Strict):
             raise ValueError('token_in = "subdomain" needs token_domain, for example "reply.firm.example"')
         self._signs_in()
         return self
+
+    @property
+    def signed_in_smtp(self) -> SmtpSettings:
+        """The way out, with the mailbox's own user name where its token signs in and none is written."""
+        if self.oauth is None or "smtp" not in self.oauth.signs_in or self.smtp.username:
+            return self.smtp
+        return self.smtp.model_copy(update={"username": self.imap.username})
 
     def _signs_in(self) -> None:
         """Each side has a password or a token, never both."""
@@ -360,12 +408,7 @@ class TelephonySettings(Strict):
     @field_validator("sources")
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            try:
-                ip_network(network, strict=False)
-            except ValueError:
-                raise ValueError(f'"{network}" is no network: write "192.0.2.7" or "10.0.0.0/8"') from None
-        return value
+        return are_networks(value)
 
     @field_validator("path")
     @classmethod

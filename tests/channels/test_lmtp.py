@@ -266,8 +266,11 @@ def test_a_wrong_table_is_refused_with_a_sentence(written: dict[str, Any], probl
         LmtpSettings(**written)
 
 
-async def test_a_place_that_may_not_be_opened_ends_it(ledger: Ledger) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may open every place")
-    with pytest.raises(Fatal, match="may not be opened"):
+async def test_a_place_that_may_not_be_opened_ends_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_server", refused)
+
+    with pytest.raises(Fatal, match=r"127\.0\.0\.1:24 may not be opened: Permission denied"):
         await LmtpReceiver("support", LmtpSettings(port=24), tools_for(ledger)).receive(ledger.accept)
