@@ -1,8 +1,9 @@
 """HTML to text that a person can read: paragraphs, lists, tables, links, quotes as `> ` lines.
 
 One pass over the octets with `str.find`, no recursion, linear whatever the input: the standard library's parser
-is quadratic on crafted markup. Nothing is fetched, nothing is hidden because of its style; scripts and style
-sheets are left out. What is said here is never shown as HTML.
+is quadratic on crafted markup. Nothing is fetched. Scripts and style sheets are left out, and so is a short element
+that is not displayed (the preview line of newsletters); a long one is kept, since it may be the letter itself. What
+is said here is never shown as HTML.
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ from html import unescape
 MAX_INPUT = 2 * 1024 * 1024  # characters looked at
 MAX_OUTPUT = 1024 * 1024  # characters
 MAX_QUOTE_DEPTH = 20
+MAX_HIDDEN = 8 * 1024  # characters of an element that is left out because it is not displayed
+MAX_HIDDEN_ELEMENTS = 200
 MAX_LINK = 500  # characters; a longer address is not repeated in the text
 
 _TAG_NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9:-]*")
 _TAG_STOP = re.compile(r"[<>\"']")
 _ATTRIBUTE = re.compile(r"""\b(href|alt|style)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.I)
 _BLANKS = re.compile(r"[ \t\r\n\f\u00a0]+")
+_NOT_DISPLAYED = re.compile(r"display\s?:\s?none|mso-hide\s?:\s?all|visibility\s?:\s?hidden", re.I)
+_VOID_TAGS = "area base br col embed hr img input link meta param source track wbr"
+_VOID = frozenset(_VOID_TAGS.split())
+#: What newsletters pad their preview line with.
+_PADDING = re.compile("(?:[\u00ad\u034f\u200b-\u200d\u2060\ufeff][ \u00a0]?){4,}")
 _UNSEEN = frozenset({"script", "style", "title", "template", "object", "svg", "math", "xml"})
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "pre", "blockquote"})
 _LINE_TAGS = """
@@ -35,6 +43,7 @@ def to_text(html: str) -> str:
     html = html[:MAX_INPUT]
     position, end = 0, len(html)
     closed_until: dict[str, int] = {}  # what no longer comes after here is not searched for again
+    hidden = 0
     while position < end and not page.is_full:
         start = html.find("<", position)
         if start < 0:
@@ -52,8 +61,14 @@ def to_text(html: str) -> str:
             tag = name[0].lower()
             if tag in _UNSEEN and html[position - 2 : position] != "/>":
                 position = _after_element(html, tag, position, closed_until)
-            else:
-                page.tag(tag, html[name.end() : min(position, name.end() + 8192)])
+                continue
+            rest = html[name.end() : min(position, name.end() + 8192)]
+            if len(rest) > 12 and hidden < MAX_HIDDEN_ELEMENTS and _is_not_displayed(rest):
+                hidden += 1
+                if (behind := _behind_hidden(html, tag, position)) > 0:
+                    position = behind
+                    continue
+            page.tag(tag, rest)
         else:
             page.text("<")
             position = start + 1
@@ -81,6 +96,22 @@ def _after_element(html: str, tag: str, position: int, known: dict[str, int]) ->
         known[mark] = position
         return position
     return _tag_end(html, found.end(), known)
+
+
+def _is_not_displayed(rest: str) -> bool:
+    return _NOT_DISPLAYED.search(rest) is not None and bool(_NOT_DISPLAYED.search(_attributes(rest).get("style", "")))
+
+
+def _behind_hidden(html: str, tag: str, position: int) -> int:
+    """Just after the end tag of an element that began before `position`; 0 if it is long, or never ends."""
+    if tag in _VOID:
+        return position
+    depth = 1
+    for mark in re.compile(rf"<(/?){re.escape(tag)}\b[^<>]*>", re.I).finditer(html, position, position + MAX_HIDDEN):
+        depth += -1 if mark[1] else 1
+        if not depth:
+            return mark.end()
+    return 0
 
 
 def _tag_end(html: str, position: int, known: dict[str, int]) -> int:
@@ -119,6 +150,8 @@ class _Page:
 
     def text(self, raw: str) -> None:
         words = unescape(raw) if "&" in raw else raw
+        if not words.isascii():
+            words = _PADDING.sub(" ", words)
         if self.pre:
             first, *more = words.replace("\r\n", "\n").replace("\u00a0", " ").split("\n")
             self._write(first)

@@ -122,6 +122,8 @@ BOMBS = {
     "html quotes": b"Content-Type: text/html\n\n" + b'<a b="' * 300_000,
     "html comments": b"Content-Type: text/html\n\n" + b"<!--" * 500_000,
     "html scripts": b"Content-Type: text/html\n\n" + b"<script>" * 200_000,
+    "html hidden": b"Content-Type: text/html\n\n" + b'<p style="display:none">' * 80_000,
+    "html padding": b"Content-Type: text/html; charset=utf-8\n\n" + "\u200c \u200c\u200cx".encode() * 200_000,
     "html depth": b"Content-Type: text/html\n\n" + b"<blockquote>" * 150_000 + b"x",
     "html entities": b"Content-Type: text/html\n\n" + b"&" * (2 * MIB),
     "html lists": b"Content-Type: text/html\n\n" + b"<ul><li>" * 200_000,
@@ -181,6 +183,14 @@ def test_a_long_text_is_kept_up_to_its_limit() -> None:
         ('<p title="a>b">c</p>', "c"),
         ("<!doctype html><html><head><title>t</title></head><body>a</body></html>", "a"),
         ("<p>unclosed <b", "unclosed"),
+        ('<div style="display:none">Preview<div>x</div></div>Dear Mei', "Dear Mei"),
+        ('<span style="mso-hide: all; font-size:0">Preview</span>Dear', "Dear"),
+        ('<div style="display: none">never closed <p>Dear Mei', "never closed\n\nDear Mei"),
+        ('<div style="display:none">' + "the whole letter " * 600 + "</div>", ("the whole letter " * 600).strip()),
+        ('<p title="display:none">shown</p>', "shown"),
+        ('<img style="display:none" alt="pixel">a', "a"),
+        ("News" + "&zwnj;&nbsp;" * 50 + "x", "News x"),
+        ("👩\u200d👩\u200d👧 家", "👩\u200d👩\u200d👧 家"),
     ],
 )
 def test_html_is_told_as_a_person_would(html: str, text: str) -> None:
