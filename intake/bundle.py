@@ -39,8 +39,7 @@ def may_be_bundled(item: OutboxItem) -> bool:
 
 def bundle_of(waiting: Sequence[OutboxItem]) -> Bundle | None:
     """`waiting`: rows of one lane, oldest first. None where nothing behind the first may join it."""
-    first = waiting[0]
-    alike = list(takewhile(lambda item: may_be_bundled(item) and _is_like(item, first), waiting))
+    alike = list(takewhile(lambda item: may_be_bundled(item) and _is_like(item, waiting[0]), waiting))
     if len(alike) < 2:
         return None
     *merged, newest = alike
