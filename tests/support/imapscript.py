@@ -64,6 +64,7 @@ class ScriptedImap:
         self.connections = 0
         self.port = 0
         self._untold: bytes | None = None
+        self._unannounced = False  # a mail came while nobody was in IDLE
         self._idlers: set[asyncio.StreamWriter] = set()
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,6 +86,7 @@ class ScriptedImap:
 
     def put(self, raw: bytes) -> None:
         self.mails[max(self.mails, default=0) + 1] = raw
+        self._unannounced = not self._idlers
         for writer in self._idlers:
             writer.write(b"* %d EXISTS\r\n" % len(self.mails))
 
@@ -155,6 +157,9 @@ class ScriptedImap:
             self.elsewhere[rest.split(" ", 1)[1]] = []
         elif name == "IDLE":
             writer.write(b"+ idling\r\n")
+            if self._unannounced:
+                writer.write(b"* %d EXISTS\r\n" % len(self.mails))
+                self._unannounced = False
             self._idlers.add(writer)
             done = await reader.readline()
             self._idlers.discard(writer)
