@@ -181,6 +181,28 @@ async def test_g7_our_own_acknowledgement_coming_home_is_known_by_its_mark(desk:
     assert [e["verdict"] for e in await desk.why("message_ignored")] == ["own"]
 
 
+async def test_an_answer_to_the_id_that_a_relay_gave_our_mail_finds_its_ticket(desk: AttackedDesk) -> None:
+    """The copy in the desk's own mailbox bears the relay's id and our mark."""
+    item = await desk.opened()
+    await desk.takes(reply(item))
+    [ours] = [letter for letter in await desk.leaves() if letter.to == MEI]
+    await desk.takes(ours.body.replace(str(ours.mail["Message-ID"]).encode(), b"<0100-new@email.relay.example>"))
+    await desk.leaves()
+    await desk.takes(
+        octets(
+            vouched("example.com"),
+            RECEIVED,
+            f"From: {MEI}",
+            TO,
+            "Subject: quite another",
+            "In-Reply-To: <0100-new@email.relay.example>",
+        )
+    )
+
+    assert [letter.purpose for letter in await desk.leaves() if letter.to != MEI] == ["update"]
+    assert len(await desk.tickets()) == 1
+
+
 async def test_an_invented_mark_hides_no_mail_from_people(desk: AttackedDesk) -> None:
     mark = "X-Intake-Loop: " + "a" * 16 + "." + "b" * 32
     await desk.takes(octets(mark, vouched("example.com"), RECEIVED, f"From: {MEI}", TO))
