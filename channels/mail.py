@@ -9,14 +9,14 @@ from channels.imap import ImapReceiver
 from channels.mail_check import MailChecker
 from channels.message import Medium
 from channels.oauth_account import OAuthAccount
-from channels.settings import MailSettings, SmtpSettings
+from channels.settings import MailSettings
 from channels.smtp import Connections, SmtpSender
 
 
 def build(name: str, settings: MailSettings, tools: Tools) -> Adapter:
     """The channel called `name` in config.toml. Does no input or output."""
     oauth = account_of(name, settings, tools)
-    smtp, by_token = smtp_settings(settings), settings.oauth.signs_in if settings.oauth else ()
+    smtp, by_token = settings.signed_in_smtp, settings.oauth.signs_in if settings.oauth else ()
     pace, account = smtp.pace, smtp.account
     # Two channels of one account share its connections, or together they would open twice what it allows.
     line = tools.shared.setdefault(("smtp", account), Connections(pace.connections))
@@ -32,7 +32,7 @@ def build(name: str, settings: MailSettings, tools: Tools) -> Adapter:
         medium=Medium.EMAIL,
         receiver=ImapReceiver(name, settings.imap, tools, oauth if "imap" in by_token else None),
         sender=sender,
-        checker=MailChecker(name, settings, tools.read_cursor),
+        checker=MailChecker(name, settings, tools.read_cursor, oauth, tools.clock),
         close=close,
         parallel=pace.connections + 2,  # some being sent, two ready behind them
         pace=pace,
@@ -53,11 +53,3 @@ def token_file(name: str, settings: MailSettings, state_dir: Path) -> Path:
     """Where the login of a channel is saved."""
     written = settings.oauth.token_file if settings.oauth else None
     return written or state_dir / "oauth" / f"{name}.json"
-
-
-def smtp_settings(settings: MailSettings) -> SmtpSettings:
-    """The way out, with the mailbox's own user name where its token signs in and none is written."""
-    smtp = settings.smtp
-    if settings.oauth is None or "smtp" not in settings.oauth.signs_in or smtp.username:
-        return smtp
-    return smtp.model_copy(update={"username": settings.imap.username})

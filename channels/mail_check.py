@@ -5,25 +5,40 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from typing import Literal
 
 import aiosmtplib
 
-from channels.adapter import CheckLine, CheckState, LoginRefused, TemporaryFailure
+from channels.adapter import CheckLine, CheckState, Clock, LoginRefused, TemporaryFailure
+from channels.credential_dates import endings
 from channels.imap_client import Imap, open_imap
 from channels.imap_position import Position
 from channels.imap_words import RefusedByServer, since_date
+from channels.oauth_account import OAuthAccount
+from channels.oauth_file import read_login
 from channels.settings import AS_THE_SERVICE, ImapSettings, MailSettings, Secret, SmtpSettings
-from channels.smtp_connect import connect
+from channels.signin_words import Advice, Login, advice
+from channels.smtp_connect import MAX_REPLY, connect
 from channels.tls import mend_for
 
 MAX_NAMED = 12  # folders that are named when one is not found
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
+Side = Literal["imap", "smtp"]
 ReadCursor = Callable[[str, str], Awaitable[str | None]]
 
 
 class MailChecker:
-    def __init__(self, channel: str, settings: MailSettings, read_cursor: ReadCursor) -> None:
+    def __init__(
+        self,
+        channel: str,
+        settings: MailSettings,
+        read_cursor: ReadCursor,
+        account: OAuthAccount | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._account = account  # whose token signs in where the settings say so
+        self._clock = clock
         self._channel = channel
         self._settings = settings
         self._read_cursor = read_cursor
@@ -48,9 +63,9 @@ class MailChecker:
         settings = self._settings.imap
         found = f"imap {settings.host}:{settings.port}"
         try:
-            imap = await open_imap(settings)
+            imap = await open_imap(settings, self._account_for("imap"))
         except TemporaryFailure as failure:
-            return self._line(found, failure.reason, mend_of(failure, settings, settings.password))
+            return self._refused("imap", found, failure, settings)
         try:
             news = 0
             for folder in settings.folders:
@@ -85,13 +100,15 @@ class MailChecker:
         return sum(uid > known.uid for uid in await imap.search("UID", f"{known.uid + 1}:*"))
 
     async def _outward(self) -> CheckLine:
-        settings = self._settings.smtp
+        settings = self._settings.signed_in_smtp
         found = f"smtp {settings.host}:{settings.port}"
         try:
-            client = await connect(settings, self._settings.address)
+            client = await connect(settings, self._settings.address, self._account_for("smtp"))
         except TemporaryFailure as failure:
-            return self._line(found, failure.reason, mend_of(failure, settings, settings.password))
+            return self._refused("smtp", found, failure, settings)
         try:
+            if (words := await may_send(client, self._settings.address)) and (known := self._advice("smtp", words)):
+                return self._line(found, f"{known.problem}: {words}", known.mend)
             await client.noop()
             await client.quit(timeout=2.0)
         except (aiosmtplib.SMTPException, OSError) as error:
@@ -100,7 +117,48 @@ class MailChecker:
             client.close()
         return self._line(found)
 
+    def _account_for(self, side: Side) -> OAuthAccount | None:
+        oauth = self._settings.oauth
+        return self._account if oauth is not None and side in oauth.signs_in else None
+
+    def _refused(
+        self, side: Side, found: str, failure: TemporaryFailure, settings: ImapSettings | SmtpSettings
+    ) -> CheckLine:
+        """Why there is no connection: in the table's words where the server's are known."""
+        known = self._advice(side, failure.reason)
+        if known is not None:
+            return self._line(found, f"{known.problem}: {failure.reason}", known.mend)
+        return self._line(found, failure.reason, mend_of(failure, settings, settings.password))
+
+    def _advice(self, side: Side, words: str) -> Advice | None:
+        settings, oauth = self._settings, self._settings.oauth
+        host = settings.imap.host if side == "imap" else settings.smtp.host
+        login = Login(
+            channel=self._channel,
+            host=f"{host} {oauth.provider if oauth else ''}",
+            username=settings.imap.username if side == "imap" else settings.signed_in_smtp.username or "",
+            client_id=oauth.client_id if oauth else "",
+            tenant=oauth.tenant if oauth else "",
+            is_app_only=oauth is not None and oauth.way == "app-only",
+            by_token=self._account_for(side) is not None,
+        )
+        return advice(words, login)
+
+    def _endings(self) -> Iterator[CheckLine]:
+        """Credentials that end soon."""
+        if self._account is None or self._clock is None:
+            return
+        try:
+            login = read_login(self._account.path)
+        except (OSError, ValueError):
+            login = None  # it has been said already, as the reason why the login did not work
+        now = self._clock.now()
+        for ending in endings(self._channel, self._account.settings, login):
+            if ending.mark(now) is not None:
+                yield self._warning("oauth", ending.sentence(now), ending.mend)
+
     def _warnings(self) -> Iterator[CheckLine]:
+        yield from self._endings()
         named: list[tuple[str, ImapSettings | SmtpSettings]] = [
             ("imap", self._settings.imap),
             ("smtp", self._settings.smtp),
@@ -129,6 +187,20 @@ def _open_to_others(secret: Secret | None) -> Path | None:
         return None  # it has been said already, as the reason why the login did not work
 
 
+async def may_send(client: aiosmtplib.SMTP, address: str) -> str:
+    """What the relay says against mail from this address to itself, "" for nothing; none is sent."""
+    said = ""
+    for verb, words in ((b"MAIL", f"FROM:<{address}>"), (b"RCPT", f"TO:<{address}>")):
+        if not address.isascii():
+            break
+        answer = await client.execute_command(verb, words.encode())
+        if answer.code >= 500:
+            said = f"{answer.code} {answer.message}"[:MAX_REPLY]
+            break
+    await client.rset()
+    return said
+
+
 async def folder_mend(imap: Imap) -> str:
     """The names that would work."""
     try:
@@ -143,7 +215,9 @@ def mend_of(failure: TemporaryFailure, settings: ImapSettings | SmtpSettings, se
     """What to do about a connection that did not come about."""
     cause = failure.__cause__
     if isinstance(failure, LoginRefused):
-        place = "" if secret is None else f" in {secret.file or f'the credential {secret.credential}'}"
+        if secret is None:
+            return "see docs/mail-servers.md, then: intake check"
+        place = f" in {secret.file or f'the credential {secret.credential}'}"
         return f"check the user name and the password{place}; many providers want an app password"
     if cause is not None and (mend := mend_for(cause, settings.host)):
         return mend

@@ -19,6 +19,7 @@ from pathlib import Path
 from channels.oauth import Granted
 
 LOCK_WITHIN = 60.0  # seconds; longer than a token server may take to answer
+SLID = timedelta(minutes=5)  # by which an end must have moved to count as put off
 LOCK_LOOK = 0.05  # seconds between two looks whether the lock is free
 
 
@@ -31,13 +32,16 @@ class SavedLogin:
     obtained_at: datetime  # aware UTC; when a person consented
     used_at: datetime  # aware UTC; the last time it was good for something
     expires_at: datetime | None = None  # aware UTC; where the server says so
+    slides: bool = False  # each use has put that end off
 
     def after(self, granted: Granted, now: datetime) -> SavedLogin:
         """The same, once it has been used."""
-        expires = self.expires_at
-        if granted.refresh_expires_in is not None:
-            expires = now + timedelta(seconds=granted.refresh_expires_in)
-        return replace(self, refresh_token=granted.refresh_token or self.refresh_token, used_at=now, expires_at=expires)
+        fresh = replace(self, refresh_token=granted.refresh_token or self.refresh_token, used_at=now)
+        if granted.refresh_expires_in is None:
+            return fresh
+        expires = now + timedelta(seconds=granted.refresh_expires_in)
+        slides = self.slides or (self.expires_at is not None and expires > self.expires_at + SLID)
+        return replace(fresh, expires_at=expires, slides=slides)
 
 
 def read_login(path: Path) -> SavedLogin | None:
@@ -55,6 +59,7 @@ def read_login(path: Path) -> SavedLogin | None:
             obtained_at=datetime.fromisoformat(kept["obtained_at"]),
             used_at=datetime.fromisoformat(kept["used_at"]),
             expires_at=datetime.fromisoformat(expires) if expires else None,
+            slides=bool(kept.get("slides")),
         )
     except (ValueError, TypeError, LookupError, AttributeError):
         # Without its cause, which would quote what was read.
@@ -69,6 +74,7 @@ def write_login(path: Path, login: SavedLogin) -> None:
         "obtained_at": login.obtained_at.isoformat(),
         "used_at": login.used_at.isoformat(),
         "expires_at": login.expires_at.isoformat() if login.expires_at else None,
+        "slides": login.slides,
     }
     _folder(path)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
@@ -80,7 +86,7 @@ def write_login(path: Path, login: SavedLogin) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-    except OSError:
+    except BaseException:  # Ctrl-C too
         fresh.unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -98,9 +104,12 @@ async def locked(path: Path) -> AsyncIterator[None]:
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         _give_to_owner(descriptor, lock)
-        async with asyncio.timeout(LOCK_WITHIN):
-            while not _taken(descriptor):  # noqa: ASYNC110
-                await asyncio.sleep(LOCK_LOOK)
+        try:
+            async with asyncio.timeout(LOCK_WITHIN):
+                while not _taken(descriptor):  # noqa: ASYNC110
+                    await asyncio.sleep(LOCK_LOOK)
+        except TimeoutError:
+            raise TimeoutError(f"another process keeps {lock.name}") from None
         yield
     finally:
         os.close(descriptor)  # and with it the lock
