@@ -8,25 +8,25 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from channels import bounces, invitations, names, sealed, tnef
+from channels import invitations, names, sealed, tnef
 from channels.charsets import decode
-from channels.flowed import tidy, unflow
+from channels.flowed import tidy
 from channels.headers import text
 from channels.htmltext import to_text
 from channels.message import Attachment
 from channels.parts import Part, Tree, cut, head
+from channels.signed import signed_content
+from channels.wording import Words, is_other_wording, is_words
 
-MAX_PART_TEXT = 4 * 1024 * 1024  # octets of one text part that are read
+MAX_SIGNED = 3  # signatures around signatures
 MAX_INVITATIONS = 3
 MAX_ENCLOSED = 20  # attached mails whose words are read
 MAX_ENCLOSED_OCTETS = 1024 * 1024  # of one attached mail
 MAX_ENCLOSED_WORDS = 8000  # characters of one attached mail
 MAX_ENCLOSED_ALL = 40_000  # characters of all of them
 
-_META_CHARSET = re.compile(rb"""<meta[^>]{1,200}?charset\s*=\s*["']?([a-zA-Z0-9_.:-]{2,40})""", re.I)
-_BODY_TYPES = frozenset({"text/plain", "text/html"})
 _MAIL_TYPES = frozenset({"message/rfc822", "message/global"})
 _CALENDAR_FOLD = re.compile(rb"\r*\n[ \t]")
 _WRAPPING_NAME = re.compile(r"(?i)winmail\d{0,3}\.dat")
@@ -49,132 +49,81 @@ class Body:
     defects: list[str] = field(default_factory=list)
 
 
-def read(tree: Tree, *, is_truncated: bool = False, is_enclosed: bool = False) -> Body:
+def read(tree: Tree, *, is_truncated: bool = False, is_enclosed: bool = False, depth: int = 0) -> Body:
     """The body. `is_truncated`: its last part was cut off; `is_enclosed`: of an attached mail, only its words count."""
     body = Body()
-    words = _Words()
+    words = Words()
     files: list[Part] = []
     wrappings: list[tuple[Part, tnef.Opened]] = []
+    signed: list[tuple[Part, Body]] = []
     for number, part in enumerate(tree.parts):
-        if _is_words(part, is_first=number == 0, is_only=len(tree.parts) == 1):
+        if is_words(part, is_first=number == 0, is_only=len(tree.parts) == 1):
             words.take(tree, part)
         elif _is_wrapping(part) and (opened := tnef.unwrap(tree.payload(part))) is not None:
             wrappings.append((part, opened))
             if not opened.is_whole:
                 files.append(part)
                 body.defects.append(f"part {part.path} is TNEF that could not be opened whole")
-        elif not _is_other_wording(part):
+        elif depth < MAX_SIGNED and (within := _signed(tree, part)):
+            inner = read(cut(within), is_truncated=is_truncated, is_enclosed=is_enclosed, depth=depth + 1)
+            words.take_told(part, inner.words, inner.html, inner.charset)
+            body.defects += inner.defects
+            signed.append((part, inner))
+        elif not is_other_wording(part):
             files.append(part)
+            body.defects += sealed.notices(part)
     body.words, body.html, body.charset = words.told(), words.html(), words.charset
     _take_wrapped(body, wrappings)
-    body.defects += sealed.notices(tree, body.words)
+    body.defects += sealed.armour(body.words)
     if is_enclosed:
         return body
     if is_truncated:  # the part that was cut off would be listed with a wrong size and sum
         files = [part for part in files if part.end < len(tree.octets)]
     body.files = tuple(_files(tree, files, wrappings))
     body.invitation = _invitations(tree, body.words)
-    body.enclosed = "\n\n".join(_enclosed(tree, files, wrappings))[:MAX_ENCLOSED_ALL]
+    body.enclosed = "\n\n".join(_enclosed(tree, files, wrappings))
+    for part, inner in signed:
+        body.files += tuple(replace(file, path=f"{part.path}/{file.path}") for file in inner.files)
+        body.invitation = body.invitation or inner.invitation
+        body.enclosed = "\n\n".join(filter(None, (body.enclosed, inner.enclosed)))
+    body.enclosed = body.enclosed[:MAX_ENCLOSED_ALL]
     return body
+
+
+def _signed(tree: Tree, part: Part) -> bytes:
+    """The mail within a part that was signed in one piece; b"" for any other part."""
+    return signed_content(tree.payload(part)) if part.media_type in sealed.PKCS7 else b""
 
 
 def octets_at(tree: Tree, paths: list[str]) -> dict[str, bytes]:
     """The decoded octets of files by path; each wrapping is opened once. Raises NoSuchPart."""
     parts = {part.path: part for part in tree.parts}
-    opened: dict[str, dict[str, tnef.Inner]] = {}
     found: dict[str, bytes] = {}
+    within: dict[str, list[str]] = {}
     for path in paths:
         outer, is_inner, _ = path.partition("/")
         if outer not in parts:
             raise NoSuchPart(path)
-        if not is_inner:
+        if is_inner:
+            within.setdefault(outer, []).append(path)
+        else:
             found[path] = tree.payload(parts[outer])
-            continue
-        if outer not in opened:
-            wrapping = tnef.unwrap(tree.payload(parts[outer])) if _is_wrapping(parts[outer]) else None
-            opened[outer] = dict(wrapping.files(outer)) if wrapping else {}
-        if path not in opened[outer]:
-            raise NoSuchPart(path)
-        found[path] = opened[outer][path].octets
+    for outer, inner_paths in within.items():
+        found.update(_octets_within(tree, parts[outer], inner_paths))
     return found
 
 
-# --- words ----------------------------------------------------------------------------------------------------
-
-
-class _Words:
-    """The text parts, by the alternative they stand in, or by part outside of one; in order."""
-
-    def __init__(self) -> None:
-        self.charset = ""
-        self._plain: dict[str, list[str]] = {}
-        self._html: dict[str, list[str]] = {}
-
-    def take(self, tree: Tree, part: Part) -> None:
-        words, label = _text_of(tree, part)
-        self.charset = self.charset or label
-        key = _alternative_of(part)
-        self._plain.setdefault(key, [])
-        self._html.setdefault(key, [])
-        (self._html if part.media_type == "text/html" else self._plain)[key].append(words)
-
-    def html(self) -> str:
-        return "\n".join(page for pages in self._html.values() for page in pages)
-
-    def told(self) -> str:
-        pieces = []
-        for key, plain in self._plain.items():
-            written = "\n\n".join(p.strip("\r\n") for p in plain if p.strip())
-            if not written:
-                written = "\n\n".join(map(to_text, self._html[key]))
-            if written:
-                pieces.append(written)
-        return "\n\n".join(pieces)
-
-
-def _alternative_of(part: Part) -> str:
-    """The path of the outermost multipart/alternative around a part; its own path if there is none."""
-    if "alternative" not in part.parents:
-        return part.path
-    steps = part.path.split(".")[: part.parents.index("alternative")]
-    return ".".join(steps) + "/"
-
-
-def _is_words(part: Part, *, is_first: bool, is_only: bool) -> bool:
-    if part.media_type not in _BODY_TYPES:
-        return part.media_type in ("text/enriched", "text/richtext", "text/rfc822-headers") and is_only
-    is_named = bool(part.file_name)
-    if part.disposition == "attachment":
-        return is_only and not is_named
-    return not is_named or is_first
-
-
-def _is_other_wording(part: Part) -> bool:
-    """A form of the same words that nobody asks for (AMP), or the fields of a report: no file of a person."""
-    if part.file_name:
-        return False
-    if part.media_type in bounces.REPORT_TYPES:
-        return True
-    is_alternative = bool(part.parents) and part.parents[-1] == "alternative"
-    return is_alternative and part.media_type.startswith("text/") and part.media_type != "text/calendar"
-
-
-def _text_of(tree: Tree, part: Part) -> tuple[str, str]:
-    """The words of a part, and the charset it is labelled with."""
-    octets = tree.payload(part)
-    if len(octets) > MAX_PART_TEXT:
-        end = octets.rfind(b"\n", 0, MAX_PART_TEXT)
-        octets = octets[: end if end > 0 else MAX_PART_TEXT]
-        tree.defects.append(f"text part {part.path} is longer than {MAX_PART_TEXT} octets: the rest was not read")
-    label = part.params.get("charset", "")
-    if part.media_type == "text/html":
-        if not label and (meta := _META_CHARSET.search(octets[:2048])):
-            label = meta[1].decode("ascii")
-        return decode(octets, label), label
-    words = decode(octets, label)
-    if part.params.get("format", "").lower() == "flowed":
-        words = unflow(words, is_delsp=part.params.get("delsp", "").lower() == "yes")
-    return words, label
+def _octets_within(tree: Tree, part: Part, paths: list[str]) -> dict[str, bytes]:
+    """Of files that lie in a wrapping, or in a mail that was signed in one piece."""
+    if content := _signed(tree, part):
+        steps = [path.partition("/")[2] for path in paths]
+        found = octets_at(cut(content), steps)
+        return {path: found[step] for path, step in zip(paths, steps, strict=True)}
+    opened = tnef.unwrap(tree.payload(part)) if _is_wrapping(part) else None
+    files = dict(opened.files(part.path)) if opened else {}
+    if missing := [path for path in paths if path not in files]:
+        raise NoSuchPart(missing[0])
+    return {path: files[path].octets for path in paths}
 
 
 # --- files ----------------------------------------------------------------------------------------------------

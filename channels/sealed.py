@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from channels.parts import Tree
+from channels.parts import Part
 
 PKCS7 = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _ARMOUR = "-----BEGIN PGP MESSAGE-----"
 
 
-def notices(tree: Tree, words: str) -> Iterator[str]:
-    """What of a mail is closed to us, in words for `Message.defects`."""
-    for part in tree.parts:
-        if part.media_type in PKCS7 and part.params.get("smime-type", "").lower() != "certs-only":
-            yield "encrypted or sealed (S/MIME): it cannot be read here"
-        elif "encrypted" in part.parents and part.media_type == "application/pgp-encrypted":
-            yield "encrypted (PGP): it cannot be read here"
+def notices(part: Part) -> Iterator[str]:
+    """What is closed to us in a part that could not be opened, in words for `Message.defects`."""
+    if part.media_type in PKCS7 and part.params.get("smime-type", "").lower() != "certs-only":
+        yield "encrypted (S/MIME): it cannot be read here"
+    elif "encrypted" in part.parents and part.media_type == "application/pgp-encrypted":
+        yield "encrypted (PGP): it cannot be read here"
+
+
+def armour(words: str) -> Iterator[str]:
+    """The same of words that are armoured octets."""
     if _ARMOUR in words:
         yield "encrypted (PGP): it cannot be read here"
