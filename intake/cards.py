@@ -28,7 +28,6 @@ from store.engine import Transaction
 from store.messages import MESSAGE, NORMAL
 from store.outbox import OUTBOX
 
-MAX_FILES = 20 * 1024 * 1024  # octets of files put into a mail to an agent; the rest is named in the text
 MAX_EXCHANGES = 3
 MAX_GUARDED = 50  # messages of the customer whose words an answer may quote
 MAX_GUARDED_OCTETS = 8 * 1024 * 1024  # of their normal forms; the latest is always looked at
@@ -42,6 +41,7 @@ class Stationery:
     policy: Policy
     keyring: Keyring
     texts: Texts
+    links: str = ""  # where the world reaches our pages: "https://desk.firm.example"; "": nobody can follow a link
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,27 +134,27 @@ async def exchanges_of(
     tx: Transaction, ticket: Ticket, with_: Stationery, language: str, before: int | None
 ) -> tuple[compose.Exchange, ...]:
     """What was said on a ticket before a message, oldest first: the last three."""
+    about = await _told_as_one(tx, ticket)
     rows = await tx.rows(
         select(MESSAGE.c.id, MESSAGE.c.received_at)
-        .where(MESSAGE.c.ticket == ticket.id, MESSAGE.c.speaker == "customer", MESSAGE.c.id < (before or 0))
+        .where(MESSAGE.c.ticket.in_(about), MESSAGE.c.speaker == "customer", MESSAGE.c.id < (before or 0))
         .order_by(MESSAGE.c.id.desc())
         .limit(MAX_EXCHANGES)
     )
-    texts = await texts_of(tx, [r["id"] for r in rows])
+    spoken = await _spoken(tx, [r["id"] for r in rows])
     said = [
         compose.Exchange(
-            who=ticket.contact_name or with_.texts.say("card.visitor", language),
+            who=_who(spoken[r["id"]], ticket, with_.policy) or with_.texts.say("card.visitor", language),
             at=r["received_at"],
-            text=texts[r["id"]],
+            text=spoken[r["id"]].text,
         )
         for r in rows
-        if texts.get(r["id"])
+        if r["id"] in spoken and spoken[r["id"]].text
     ]
     answers = await tx.rows(
         select(OUTBOX.c.agent, OUTBOX.c.answered_at, OUTBOX.c.recipe)
-        .where(
-            OUTBOX.c.ticket == ticket.id, OUTBOX.c.purpose == Purpose.ANSWER.value, OUTBOX.c.answered_at.is_not(None)
-        )
+        .where(OUTBOX.c.ticket.in_(about), OUTBOX.c.purpose == Purpose.ANSWER.value, OUTBOX.c.answered_at.is_not(None))
+        .where(OUTBOX.c.recipe.not_like('%"copy":true%'))  # the same words once
         .order_by(OUTBOX.c.id.desc())
         .limit(MAX_EXCHANGES)
     )
@@ -167,13 +167,30 @@ async def exchanges_of(
     return tuple(sorted(said, key=lambda e: e.at)[-MAX_EXCHANGES:])
 
 
+async def _told_as_one(tx: Transaction, ticket: Ticket) -> tuple[int, ...]:
+    """The ticket, and the closed one that it goes on from if that is the same customer's. Never a stranger's."""
+    older = (await tickets.by_ids(tx, [ticket.follows])).get(ticket.follows) if ticket.follows is not None else None
+    if older is None or older.customer != ticket.customer:
+        return (ticket.id,)
+    return (ticket.id, older.id)
+
+
+async def _spoken(tx: Transaction, ids: list[int]) -> dict[int, Message]:
+    return {number: loads(data) for number, data in (await messages.normals(tx, ids)).items()} if ids else {}
+
+
+def _who(message: Message, ticket: Ticket, policy: Policy) -> str:
+    """Who said it: others may speak on a ticket beside its customer."""
+    forms = (c.web_forms for c in policy.channels.values())
+    is_his = str(message.sender) == ticket.contact or any(message.sender.value in form for form in forms)
+    if message.medium is not Medium.EMAIL or is_his:
+        return ticket.contact_name
+    return message.sender.display_name or message.sender.value
+
+
 def _loads(text: str) -> dict[str, Any]:
     loaded: dict[str, Any] = orjson.loads(text)
     return loaded
-
-
-async def texts_of(tx: Transaction, ids: list[int]) -> dict[int, str]:
-    return {number: loads(data).text for number, data in (await messages.normals(tx, ids)).items()} if ids else {}
 
 
 async def message_of(tx: Transaction, number: int | None) -> Message | None:
