@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from channels.adapter import Clock
@@ -17,7 +17,7 @@ from intake.command.tickets import WHO, called
 from intake.config import Config
 from routing.records import Target, Ticket
 from routing.words import TicketState
-from store import deadlines, leases, messages, outbox, tickets
+from store import deadlines, leases, messages, outbox, queues, tickets
 from store.engine import Transaction
 
 NEXT_DEADLINES = 5
@@ -38,6 +38,7 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
     _waiting(screen, found["waiting"], now)
     _deadlines(screen, found["deadlines"], config, now)
     _outbox(screen, found["outbox"], now)
+    _queue(screen, found["queue"], daemon.get("paced", {}), now)
     if found["parked"]:
         many = "message is" if found["parked"] == 1 else "messages are"
         screen.line(screen.paint("yellow", f"{found['parked']} {many} parked") + "  -> intake parked")
@@ -66,6 +67,7 @@ async def gather(tx: Transaction, now: datetime) -> dict[str, Any]:
         "parked": sum(row["count"] for row in waiting if row["state"] == "parked"),
         "deadlines": [_deadline(t, theirs.get(t.ticket), now) for t in due],
         "outbox": await outbox.summary(tx),
+        "queue": await queues.waiting(tx),
         "decider": {"owner": holder[0], "until": holder[1]} if holder and holder[0] else None,
     }
 
@@ -142,3 +144,15 @@ def _outbox(screen: Screen, rows: list[dict[str, Any]], now: datetime) -> None:
         return
     said = [f"{r['count']} {r['state']} (oldest {dates.span(now - r['oldest'], dates.EN)})" for r in rows]
     screen.wrapped(", ".join(said), first="outbox    ", then="          ")
+
+
+def _queue(screen: Screen, rows: list[dict[str, Any]], paced: dict[str, Any], now: datetime) -> None:
+    """What is still to leave, by channel and purpose, the oldest of each, and which channels make it wait."""
+    if rows:
+        said = [(r["channel"], r["purpose"], str(r["count"]), dates.span(now - r["oldest"], dates.EN)) for r in rows]
+        screen.table(("channel", "to send", "waiting", "oldest"), said, flexible=0, indent="  ")
+    for channel, wait in paced.items():
+        until = timedelta(seconds=float(wait["for_s"]))
+        what = "nothing leaves" if wait["answers_too"] else "only answers and assignments leave"
+        words = f"{channel} is paced: {what} for another {dates.span(until, dates.EN)}: {wait['why']}"
+        screen.wrapped(words, first="          ", then="          ")

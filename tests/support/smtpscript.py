@@ -38,6 +38,7 @@ class ScriptedSmtp:
     extensions: tuple[str, ...] = ("PIPELINING", "SIZE 52428800", "8BITMIME", "ENHANCEDSTATUSCODES")
     passwords: dict[str, str] | None = None  # with these, AUTH PLAIN is offered
     tls: ssl.SSLContext | None = None  # from the first octet
+    starttls: ssl.SSLContext | None = None  # with this, STARTTLS is offered
     mails: list[Mail] = field(default_factory=list)  # what the server has taken
     verbs: list[str] = field(default_factory=list)  # every line it was told, in order
     connections: int = 0
@@ -75,7 +76,7 @@ class ScriptedSmtp:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await self._talk(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, _Cut):
+        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.CancelledError, _Cut):
             pass
         finally:
             self.at_once -= 1
@@ -104,10 +105,15 @@ class ScriptedSmtp:
             self.verbs.append(words)
             if verb == "EHLO":
                 offered = ["relay.example", *self.extensions]
+                if self.starttls and writer.get_extra_info("ssl_object") is None:
+                    offered.append("STARTTLS")
                 if self.passwords:
                     offered.append("AUTH PLAIN")
                 lines = [f"250-{one}" for one in offered[:-1]] + [f"250 {offered[-1]}"]
                 await self._step("EHLO", writer, "\r\n".join(lines))
+            elif verb == "STARTTLS" and self.starttls:
+                if await self._step("STARTTLS", writer, "220 2.0.0 go ahead"):
+                    await writer.start_tls(self.starttls)
             elif verb == "AUTH":
                 usual = "235 2.7.0 welcome" if self._knows(words) else "535 5.7.8 wrong password"
                 await self._step("AUTH", writer, usual)
