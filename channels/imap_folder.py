@@ -64,8 +64,7 @@ class FolderReader:
         clock = asyncio.get_running_loop()
         try:
             while True:
-                position = await self._open(imap, accept)
-                opened()
+                position = await self._open(imap, accept, opened)
                 until = clock.time() + OPEN_AGAIN.total_seconds()
                 while clock.time() < until:
                     uids = await imap.search("UID", f"{position.uid + 1}:*")
@@ -77,7 +76,7 @@ class FolderReader:
 
     # ---- where to go on
 
-    async def _open(self, imap: Imap, accept: Accept) -> Position:
+    async def _open(self, imap: Imap, accept: Accept, opened: Callable[[], None]) -> Position:
         """Open the folder and read what lies there; the position after it."""
         try:
             self._opened = await imap.select(self.folder, read_only=self._is_junk)
@@ -85,6 +84,7 @@ class FolderReader:
             if refused.is_passing:
                 raise
             raise FolderRefused(f'folder "{self.folder}": {refused.reason}') from refused
+        opened()
         last = await self._last_uid(imap)
         stored = await self._tools.read_cursor(self._channel, self.folder)
         if stored is None:

@@ -27,7 +27,7 @@ from support.certificates import Certificates, make_certificates
 from support.needs import program
 from support.ports import free_ports, wait_for_port
 
-CONFIG = """
+CONFIG = r"""
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/dovecot.log
@@ -61,6 +61,10 @@ userdb {{
 namespace inbox {{
   inbox = yes
   separator = /
+  mailbox Spamverdacht {{
+    auto = create
+    special_use = \Junk
+  }}
 }}
 service imap-login {{
   chroot =
@@ -93,6 +97,7 @@ protocol imap {{
   imap_idle_notify_interval = 30s
   mail_max_userip_connections = 100
 }}
+{more}
 """
 
 
@@ -104,6 +109,7 @@ class Dovecot:
         # Not under pytest's own folder, which only root may enter.
         self.folder = folder or Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.imap_port, self.imaps_port, self.lmtp_port = free_ports(3)
+        self._more = ""  # of the configuration
         self._process: subprocess.Popen[bytes] | None = None
         self.certificates: Certificates | None = None
 
@@ -135,7 +141,7 @@ class Dovecot:
             CONFIG.format(
                 folder=self.folder, user=user, group=group, certificate=self.certificates.certificate,
                 key=self.certificates.key, imap_port=self.imap_port, imaps_port=self.imaps_port,
-                lmtp_port=self.lmtp_port,
+                lmtp_port=self.lmtp_port, more=self._more,
             )
         )  # fmt: skip
         self._write_users()
@@ -239,6 +245,33 @@ class Dovecot:
         with self.session(user) as session:
             session.select(folder, readonly=True)
             return [int(uid) for uid in session.uid("search", "SEEN")[1][0].split()]
+
+    def forget_capabilities(self, *names: str) -> None:
+        """From now on the server says that it has none of these."""
+        if not names:
+            return
+        with self.session(next(iter(self.users))) as session:
+            known = session.capability()[1][0].decode().split()
+        kept = " ".join(name for name in known if name not in names)
+        self._more = f"protocol imap {{\n  imap_capability = {kept}\n}}\n"
+        self.stop()
+        self._prepare()
+        self.start()
+
+    def fill(self, user: str, count: int, folder: str = "") -> None:
+        """So many small old mails at once, as files; what Dovecot then has to index is what counts."""
+        box = self.folder / "mail" / user.lower() / folder
+        for part in ("cur", "new", "tmp"):
+            (box / part).mkdir(parents=True, exist_ok=True)
+        began = 1_546_300_800  # 1 Jan 2019
+        for number in range(1, count + 1):
+            raw = b"From: c%d@customer.example\r\nSubject: old %d\r\nMessage-ID: <%d@customer.example>\r\n\r\nold\r\n"
+            octets = raw % (number % 5000, number, number)
+            path = box / "cur" / f"{began + number * 600}.M{number}P1.old,S={len(octets)},W={len(octets)}:2,S"
+            path.write_bytes(octets)
+            os.utime(path, (began + number * 600,) * 2)
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", "nobody:nogroup", str(box)], check=True)
 
     def renumber(self, user: str) -> None:
         """A new UIDVALIDITY with new UIDs, as after a move to another server. Dovecot must be stopped."""

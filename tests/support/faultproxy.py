@@ -6,6 +6,7 @@
         proxy.cut()                    # reset everything that is open now
         proxy.stall()                  # forward nothing, in either direction, and say nothing: a dead line
         proxy.resume()
+        proxy.stall_after = 100_000    # octets from the server, over each new connection; then silence, for ever
         proxy.refuse()                 # new connections are accepted and reset
 
 A stalled proxy is what half-open looks like: each side believes the other is there, and nothing ever comes.
@@ -25,6 +26,7 @@ class FaultProxy:
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
         self.cut_after: int | None = None  # octets from the server on each connection made from now on
+        self.stall_after: int | None = None  # likewise, and then nothing comes any more
         self.connections = 0
         self.port = 0
         self._refuses = False
@@ -79,8 +81,8 @@ class FaultProxy:
         far_reader, far_writer = await asyncio.open_connection(*self.target)
         self._writers |= {writer, far_writer}
         ways = [
-            asyncio.ensure_future(self._pump(reader, far_writer, None)),
-            asyncio.ensure_future(self._pump(far_reader, writer, self.cut_after)),
+            asyncio.ensure_future(self._pump(reader, far_writer)),
+            asyncio.ensure_future(self._pump(far_reader, writer, self.cut_after, self.stall_after)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +93,13 @@ class FaultProxy:
             self._writers -= {writer, far_writer}
             _reset(far_writer)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, limit: int | None) -> None:
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        limit: int | None = None,
+        silent_after: int | None = None,
+    ) -> None:
         passed = 0
         while data := await source.read(CHUNK):
             await self._flows.wait()
@@ -99,6 +107,9 @@ class FaultProxy:
                 sink.write(data[: limit - passed])
                 await sink.drain()
                 return
+            if silent_after is not None and passed + len(data) >= silent_after:
+                sink.write(data[: silent_after - passed])
+                await asyncio.Event().wait()  # until the connection is cut
             sink.write(data)
             passed += len(data)
             await sink.drain()
