@@ -22,6 +22,7 @@ from routing.words import Kind, Standing, TargetKind
 
 TEXTS = texts_loader.load()
 LANGUAGES = ("zh-Hant", "zh-Hans", "en")
+HOW = ("asked", "doubtful", "unproven", "explicit")  # a wish to be answered elsewhere
 
 
 def _mail(**changes: Any) -> EmailMessage:
@@ -381,6 +382,35 @@ def test_the_deadline_is_calm_then_amber_then_red(share: float, colour: str) -> 
     html = _html(_mail(now=OPENED + (DUE - OPENED) * share))
 
     assert set(re.findall(r"border-left:4px solid (#\w+)", html)) == {colour}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"listed": (("Lee", "lee@x.example"), ("", "wu@x.example"))},
+        {"via_form": True},
+        *({"reply_to_asked": "new@x.example", "reply_to_how": how} for how in HOW),
+        *({"points_at": 1001, "points": points} for points in ("stranger", "number", "closed")),
+        {"speaker": ("Lee", "lee@x.example")},
+    ],
+    ids=lambda changes: " ".join(map(str, changes.values())),
+)
+def test_what_the_answer_does_not_follow_is_said_above_the_words(language: str, changes: dict[str, Any]) -> None:
+    usual, told = (_plain(_mail(language=language, **more)).partition(MARK)[0] for more in ({}, changes))
+    wanted = {"listed": "wu@x.example", "reply_to_asked": "new@x.example", "points_at": "#1001", "speaker": "lee@x"}
+
+    assert usual != told
+    for name, shown in wanted.items():
+        assert (shown in told) == (name in changes or (name == "speaker" and "listed" in changes))
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_doubtful_wish_for_another_address_is_marked(how: str) -> None:
+    html = _html(_mail(reply_to_asked="<b>new@x.example", reply_to_how=how))
+
+    assert ("⚠" in html) == (how != "asked")
+    assert "&lt;b&gt;new@x.example" in html
 
 
 def test_composing_twice_gives_the_same_bytes() -> None:

@@ -11,6 +11,8 @@ from routing.commands import NAMES, Command, CommandName, parse
 CLOSE, NOTE, TO, SEND, HELP = (
     CommandName.CLOSE, CommandName.NOTE, CommandName.TO, CommandName.SEND, CommandName.HELP,
 )  # fmt: skip
+CC, REPLY_TO, JOIN = CommandName.CC, CommandName.REPLY_TO, CommandName.JOIN
+SPAM, NOT_SPAM = CommandName.SPAM, CommandName.NOT_SPAM
 
 
 def asked(text: str) -> list[tuple[CommandName, str]]:
@@ -34,6 +36,20 @@ def asked(text: str) -> list[tuple[CommandName, str]]:
         ("！備註\n！轉給 陳\n請接手", [(NOTE, ""), (TO, "陳")], "請接手"),
         ("!help", [(HELP, "")], ""),
         ("！寄出", [(SEND, "")], ""),
+        ("！副本 lee@example.com\n您好", [(CC, "lee@example.com")], "您好"),
+        ("！副本lee@example.com", [(CC, "lee@example.com")], ""),
+        ("！抄送：-lee@example.com", [(CC, "-lee@example.com")], ""),
+        ("!cc lee@example.com, wu@example.com", [(CC, "lee@example.com, wu@example.com")], ""),
+        ("！回覆到", [(REPLY_TO, "")], ""),
+        ("！回复到 不", [(REPLY_TO, "不")], ""),
+        ("!replyto no", [(REPLY_TO, "no")], ""),
+        ("！併入", [(JOIN, "")], ""),
+        ("！加入 #1001", [(JOIN, "#1001")], ""),
+        ("！并入1001", [(JOIN, "1001")], ""),
+        ("！垃圾信", [(SPAM, "")], ""),
+        ("!spam", [(SPAM, "")], ""),
+        ("！非垃圾\n您好", [(NOT_SPAM, "")], "您好"),
+        ("!NotSpam", [(NOT_SPAM, "")], ""),
         ("您好，\n！結案", [], "您好，\n！結案"),
         ("您好！\n內容", [], "您好！\n內容"),
         ("", [], ""),
@@ -55,6 +71,10 @@ def test_what_the_first_lines_ask_for(text: str, expected: list[tuple[CommandNam
         "！！！急",
         "!important",
         "！結案了嗎",
+        "！副本給他",
+        "！加入會員嗎",
+        "！垃圾桶在哪",
+        "！回覆到哪裡去",
         "!tomorrow",
         "！結案\n！亂寫\n內容",
         "!" + "a" * 600,

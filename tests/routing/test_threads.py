@@ -49,6 +49,16 @@ CASES = [
         (1042, ThreadKey.IN_REPLY_TO, False, None),
     ),
     ("a colleague of the customer", COLLEAGUE, FACTS, (1042, ThreadKey.REFERENCES, True, None)),
+    (
+        "somebody who was let in",
+        replace(STRANGER, sender=Address(scheme=Scheme.MAIL, value="lee@elsewhere.example")),
+        replace(
+            FACTS,
+            sender_customer=6,
+            tickets={1042: replace(TICKET, participants=frozenset({WANG, ("mailto", "lee@elsewhere.example")}))},
+        ),
+        (1042, ThreadKey.IN_REPLY_TO, True, None),
+    ),
     ("nothing known", mail(in_reply_to=("<other@x>",)), FACTS, (None, ThreadKey.NONE, False, None)),
     ("closed 29 days ago", REPLY, closed(29), (1042, ThreadKey.IN_REPLY_TO, True, None)),
     ("closed 30 days ago and longer", REPLY, closed(30), (None, ThreadKey.IN_REPLY_TO, False, 1042)),
