@@ -135,7 +135,8 @@ def text(value: bytes) -> str:
     if b"=?" not in value:
         return one_line(decode(value))
     out: list[str] = []
-    pending, label, position = b"", b"", 0
+    pending: list[tuple[bytes, bytes]] = []
+    label, position = b"", 0
     for word in _WORD.finditer(value):
         between = value[position : word.start()]
         if not word[0].endswith(b"?=") and len(word[3].split()) != 1:
@@ -144,19 +145,32 @@ def text(value: bytes) -> str:
         # RFC 2047 §6.2: white space between two words is not shown. Words of one charset are joined before
         # decoding, because webmailers cut in the middle of a character.
         if position == 0 or between.strip() or charset != label:
-            out.append(decode(pending, label.decode("ascii", "replace")))
-            pending = b""
+            out.append(_joined_words(pending, label))
+            pending = []
             if position == 0 or between.strip():
                 out.append(decode(between))
-        pending += _word_octets(word[2], word[3])
+        pending.append((word[2].lower(), word[3]))
         label, position = charset, word.end()
-    out.append(decode(pending, label.decode("ascii", "replace")))
+    out.append(_joined_words(pending, label))
     out.append(decode(value[position:]))
     return one_line("".join(out))
 
 
+def _joined_words(words: list[tuple[bytes, bytes]], label: bytes) -> str:
+    """Encoded words that follow each other: (encoding, body) of each, and the charset of all."""
+    if not words:
+        return ""
+    charset = label.decode("ascii", "replace")
+    shown = decode(b"".join(_word_octets(*word) for word in words), charset)
+    if len(words) > 1 and "\ufffd" in shown and all(encoding == b"b" for encoding, _ in words):
+        # Some cut the base64 itself, wherever the line was full.
+        joined = decode(base64_octets(b"".join(body for _, body in words)), charset)
+        return shown if "\ufffd" in joined else joined
+    return shown
+
+
 def _word_octets(encoding: bytes, body: bytes) -> bytes:
-    if encoding in b"bB":
+    if encoding == b"b":
         return base64_octets(body)
     return binascii.a2b_qp(body.replace(b"_", b" "))
 
