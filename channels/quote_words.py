@@ -81,7 +81,7 @@ SENT_FROM = re.compile(
     r"|(?:获取|取得|下载|下載).{0,60}Outlook|通过.{1,12}(?:邮箱|邮件).{0,8}发送"
     r"|[(<]{0,2}Sent (?:via |with |by |from (?:my |a |Mail|Outlook|Yahoo|Samsung|the |Windows |mobile|\[))"
     r"|Get \[?Outlook for |From my |Gesendet (?:von|mit) |Von meinem .{1,20} gesendet"
-    r"|Diese Nachricht wurde von mein.{1,60} gesendet|Von .{2,20} für .{2,10} gesendet"
+    r"|Diese Nachricht wurde von mein.{1,60} gesendet|Von .{2,40} gesendet"
     r"|Outlook für .{2,10} beziehen|Holen Sie sich Outlook"
     r"|Envoyé (?:de(?:puis)? mon |à partir d)|Enviado (?:desde (?:mi )?|do meu )|Inviato da|Verzonden (?:met|vanaf) "
     r"|Sendt fra min |Skickat från min |.{1,30}から送信|.{0,10}Outlook .{0,20}を入手)",
