@@ -45,6 +45,7 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
         language=desk.language,
         region=desk.region,
         hotline=desk.hotline,
+        signatures={str(language): words for language, words in desk.signature.items()},
         calendar=calendar,
         timezone=desk.timezone or calendars[calendar].timezone,
         agents={name: _agent(name, table) for name, table in tables.agents.items()},
@@ -98,6 +99,7 @@ def _agent(name: str, table: AgentTable) -> Agent:
         is_supervisor=table.supervisor,
         login=table.login,
         phone_users=table.phone_users,
+        signature=tuple(line for line in table.signature.splitlines() if line.strip()),
     )
 
 

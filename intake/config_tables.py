@@ -56,6 +56,7 @@ class Desk(Strict):
     calendar: str = ""  # "": the region's built-in one
     hotline: str = ""
     default_team: str = ""  # "": the only team
+    signature: dict[Language, Annotated[str, Field(min_length=1, max_length=600)]] = Field(default_factory=dict)
 
 
 class Store(Strict):
@@ -185,6 +186,7 @@ class AgentTable(Strict):
     supervisor: bool = False
     login: str = ""
     phone_users: tuple[str, ...] = ()
+    signature: str = Field(default="", max_length=800)
 
     @field_validator("evidence")
     @classmethod

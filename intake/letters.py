@@ -123,6 +123,7 @@ async def _answer(
             words=words,
             carried=await _carried(tx, item, words, files),
             author=agent.display_name if agent else "",
+            signature=with_.policy.signatures.get(dates.language_of(ticket.language), ""),
             files=files,
         ),
         with_.texts,

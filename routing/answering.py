@@ -23,6 +23,7 @@ from routing.policy import Agent, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.recipients import answer_address, copies
 from routing.records import NewOutbox, Ticket
+from routing.signatures import without_signature
 from routing.threads import refers_to
 from routing.tokens import (
     TokenVerdict,
@@ -121,6 +122,8 @@ def _done(outcome: Outcome, agent: Agent, ticket: Ticket, reasons: tuple[Reason,
 
 def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
     asked = parse(incoming.message.text)
+    if asked.commands and not any(map(str.strip, without_signature(asked.rest.split("\n"), agent.signature)[0])):
+        asked = replace(asked, rest="")  # his program signs even a bare command
     names = {c.name for c in asked.commands}
     if asked.unknown:
         return hold_and_tell(
@@ -299,6 +302,7 @@ def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) ->
         tokens=tokens,
         internal_message_ids=frozenset(k for k, (n, ours) in desk.keys.items() if n == ticket.id and ours),
         private_addresses=frozenset(agent.addresses),
+        signature=agent.signature,
     )
 
 

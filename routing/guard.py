@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from channels.message import Attachment, Message
 from routing.folding import fold, squeeze
 from routing.reasons import Reason, because
+from routing.signatures import without_signature
 from routing.tokens import find_canaries, find_wrapped_tokens
 
 MAX_TEXT = 200_000  # characters of a reply
@@ -50,6 +51,7 @@ class GuardFacts:
     internal_message_ids: frozenset[str] = frozenset()  # of mails between desk and agents, with or without brackets
     private_addresses: frozenset[str] = frozenset()  # the agent's mailboxes
     private_numbers: frozenset[str] = frozenset()  # his telephones, as he writes them or E.164
+    signature: tuple[str, ...] = ()  # lines that his program puts below his words, as configured
     known_attachments: frozenset[str] = frozenset()  # sha256 of files that our mail to him held
     marked_attachments: frozenset[str] = frozenset()  # paths of his files in which our mark or a token was found
 
@@ -74,12 +76,15 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
         return Inspection(text="", attachments=(), survived=("too_long",), is_clean=False, reasons=(why,))
     known = _Known.of(facts)
     lines, lost = _own_lines(written.split("\n"), known)
+    lines, signed = without_signature(lines, facts.signature)
     lines, masked = _mask_signature(lines, facts)
     text = _trimmed(lines)
     attachments, file_reasons, unsafe = _sift(reply.attachments, facts)
 
     reasons = list(file_reasons)
     survived = list(unsafe)
+    if signed:
+        reasons.append(because("signature_cut", lines=signed))
     if masked:
         reasons.append(because("masked", lines=masked))
     if lost:

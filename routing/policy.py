@@ -73,6 +73,7 @@ class Agent:
     is_supervisor: bool = False
     login: str = ""  # his login at the border server, where that is not his address
     phone_users: tuple[str, ...] = ()  # how telephone exchanges name him
+    signature: tuple[str, ...] = ()  # lines that his mail program puts below his words: customers do not get them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +159,7 @@ class Policy:
     topics: Mapping[str, Topic] = field(default_factory=dict)
     #: kind or "urgent" -> cue words, folded
     cues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    signatures: Mapping[str, str] = field(default_factory=dict)  # language -> the firm's, under answers by mail
     ack_per_address_and_day: int = 3
     peer_cap: int = 20  # messages of one peer an hour that may still cause anything automatic
     ack_per_domain_and_day: int = 50  # to senders whom nobody knows or vouches for; 0: no cap

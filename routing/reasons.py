@@ -155,6 +155,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "已拿掉專員簽名檔 {lines} 行。",
         "已去掉坐席签名 {lines} 行。",
     ),
+    "signature_cut": (
+        "The agent's own signature ({lines} lines) was left out: the firm's stands there.",
+        "專員自己的簽名檔 {lines} 行未寄出，由公司的署名代替。",
+        "坐席自己的签名 {lines} 行未发出，由公司的落款代替。",
+    ),
     "empty_reply": ("There is nothing to send.", "沒有可寄出的內容。", "没有可发出的内容。"),
     # rules
     "rule": ("Rule {rule} applies.", "符合規則「{rule}」。", "符合规则“{rule}”。"),

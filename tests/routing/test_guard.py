@@ -175,17 +175,43 @@ def test_a_signature_below_the_quote_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("signature", "left"),
+    "signature",
     [
-        ("陳小姐\nchen@private.example\n手機：(0912) 345-678", "\n-- \n陳小姐"),
-        ("chen@private.example", ""),
-        ("陳小姐", "\n-- \n陳小姐"),
+        "-- \n陳小姐\nchen@private.example\n手機：(0912) 345-678",
+        "--\n\n陳小姐\n\n誠信財稅",
+        "陳小姐\n\n誠信財稅　02-2345-6789",  # as it is configured
+        "-- \n陳小姐\n誠信財稅 02-2345-6789",
     ],
 )
-def test_his_private_address_is_taken_out_of_a_signature(signature: str, left: str) -> None:
-    found = inspect(reply(f"{WORDS}\n-- \n{signature}"), FACTS)
+def test_his_own_signature_stays_behind(signature: str) -> None:
+    found = inspect(reply(f"{WORDS}\n{signature}"), replace(FACTS, signature=("陳小姐", "誠信財稅 02-2345-6789")))
 
-    assert (found.text, found.is_clean) == (WORDS + left, True)
+    assert (found.text, found.is_clean) == (WORDS, True)
+    assert "signature_cut" in [reason.code for reason in found.reasons]
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "--\n" + "\n".join(f"第 {n} 點說明" for n in range(13)),  # a rule of his own, and words below
+        "--\n" + "說明" * 401,
+        "陳小姐",  # the last of two configured lines
+        "誠信財稅 02-2345-6789",
+        "陳小姐 誠信財稅 02-2345-6789 謝謝",
+    ],
+)
+def test_what_may_be_words_is_no_signature(below: str) -> None:
+    found = inspect(reply(f"{WORDS}\n{below}"), replace(FACTS, signature=("陳小姐", "誠信財稅 02-2345-6789")))
+
+    assert (found.text, found.is_clean) == (f"{WORDS}\n{below}", True)
+
+
+def test_his_private_address_below_a_rule_of_his_is_taken_out() -> None:
+    lines = [f"第 {n} 點說明" for n in range(13)]
+
+    found = inspect(reply("\n".join([WORDS, "--", "chen@private.example", *lines])), FACTS)
+
+    assert (found.text, found.is_clean) == ("\n".join([WORDS, "--", *lines]), True)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t\n", f"{MARK}\n{CARD[0]}", quoted(("",)), "-- \nchen@private.example"])
