@@ -1,8 +1,9 @@
 """`make bench`: what this machine takes in a second, the whole way.
 
     python -m benchmarks                 everything, a table at the end
-    python -m benchmarks mail            only this: mail, phone, chat, limit
+    python -m benchmarks mail            only this: mail, phone, chat, limit, stall
     python -m benchmarks mail --json
+    python -m benchmarks backlog --size 200000     a mailbox full at the first start; only by name: it takes minutes
 
 The real daemon runs as a process of its own; a real Dovecot holds the mail. Figures go to docs/performance.md by hand,
 with their command: a figure without its machine says nothing.
@@ -18,19 +19,20 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from benchmarks import chat, limit, mail, phone  # noqa: E402  # after the path is set
+from benchmarks import backlog, chat, limit, mail, phone, stall  # noqa: E402  # after the path is set
 
-BENCHES = {"mail": mail.run, "phone": phone.run, "chat": chat.run, "limit": limit.run}
+BENCHES = {"mail": mail.run, "phone": phone.run, "chat": chat.run, "limit": limit.run, "stall": stall.run}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", nargs="*", choices=[*BENCHES, []], help="which benches; all by default")
+    parser.add_argument("which", nargs="*", choices=[*BENCHES, "backlog", []], help="which benches; all by default")
+    parser.add_argument("--size", type=int, default=backlog.SIZE, help="mails in the mailbox of backlog")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
     for name in options.which or BENCHES:
         print(f"-- {name} …", file=sys.stderr)
-        for row in BENCHES[name]():
+        for row in backlog.run(options.size) if name == "backlog" else BENCHES[name]():
             if options.json:
                 print(json.dumps({"bench": name, **row}))
             else:

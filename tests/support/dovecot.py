@@ -101,6 +101,10 @@ protocol imap {{
 """
 
 
+BEGAN = 1_546_300_800  # 1 Jan 2019: when the old mails of `fill` begin to come
+STEP = 600  # seconds between two of them
+
+
 class Dovecot:
     """Usable with `with` and, from async tests, just the same: starting takes a tenth of a second."""
 
@@ -263,13 +267,12 @@ class Dovecot:
         box = self.folder / "mail" / user.lower() / folder
         for part in ("cur", "new", "tmp"):
             (box / part).mkdir(parents=True, exist_ok=True)
-        began = 1_546_300_800  # 1 Jan 2019
         for number in range(1, count + 1):
             raw = b"From: c%d@customer.example\r\nSubject: old %d\r\nMessage-ID: <%d@customer.example>\r\n\r\nold\r\n"
             octets = raw % (number % 5000, number, number)
-            path = box / "cur" / f"{began + number * 600}.M{number}P1.old,S={len(octets)},W={len(octets)}:2,S"
+            path = box / "cur" / f"{BEGAN + number * STEP}.M{number}P1.old,S={len(octets)},W={len(octets)}:2,S"
             path.write_bytes(octets)
-            os.utime(path, (began + number * 600,) * 2)
+            os.utime(path, (BEGAN + number * STEP,) * 2)
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", "nobody:nogroup", str(box)], check=True)
 
