@@ -83,7 +83,7 @@ def _message(tree: Tree, found: Body, defects: list[str], *, is_stub: bool) -> M
     sender = _sender(headers, senders, defects)
     subject = text(headers.first(b"subject"))[:MAX_SUBJECT]
     full = found.words
-    split = quotes.split(full, sender.value)
+    split = quotes.split(full, sender.value, subject)
     report_type = tree.root_params.get("report-type", "").lower()
     ids = next(filter(None, map(message_ids, headers.all(b"message-id"))), ())
     return Message(
