@@ -13,9 +13,10 @@ from routing.desk import Desk, Incoming, SentMail
 from routing.identity import KnownDomains
 from routing.opening import session_key
 from routing.policy import Policy
+from routing.recipients import asked_reply_to, named_in
 from routing.threads import lookup
 from routing.tokens import Keyring, tokens_in_recipients, tokens_in_references
-from store import agents, calls, customers, deadlines, messages, outbox, tickets, tokens
+from store import agents, calls, customers, deadlines, messages, outbox, participants, tickets, tokens
 from store.engine import Transaction
 from store.numbers import COUNTER, FIRST
 
@@ -45,8 +46,8 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
         desk.peers = await messages.recent_by_sender(tx, people, now - PEER_WINDOW)
         claimed = (policy.agent_by_address(i.message.sender.value) for i in mails)
         desk.told = await outbox.told_since(tx, [a.name for a in claimed if a], now - PEER_WINDOW)
-    desk.contacts = await customers.contacts(tx, senders)
-    known = {c.customer for c in desk.contacts.values()}
+    desk.contacts = await customers.contacts(tx, senders | _named(mails, policy))
+    known = {c.customer for c in desk.contacts.values() if c.address in senders}
     desk.customers = await customers.by_ids(tx, known)
     if known and any(i.message.call for i in batch):
         desk.contacts_of = await customers.contacts_of(tx, known)
@@ -57,6 +58,16 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     await _sent(tx, batch, desk)
     await _tickets(tx, batch, desk, known)
     return desk
+
+
+def _named(mails: Iterable[Incoming], policy: Policy) -> set[str]:
+    """Whom mails name beside their sender, and where they ask for answers."""
+    found: set[str] = set()
+    for one in mails:
+        found.update(map(str, named_in(one.message, policy)))
+        if (asked := asked_reply_to(one.message, policy)) is not None:
+            found.add(str(asked))
+    return found
 
 
 def _callers(batch: Sequence[Incoming]) -> set[str]:
@@ -120,9 +131,18 @@ async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, custo
     numbers |= {c.ticket for c in desk.calls.values() if c.ticket is not None}
     numbers |= {s.ticket for s in desk.sent.values() if s.ticket is not None}
     desk.tickets = await tickets.by_ids(tx, numbers)
+    acted = {record.ticket for record in desk.tokens.values()}
+    pointed_at = {t.follows for t in desk.tickets.values() if t.id in acted and t.follows is not None}
+    if pointed_at - numbers:
+        desk.tickets.update(await tickets.by_ids(tx, pointed_at - numbers))
+        numbers |= pointed_at
     for customer, theirs in (await tickets.open_of_customers(tx, customers_known)).items():
         desk.open_of[customer] = [t.id for t in theirs]
         desk.tickets.update({t.id: t for t in theirs})
+    desk.participants = await participants.of_tickets(tx, numbers)
+    # What an agent does on a ticket concerns its contact: where he wants his answers, whether he is a sender of junk.
+    acted_on = {desk.tickets[r.ticket].contact for r in desk.tokens.values() if r.ticket in desk.tickets}
+    desk.contacts.update(await customers.contacts(tx, acted_on - set(desk.contacts)))
     missing = {t.customer for t in desk.tickets.values()} - set(desk.customers)
     desk.customers.update(await customers.by_ids(tx, missing))
     desk.targets = await deadlines.of_tickets(tx, numbers)

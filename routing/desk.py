@@ -21,7 +21,7 @@ from routing.assignment import AgentSnapshot
 from routing.identity import KnownDomains
 from routing.policy import ChannelPolicy, Policy
 from routing.reasons import Reason
-from routing.records import Contact, Customer, Event, NewOutbox, StoredCall, Target, Ticket
+from routing.records import Contact, Customer, Event, NewOutbox, Participant, StoredCall, Target, Ticket
 from routing.tokens import Keyring, TokenRecord
 from routing.words import Outcome, Purpose, Speaker
 
@@ -40,6 +40,7 @@ class Incoming:
     envelope: Envelope = field(default_factory=Envelope)
     known_ticket: int | None = None  # it was decided before and put back by an operator
     failure: str = ""  # why it could not be parsed; then `message` is a stub
+    via_form: str = ""  # the firm's own web form that wrote it: then `message.sender` is whoever filled it in
 
     @property
     def sender(self) -> str:
@@ -104,6 +105,10 @@ class Changes:
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
     assigned: dict[str, datetime] = field(default_factory=dict)  # agent -> when he last got work
     verified: set[str] = field(default_factory=set)  # contacts that somebody vouched for
+    changed_contacts: dict[str, Contact] = field(default_factory=dict)
+    participants: dict[tuple[int, str], Participant] = field(default_factory=dict)  # (ticket, address)
+    uncopied: list[tuple[int, str]] = field(default_factory=list)  # (ticket, address): held copies do not leave
+    merged: list[tuple[int, int]] = field(default_factory=list)  # (ticket, the one that its messages now belong to)
     events: list[Event] = field(default_factory=list)
 
 
@@ -121,6 +126,7 @@ class Desk:
     customers: dict[int, Customer] = field(default_factory=dict)
     tickets: dict[int, Ticket] = field(default_factory=dict)
     open_of: dict[int, list[int]] = field(default_factory=dict)  # customer -> open tickets
+    participants: dict[int, dict[str, Participant]] = field(default_factory=dict)  # ticket -> address -> who
     keys: dict[str, tuple[int, bool]] = field(default_factory=dict)
     tokens: dict[str, TokenRecord] = field(default_factory=dict)
     content: dict[str, tuple[int, int | None]] = field(default_factory=dict)
@@ -289,6 +295,27 @@ class Desk:
         self.contacts[contact.address] = contact
         self.contacts_of.setdefault(contact.customer, []).append(contact)
         self.changes.contacts.append(contact)
+
+    def put_contact(self, contact: Contact) -> None:
+        """Change a contact that is there."""
+        self.contacts[contact.address] = contact
+        if contact.customer in self.contacts_of:
+            theirs = self.contacts_of[contact.customer]
+            self.contacts_of[contact.customer] = [contact if c.address == contact.address else c for c in theirs]
+        self.changes.changed_contacts[contact.address] = contact
+
+    def put_participant(self, participant: Participant) -> None:
+        """Let somebody into a ticket, list him, or take him out."""
+        self.participants.setdefault(participant.ticket, {})[participant.address] = participant
+        self.changes.participants[participant.ticket, participant.address] = participant
+
+    def merge(self, ticket: int, into: int) -> None:
+        """Let everything that was written on a ticket belong to another."""
+        self.changes.merged.append((ticket, into))
+        moved = {key: (into, ours) for key, (number, ours) in self.keys.items() if number == ticket}
+        self.keys.update(moved)
+        self.changes.keys = [(k, into if n == ticket else n, ours) for k, n, ours in self.changes.keys]
+        self.changes.moved_keys = {k: into if n == ticket else n for k, n in self.changes.moved_keys.items()}
 
 
 def mail_id(keyring: Keyring, domain: str, *facts: object) -> str:

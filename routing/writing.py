@@ -16,11 +16,12 @@ from routing.desk import Desk, Incoming, domain_of, mail_id, reason_data
 from routing.policy import Agent, CalendarSpec, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.records import NewOutbox, Target, Ticket
-from routing.tokens import TokenRecord, mint, reference_message_id
+from routing.tokens import REPLY, TokenRecord, mint, purpose_of_files, reference_message_id
 from routing.words import Purpose, Standing, TargetKind
 
 TOO_OLD_TO_ACKNOWLEDGE = timedelta(hours=24)  # nobody wants to hear today that yesterday's mail came
-REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
+MAX_FILES = 20 * 1024 * 1024  # octets of files in one mail to an agent; the rest he is named, and can fetch
+FETCH_FOR = timedelta(days=7)  # that long a link to files counts
 
 
 # ---- to the agent
@@ -33,25 +34,44 @@ def notify_agent(
     purpose: Purpose,
     reasons: Iterable[Reason] = (),
     standing: Standing | None = None,
+    **more: object,
 ) -> None:
     """Put a ticket's message before whoever has it; before the team's supervisors when nobody has.
 
     `standing` is that of this message where it is not the one that opened the ticket: a thread that began with a
     verified mail may be gone on with by a forged one.
     """
-    more = {"standing": standing.value} if standing else {}
+    if incoming.via_form:
+        more["via_form"] = True
+    if incoming.medium is Medium.EMAIL and sum(a.size for a in incoming.message.attachments) > MAX_FILES:
+        more["has_large_files"] = True
+    write_to_holder(desk, ticket, incoming.id, purpose, reasons, standing, **more)
+
+
+def write_to_holder(
+    desk: Desk,
+    ticket: Ticket,
+    message: int,
+    purpose: Purpose,
+    reasons: Iterable[Reason] = (),
+    standing: Standing | None = None,
+    **more: object,
+) -> None:
+    """The same for a message that came earlier."""
+    if standing:
+        more["standing"] = standing.value
     channel = desk.mail_channel_of(ticket)
     if channel is None:
-        desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, agent=ticket.agent, why="no mail channel")
+        desk.tell("agent_unreachable", ticket=ticket.id, message=message, agent=ticket.agent, why="no mail channel")
         return
     team = desk.policy.teams.get(ticket.team)
     own = desk.policy.agents.get(ticket.agent or "")  # None as well for one who has left
     supervisors = [desk.policy.agents[n] for n in (team.supervisors if team else ()) if n in desk.policy.agents]
     readers = [own] if own else supervisors
     for agent in readers:
-        send_to_agent(desk, ticket, agent, channel, purpose, message=incoming.id, reasons=reasons, **more)
+        send_to_agent(desk, ticket, agent, channel, purpose, message=message, reasons=reasons, **more)
     if not readers:
-        desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, why="the team has no supervisor")
+        desk.tell("agent_unreachable", ticket=ticket.id, message=message, why="the team has no supervisor")
 
 
 def send_to_agent(
@@ -73,6 +93,8 @@ def send_to_agent(
     desk.changes.tokens.append(
         TokenRecord(token=token, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial, issued_at=desk.now)
     )
+    if message is not None and more.pop("has_large_files", False):
+        more["files"] = _files_token(desk, ticket.id, agent.name, serial, message)
     domain = domain_of(channel)
     if channel.token_in == "references":  # noqa: S105
         this_id = reference_message_id(token, domain)
@@ -90,6 +112,18 @@ def send_to_agent(
             mail_id=this_id,
         )
     )
+
+
+def _files_token(desk: Desk, ticket: int, agent: str, serial: int, message: int) -> str:
+    """The token of a link to the files of a message, for one agent, for a week."""
+    purpose = purpose_of_files(message)
+    token = mint(desk.keyring, ticket=ticket, agent=agent, purpose=purpose, serial=serial)
+    until = desk.now + FETCH_FOR
+    record = TokenRecord(
+        token=token, ticket=ticket, agent=agent, purpose=purpose, serial=serial, issued_at=desk.now, expires_at=until
+    )
+    desk.changes.tokens.append(record)
+    return token
 
 
 # ---- to the customer: the acknowledgement
@@ -145,6 +179,8 @@ def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming) -> Reaso
         return because("ack_off")
     if incoming.medium is Medium.EMAIL and not mailable(incoming.message.sender.value):
         return because("ack_no_address")
+    if incoming.envelope.is_backlog:
+        return because("ack_backlog")
     if desk.now - incoming.received_at > TOO_OLD_TO_ACKNOWLEDGE:
         return because("ack_too_old")
     count = desk.acknowledged.get(incoming.sender, 0)
