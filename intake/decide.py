@@ -45,13 +45,14 @@ from store import (
     messages,
     outbox,
     participants,
+    sent,
     tickets,
     tokens,
 )
 from store.crashpoint import crashpoint
 from store.engine import Database, Transaction
 from store.messages import Claimed, Finished
-from store.numbers import COUNTER, FIRST
+from store.numbers import COUNTER, FIRST, keep
 
 log = structlog.get_logger(__name__)
 
@@ -337,6 +338,8 @@ class Decider:
             await people(tx, desk)
             self._loads, self._presence, self._last = desk.loads, desk.presence, desk.last_assigned
             self._snapshots: dict[str, Any] = {}
+            self._ledger = desk.ledger
+        desk.ledger = self._ledger
         desk.loads, desk.presence, desk.last_assigned = self._loads, self._presence, self._last
         desk.people = self._snapshots
 
@@ -382,8 +385,9 @@ def _told_apart(one: Claimed, message: Message, raw: bytes) -> Message:
         return replace(message, content_key=hashlib.sha256(sized).hexdigest())
     if message.content_key:
         return message
-    came = str(int(one.received_at.timestamp())).encode()
-    return replace(message, content_key=hashlib.sha256(came + b"\n" + raw).hexdigest())
+    # Of a mail that the server does not give, only its place is known: two of them are two.
+    came = str(int(one.received_at.timestamp())) if raw else f"{one.channel} {one.external_id}"
+    return replace(message, content_key=hashlib.sha256(came.encode() + b"\n" + raw).hexdigest())
 
 
 def _unread(one: Claimed) -> Message:
@@ -469,6 +473,9 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
         await outbox.release_latest(tx, ticket, agent, now)
     for number, words in changes.bounced:
         await outbox.record_bounce(tx, number, words)
+    for number, words in changes.complaints:
+        await sent.record_complaint(tx, number, words)
+    await keep(tx, changes.counters)
     for ticket, agent in changes.revoked:
         await tokens.revoke(tx, ticket, agent, now)
     await tokens.add(tx, changes.tokens)

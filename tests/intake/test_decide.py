@@ -78,6 +78,13 @@ async def test_mail_from_before_the_first_start_is_not_acknowledged_and_not_late
     assert (await desk.ticket()).opened_at == NOW - timedelta(days=900)
 
 
+async def test_two_mails_that_the_server_does_not_give_are_two_tickets(desk: RunningDesk) -> None:
+    nothing = {"raw": b"", "envelope": Envelope(is_truncated=True)}
+    await desk.takes(*(desk.arrival(**nothing) for _ in range(2)))
+
+    assert await desk.messages("outcome") == ["opened", "opened"]
+
+
 async def test_all_of_a_decision_is_committed_or_nothing(desk: RunningDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass
