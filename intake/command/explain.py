@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from channels.adapter import Clock, Envelope
 from channels.message import Address, Medium, Message, Scheme
-from channels.mime import part_bytes
+from channels.mime import parts_bytes
 from channels.parsing import ParseJob, ParserPool, unreadable
 from channels.registry import readers
 from intake import dates
@@ -41,6 +41,7 @@ from store.numbers import FIRST
 BATCH = 64  # files in memory
 MAX_FILE = 30 * 1024 * 1024  # octets; of a larger mail the daemon, too, fetches the head alone
 HEAD = 64 * 1024  # octets
+MAX_TOLD = 20  # recipients, files, verdicts that are told on a terminal
 MAX_LINE = 4 * 1024 * 1024  # octets of one line of --jsonl
 
 Found = tuple[str, dict[str, Any]]  # what it is called, and the object
@@ -147,9 +148,9 @@ async def of_files(
 
 def _with_md5(message: Message, raw: bytes) -> Message:
     """The daemon has no use for MD5 and does not pay for it; other systems' expectations name it."""
+    octets = parts_bytes(raw, [a.path for a in message.attachments])
     files = tuple(
-        replace(a, md5=hashlib.md5(part_bytes(raw, a.path), usedforsecurity=False).hexdigest())
-        for a in message.attachments
+        replace(a, md5=hashlib.md5(octets[a.path], usedforsecurity=False).hexdigest()) for a in message.attachments
     )
     return replace(message, attachments=files) if files else message
 
@@ -281,8 +282,8 @@ def _print(screen: Screen, name: str, one: dict[str, Any], policy: Policy) -> No
     sender = message["from"]
     screen.line(screen.paint("bold", name))
     screen.wrapped(f"{sender['name']} <{sender['address']}>".strip(), first="  from     ", then=" " * 11)
-    if message["subject"]:
-        screen.wrapped(message["subject"], first="  subject  ", then=" " * 11)
+    for label, value in _facts(message):
+        screen.wrapped(value, first=f"  {label:<8} ", then=" " * 11)
     if one["kind"]:
         facts = [one["kind"], f"topic {(one['topic'] or 'none').replace('_', ' ')}", one["language"] or "no language"]
         facts += ["urgent"] if one["urgent"] else []
@@ -293,3 +294,31 @@ def _print(screen: Screen, name: str, one: dict[str, Any], policy: Policy) -> No
     for number, reason in enumerate(one["reasons"]):
         screen.wrapped(reason["sentence"], first="  because  - " if not number else " " * 11 + "- ", then=" " * 13)
     screen.line()
+
+
+def _facts(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a reader of the mail would look for, in sentences; what is not there is left out."""
+    for label in ("to", "cc"):
+        if people := [f"{p['name']} <{p['address']}>".strip() for p in message[label][:MAX_TOLD]]:
+            yield label, ", ".join(people)
+    if message["subject"]:
+        yield "subject", message["subject"]
+    words = f"{len(message['text']):,} characters of new words"
+    if message["quoted"]:
+        words += f", {len(message['quoted']):,} quoted"
+    yield "words", words + (", and those of attached mails" if message["enclosed"] else "")
+    for file in message["attachments"][:MAX_TOLD]:
+        place = ", within the text" if file["inline"] else ""
+        yield "file", f"{file['name']} ({file['type']}, {file['size']:,} octets{place})"
+    if (rest := len(message["attachments"]) - MAX_TOLD) > 0:
+        yield "", f"and {rest} more files"
+    if bounce := message["bounce"]:
+        about = bounce["recipient"] or "somebody it does not name"
+        yield "report", f"{bounce['kind']} for {about} {bounce['status']} {bounce['reason']}".rstrip()
+    if message["auto_submitted"]:
+        yield "machine", message["auto_submitted"]
+    if message["spam"]:
+        yield "spam", message["spam"]
+    passed = [f"{v['method']}={v['result']} {v['domain']}".rstrip() for v in message["authentication"][:MAX_TOLD]]
+    if passed:
+        yield "claims", ", ".join(passed)

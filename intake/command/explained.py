@@ -1,7 +1,8 @@
 """What the daemon would make of one message, and why, as one object; nothing is written and nothing is sent.
 
 The shape is an interface: {"message", "customer", "kind", "topic", "urgent", "language", "targets", "agent",
-"reasons"}, whatever the medium. `kind`, `topic` and `urgent` are null where no ticket would be touched.
+"reasons"}, whatever the medium. `kind`, `topic` and `urgent` are null where no ticket would be touched. Keys are added,
+never taken away.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from channels.message import Address, Message, Role
+from channels.message import Address, Bounce, Medium, Message, Role, Verdict
+from channels.mime import PARSER_VERSION
 from routing.chain import decide
 from routing.desk import Decision, Desk, Incoming
 from routing.reasons import Reason, because, sentence
+from routing.threads import lookup
+from routing.tokens import find_canaries
 from routing.words import Outcome
 
 OUTCOMES = {
@@ -67,8 +71,7 @@ def unexplained(message: Message, why: str) -> dict[str, Any]:
 
 
 def shown(message: Message) -> dict[str, Any]:
-    """The message as `explain` shows it."""
-    bounce = message.bounce
+    """The message as `explain` shows it: what was read, and what is only told by somebody."""
     return {
         "from": _person(message.sender),
         "to": [_person(r.address) for r in message.recipients if r.role is Role.TO],
@@ -78,22 +81,71 @@ def shown(message: Message) -> dict[str, Any]:
         "quoted": message.quoted,
         "text_full": message.text_full,
         "attachments": [
-            {"name": a.name, "type": a.media_type, "size": a.size, "sha256": a.sha256, "md5": a.md5}
+            {
+                "name": a.name,
+                "type": a.media_type,
+                "size": a.size,
+                "sha256": a.sha256,
+                "md5": a.md5,
+                "path": a.path,
+                "content_id": a.content_id,
+                "inline": a.is_inline,
+            }
             for a in message.attachments
         ],
         "message_id": message.message_id,
         "in_reply_to": list(message.in_reply_to),
         "references": list(message.references),
         "auto_submitted": message.auto_submitted,
-        "bounce": {
-            "kind": bounce.kind.value,
-            "recipient": bounce.recipient,
-            "status": bounce.status,
-            "reason": bounce.reason,
-            "original_message_id": bounce.original_message_id,
-        }
-        if bounce
-        else None,
+        "bounce": _bounce(message.bounce) if message.bounce else None,
+        "recipients": [{"role": r.role.value, **_person(r.address)} for r in message.recipients],
+        "reply_to": [_person(address) for address in message.reply_to],
+        "from_count": message.from_count,
+        "date": message.date_header,
+        "language": message.language,
+        "enclosed": message.enclosed,
+        "html_characters": len(message.html),
+        "thread": _thread(message),
+        "spam": message.spam,
+        "authentication": [_verdict(one) for one in message.authentication],
+        "loop_marks": list(message.loop_marks),
+        "automatic_id": message.automatic_id,
+        "content_key": message.content_key,
+        "defects": list(message.defects),
+        "is_stub": message.is_stub,
+        "is_cut": message.is_cut,
+        "headers": [list(one) for one in message.source_headers],
+        "parser_version": PARSER_VERSION if message.medium is Medium.EMAIL else None,
+    }
+
+
+def _bounce(bounce: Bounce) -> dict[str, str]:
+    return {
+        "kind": bounce.kind.value,
+        "recipient": bounce.recipient,
+        "status": bounce.status,
+        "reason": bounce.reason,
+        "original_message_id": bounce.original_message_id,
+    }
+
+
+def _thread(message: Message) -> dict[str, Any]:
+    """By what it may be found to belong to a ticket; whether it does is decided, and told among the reasons."""
+    keys = lookup(message)
+    return {
+        "message_ids": list(keys.message_ids),
+        "numbers": list(keys.numbers),
+        "canaries": list(find_canaries("\n".join((message.quoted, message.text_full)))),
+    }
+
+
+def _verdict(one: Verdict) -> dict[str, Any]:
+    return {
+        "by": one.by,
+        "method": one.method,
+        "result": one.result,
+        "domain": one.domain,
+        "is_trusted_position": one.is_trusted_position,
     }
 
 

@@ -19,6 +19,9 @@ KEYS = ["message", "customer", "kind", "topic", "urgent", "language", "targets",
 MESSAGE_KEYS = [
     *("from", "to", "cc", "subject", "text", "quoted", "text_full", "attachments"),
     *("message_id", "in_reply_to", "references", "auto_submitted", "bounce"),
+    *("recipients", "reply_to", "from_count", "date", "language", "enclosed", "html_characters", "thread", "spam"),
+    *("authentication", "loop_marks", "automatic_id", "content_key", "defects", "is_stub", "is_cut", "headers"),
+    "parser_version",
 ]
 MEI = "=?utf-8?b?546L576O546y?= <Mei@Customer.example>"
 
@@ -139,8 +142,22 @@ def test_the_message_is_told_whole(desk: Desk) -> None:
             "size": 6,
             "sha256": hashlib.sha256(b"octets").hexdigest(),
             "md5": hashlib.md5(b"octets", usedforsecurity=False).hexdigest(),
+            "path": "2",
+            "content_id": "",
+            "inline": False,
         }
     ]
+    assert [(r["role"], r["address"]) for r in message["recipients"]] == [
+        ("to", "support@firm.example"),
+        ("to", "b@firm.example"),
+        ("cc", "boss@customer.example"),
+    ]
+    assert message["thread"] == {
+        "message_ids": ["<1@firm.example>", "<0@firm.example>"],
+        "numbers": [],
+        "canaries": [],
+    }
+    assert (message["from_count"], message["defects"], message["is_cut"]) == (1, [], False)
 
 
 def test_a_report_and_an_absence_note(desk: Desk) -> None:
