@@ -85,7 +85,8 @@ def notice_line(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:
 def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     """Why, what now, and below the mark what would have left (or what the agent wrote)."""
     language, key = facts.language, f"told.{facts.told}"
-    head = texts.say(f"{key}.head", language)
+    detail = clean_line(facts.detail, 300)
+    head = texts.say(f"{key}.head", language, detail=detail)
     name = clean_line(facts.subject_name, MAX_NAME) if facts.customer_subject is not None else ""
     ref = f"#{facts.ticket}" if facts.ticket is not None else ""
     first = " · ".join(part for part in (head, ref, name) if part)
@@ -103,8 +104,8 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     return mailbytes.message(agent_headers(facts, subject, facts.ticket, facts.thread_index), entity)
 
 
-_DETAIL_IN_WHY = {Told.MOVED, Told.RECIPIENTS, Told.NOT_COPIED}
-_CALM = {Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS}
+_DETAIL_IN_WHY = {Told.MOVED, Told.RECIPIENTS, Told.NOT_COPIED, Told.AUTOMATIC_STOPPED, Told.JUNK_SEEN}
+_CALM = {Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN}
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
 _WRITTEN = _CALM | {
     *(Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN, Told.COPY_UNDELIVERED),
@@ -133,6 +134,8 @@ def _told_page(facts: ToldMail, texts: Texts, subject: str, first: str, said: li
 
 
 def _quoted_caption(facts: ToldMail, texts: Texts) -> str:
+    if facts.told is Told.JUNK_SEEN:
+        return texts.say("told.junk_list", facts.language)
     return texts.say("told.your_words" if facts.told in _WRITTEN else "told.would", facts.language)
 
 

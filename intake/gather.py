@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 
 from channels.message import Medium, Scheme
 from routing.calling import caller_key
 from routing.desk import Desk, Incoming, SentMail
+from routing.filters import is_own_mark
 from routing.identity import KnownDomains
+from routing.loops import DAY, HOUR, STOPPED, Ledger
 from routing.opening import session_key
 from routing.policy import Policy
 from routing.recipients import asked_reply_to, named_in
 from routing.threads import lookup
 from routing.tokens import Keyring, tokens_in_recipients, tokens_in_references
-from store import agents, calls, customers, deadlines, messages, outbox, participants, tickets, tokens
+from store import agents, calls, customers, deadlines, messages, outbox, participants, sent, tickets, tokens
 from store.engine import Transaction
-from store.numbers import COUNTER, FIRST
+from store.numbers import COUNTER, FIRST, kept
 
 PEER_WINDOW = timedelta(hours=1)
-ACK_WINDOW = timedelta(days=1)
 
 
 async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, keyring: Keyring, now: datetime) -> Desk:
@@ -51,8 +52,8 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     desk.customers = await customers.by_ids(tx, known)
     if known and any(i.message.call for i in batch):
         desk.contacts_of = await customers.contacts_of(tx, known)
-    desk.acknowledged = await outbox.acknowledgements_since(
-        tx, senders | {c.address for some in desk.contacts_of.values() for c in some}, now - ACK_WINDOW
+    desk.complained = await sent.complained(
+        tx, senders | {c.address for some in desk.contacts_of.values() for c in some}
     )
     await _calls(tx, batch, desk)
     await _sent(tx, batch, desk)
@@ -109,18 +110,33 @@ async def _calls(tx: Transaction, batch: Sequence[Incoming], desk: Desk) -> None
 
 
 async def _sent(tx: Transaction, batch: Sequence[Incoming], desk: Desk) -> None:
-    wanted = {i.message.bounce.original_message_id for i in batch if i.message.bounce}
-    wanted.discard("")
-    for mail_id, item in (await outbox.by_mail_ids(tx, wanted)).items():
-        desk.sent[mail_id] = SentMail(
-            id=item.id,
-            ticket=item.ticket,
-            purpose=item.purpose,
-            agent=item.agent,
-            address=item.address,
-            mail_id=mail_id,
-            has_left=item.state in outbox.HAVE_LEFT,
-        )
+    """What reports are about: by the Message-ID that came back, else by our mark and whom it went to."""
+    bounces = [i.message.bounce for i in batch if i.message.bounce]
+    wanted = {b.original_message_id for b in bounces} - {""}
+    marks = {
+        b.loop_mark.partition(".")[0]: f"{Scheme.MAIL.value}:{b.recipient}"
+        for b in bounces
+        if b.recipient and is_own_mark(desk.keyring.secrets, b.loop_mark)
+    }
+    marked = await sent.of_marks(tx, marks)
+    for mail_id, items in (await sent.of_mail_ids(tx, wanted | set(marked.values()))).items():
+        desk.sent[mail_id] = tuple(_sent_mail(item, mail_id) for item in items)
+    # A mark is looked up by its digest, which no Message-ID looks like.
+    desk.sent.update({digest: desk.sent[mail_id] for digest, mail_id in marked.items() if mail_id in desk.sent})
+
+
+def _sent_mail(item: outbox.OutboxItem, mail_id: str) -> SentMail:
+    return SentMail(
+        id=item.id,
+        ticket=item.ticket,
+        purpose=item.purpose,
+        agent=item.agent,
+        address=item.address,
+        mail_id=mail_id,
+        has_left=item.state in outbox.HAVE_LEFT,
+        is_copy=bool(item.recipe.get("copy")),
+        answered_at=item.answered_at,
+    )
 
 
 async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, customers_known: set[int]) -> None:
@@ -129,7 +145,7 @@ async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, custo
     numbers |= {n for i in batch for n in lookup(i.message).numbers}
     numbers |= {i.known_ticket for i in batch if i.known_ticket is not None}
     numbers |= {c.ticket for c in desk.calls.values() if c.ticket is not None}
-    numbers |= {s.ticket for s in desk.sent.values() if s.ticket is not None}
+    numbers |= {s.ticket for some in desk.sent.values() for s in some if s.ticket is not None}
     desk.tickets = await tickets.by_ids(tx, numbers)
     acted = {record.ticket for record in desk.tokens.values()}
     pointed_at = {t.follows for t in desk.tickets.values() if t.id in acted and t.follows is not None}
@@ -152,12 +168,23 @@ async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, custo
 
 
 async def people(tx: Transaction, desk: Desk) -> None:
-    """How busy and how present everybody is."""
+    """How busy and how present everybody is, and what left by machine lately: all that outlives a batch."""
+    desk.ledger = await _ledger(tx, desk.now)
     desk.loads = await tickets.open_loads(tx)
     for name, state in (await agents.states(tx)).items():
         desk.presence[name] = state.presence == "on"
         if state.last_assigned_at is not None:
             desk.last_assigned[name] = state.last_assigned_at
+
+
+async def _ledger(tx: Transaction, now: datetime) -> Ledger:
+    stopped = await kept(tx, STOPPED)
+    ledger = Ledger(stopped_at=datetime.fromtimestamp(stopped, UTC) if stopped else None)
+    for at, address, is_unknown in await sent.acknowledged_since(tx, now - DAY):
+        ledger.note(at, address, is_unknown=is_unknown)
+        if at > now - HOUR:
+            ledger.asked.append(at)
+    return ledger
 
 
 def domains_of(policy: Policy) -> KnownDomains:

@@ -31,6 +31,7 @@ WARNINGS = frozenset(
     {
         "agent_unreachable",
         "assignment_failed",
+        "complaint_received",
         "delivery_bounced",
         "delivery_failed",
         "delivery_unknown",
@@ -41,6 +42,13 @@ WARNINGS = frozenset(
         "token_misused",
     }
 )
+
+
+#: Events that somebody must act on, and what to do.
+ERRORS = {
+    "automatic_stopped": "look for a mail loop or a flood of forged senders in `intake tickets` and `intake show`; it"
+    " goes on by itself after a quiet hour; if this much mail is usual, raise [limits] automatic_per_hour",
+}
 
 
 class _Dropping(logging.handlers.QueueHandler):
@@ -204,19 +212,23 @@ def tell(log: Any, events: Sequence[Event] | Iterable[Event]) -> None:
     """Log events that were committed, each under its own name."""
     root = logging.getLogger()
     for event in events:
-        level = logging.WARNING if event.kind in WARNINGS else logging.INFO
+        level = _level(event.kind)
         if root.level > level:
             continue
         fields = _fields(event)
         if _lines is not None:
-            _write(_lines, event, "warning" if level == logging.WARNING else "info", fields)
+            _write(_lines, event, logging.getLevelName(level).lower(), fields)
         else:
             log.log(level, event.kind, **fields)
 
 
+def _level(kind: str) -> int:
+    return logging.ERROR if kind in ERRORS else logging.WARNING if kind in WARNINGS else logging.INFO
+
+
 def _fields(event: Event) -> dict[str, Any]:
     """What a line says of an event: its columns, and its data without the long lists of why."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"mend": ERRORS[event.kind]} if event.kind in ERRORS else {}
     for name in ("ticket", "message", "customer", "agent", "outbox"):
         value = getattr(event, name)
         if value is not None:

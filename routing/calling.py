@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from channels.message import Address, CallEvent, Medium, Scheme
+from routing.breaker import may_not_acknowledge, note_acknowledged
 from routing.calls import CallFacts, apply, needs_callback
 from routing.desk import Decision, Desk, Incoming, domain_of, mail_id
 from routing.opening import add_target, customer_of, open_ticket
@@ -221,12 +222,11 @@ def _note_to_caller(incoming: Incoming, desk: Desk, ticket: Ticket, target: Targ
         (c for c in desk.contacts_of.get(ticket.customer, ()) if c.address.startswith(f"{Scheme.MAIL.value}:")), None
     )
     channel = desk.mail_channel_of(ticket)
-    count = desk.acknowledged.get(mail.address, 0) if mail else 0
-    if mail is None or channel is None or count >= desk.policy.ack_per_address_and_day:
-        why = because("ack_cap", count=count) if mail else because("no_text_channel")
-        desk.tell("note_not_possible", ticket=ticket.id, message=incoming.id, why=why.code)
+    why = may_not_acknowledge(desk, mail.address) if mail and channel else because("no_text_channel")
+    if mail is None or channel is None or why is not None:
+        desk.tell("note_not_possible", ticket=ticket.id, message=incoming.id, why=why.code if why else "")
         return
-    desk.acknowledged[mail.address] = count + 1
+    note_acknowledged(desk, mail.address)
     spec = desk.policy.calendar_of(ticket.channel, ticket.team)
     desk.send(
         NewOutbox(

@@ -19,6 +19,7 @@ from channels.adapter import Envelope
 from channels.message import Medium, Message
 from routing.assignment import AgentSnapshot
 from routing.identity import KnownDomains
+from routing.loops import Ledger
 from routing.policy import ChannelPolicy, Policy
 from routing.reasons import Reason
 from routing.records import Contact, Customer, Event, NewOutbox, Participant, StoredCall, Target, Ticket
@@ -58,6 +59,8 @@ class SentMail:
     address: str
     mail_id: str
     has_left: bool = True  # it may have arrived: only then can it come back, and only once
+    is_copy: bool = False  # to somebody beside the customer
+    answered_at: datetime | None = None  # the source's time of the agent's act, of an answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +101,8 @@ class Changes:
     released: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): what was held for a question
     dropped: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): what was held, superseded since
     bounced: list[tuple[int, str]] = field(default_factory=list)  # (outbox row, the remote server's words)
+    complaints: list[tuple[int, str]] = field(default_factory=list)  # (outbox row, of what kind)
+    counters: dict[str, int] = field(default_factory=dict)  # values to keep by name
     tokens: list[TokenRecord] = field(default_factory=list)
     revoked: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): his reply addresses end
     keys: list[tuple[str, int, bool]] = field(default_factory=list)  # (Message-ID, ticket, we sent it)
@@ -132,8 +137,10 @@ class Desk:
     content: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     targets: dict[int, list[Target]] = field(default_factory=dict)
     peers: dict[str, int] = field(default_factory=dict)
-    acknowledged: dict[str, int] = field(default_factory=dict)
-    sent: dict[str, SentMail] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)  # what left by machine lately, over the batches
+    complained: set[str] = field(default_factory=set)  # contacts who reported a mail of ours as abuse
+    #: Message-ID, or the digest of a mark, of what is reported on -> its rows, one a recipient
+    sent: dict[str, tuple[SentMail, ...]] = field(default_factory=dict)
     held: dict[tuple[int, str], int] = field(default_factory=dict)  # (ticket, agent) -> his answers that are held
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
     loads: dict[str, int] = field(default_factory=dict)

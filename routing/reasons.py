@@ -202,6 +202,21 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "這個地址今天已通知 {count} 次，不再寄。",
         "这个地址今天已通知 {count} 次，不再发。",
     ),
+    "ack_domain_cap": (
+        "{count} acknowledgements went to unknown addresses of {domain} today: no more.",
+        "今天已通知 {domain} 的陌生地址 {count} 次，不再寄。",
+        "今天已通知 {domain} 的陌生地址 {count} 次，不再发。",
+    ),
+    "ack_complained": (
+        "This address reported a mail of ours as junk: nothing automatic is written to it.",
+        "這個地址檢舉過我們的信，不再自動寄信給它。",
+        "这个地址举报过我们的邮件，不再自动给它发信。",
+    ),
+    "ack_stopped": (
+        "More than {cap} acknowledgements an hour: they have stopped until an hour was quiet.",
+        "一小時內要寄的收件通知超過 {cap} 封，已暫停，等平靜一小時再恢復。",
+        "一小时内要发的收件通知超过 {cap} 封，已暂停，等平静一小时再恢复。",
+    ),
     "no_text_channel": (
         "Nothing is on record by which this caller could get a note.",
         "沒有留下可以傳訊給這位來電者的方式。",

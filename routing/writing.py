@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from channels.message import Medium, Scheme, mailable
+from routing.breaker import may_not_acknowledge, note_acknowledged
 from routing.calendars import is_open, next_opening
 from routing.desk import Desk, Incoming, domain_of, mail_id, reason_data
 from routing.policy import Agent, CalendarSpec, ChannelPolicy
@@ -145,7 +146,7 @@ def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming) -> None:
         if incoming.medium is Medium.EMAIL
         else ""
     )
-    desk.acknowledged[incoming.sender] = desk.acknowledged.get(incoming.sender, 0) + 1
+    note_acknowledged(desk, ticket.contact)
     desk.send(
         NewOutbox(
             ticket=ticket.id,
@@ -183,7 +184,4 @@ def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming) -> Reaso
         return because("ack_backlog")
     if desk.now - incoming.received_at > TOO_OLD_TO_ACKNOWLEDGE:
         return because("ack_too_old")
-    count = desk.acknowledged.get(incoming.sender, 0)
-    if count >= desk.policy.ack_per_address_and_day:
-        return because("ack_cap", count=count)
-    return None
+    return may_not_acknowledge(desk, ticket.contact)

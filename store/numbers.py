@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, update
+from collections.abc import Mapping
+
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.engine import Transaction
@@ -19,6 +21,19 @@ _TAKE = (
     .values(value=COUNTER.c.value + bindparam("how_many"))
     .returning(COUNTER.c.value)
 )
+
+
+async def keep(tx: Transaction, values: Mapping[str, int]) -> None:
+    """Remember numbers by name, in place of what stood there."""
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    for name, value in values.items():
+        statement = dialect.insert(COUNTER).values(name=name, value=value)
+        await tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+async def kept(tx: Transaction, name: str) -> int:
+    """A number that was remembered; 0 if none was."""
+    return int(await tx.scalar(select(COUNTER.c.value).where(COUNTER.c.name == name)) or 0)
 
 
 async def take(tx: Transaction, name: str, how_many: int) -> range:

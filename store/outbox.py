@@ -367,23 +367,6 @@ async def to_address(tx: Transaction, address: str, purposes: Sequence[Purpose],
     return [item_of(r) for r in reversed(rows)]
 
 
-async def acknowledgements_since(tx: Transaction, addresses: Iterable[str], since: datetime) -> dict[str, int]:
-    """How many acknowledgements each address was sent since a moment."""
-    wanted = list(set(addresses))
-    if not wanted:
-        return {}
-    rows = await tx.rows(
-        select(OUTBOX.c.address, func.count().label("count"))
-        .where(
-            OUTBOX.c.address.in_(wanted),
-            OUTBOX.c.created_at >= since,
-            OUTBOX.c.purpose == Purpose.ACKNOWLEDGEMENT.value,
-        )
-        .group_by(OUTBOX.c.address)
-    )
-    return {r["address"]: r["count"] for r in rows}
-
-
 async def told_since(tx: Transaction, agents: Iterable[str], since: datetime) -> dict[str, int]:
     """How often each agent was told what became of a mail of his (or in his name) since a moment."""
     wanted = list(set(agents))
