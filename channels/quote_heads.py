@@ -58,6 +58,7 @@ def is_quoted(line: str) -> bool:
 def find(lines: list[str]) -> Head | None:
     """The first place where a quote is introduced, in the lines that `visible` gave."""
     above_quote = _above_quotes(lines)
+    labels = [_label(line) for line in lines]
     near_closer: set[int] = set()  # lines at which an attribution may begin that ends a few lines on
     for number, line in enumerate(lines):
         if line.rstrip(" \t*").endswith(CLOSERS):
@@ -67,7 +68,7 @@ def find(lines: list[str]) -> Head | None:
             continue
         if kind := _separator(line):
             return Head(number, _below_headers(lines, number + 1), is_forward=kind == "forward")
-        if _is_header_block(lines, number):
+        if _is_header_block(lines, labels, number):
             return Head(number, _below_headers(lines, number))
         if number in near_closer and (length := _attribution(lines, number, above_quote)):
             return Head(number, number + length, is_attribution=True)
@@ -129,21 +130,20 @@ def _label(line: str) -> tuple[str, str]:
     return (kind, bare[end.end() :]) if kind else ("", "")
 
 
-def _is_header_block(lines: list[str], start: int) -> bool:
+def _is_header_block(lines: list[str], labels: list[tuple[str, str]], start: int) -> bool:
     """True where the headers of a quoted mail begin: from whom, to whom, and a date or a subject."""
-    kind, value = _label(lines[start])
-    if not kind or kind == "cc":
+    if labels[start][0] in ("", "cc"):
         return False
-    kinds = {kind}
-    has_address = "@" in value
+    kinds = set()
+    has_address = False
     gap = 0
-    for line in lines[start + 1 : start + _BLOCK]:
-        kind, value = _label(line)
+    for number in range(start, min(start + _BLOCK, len(lines))):
+        kind, value = labels[number]
         if kind:
             kinds.add(kind)
             has_address = has_address or "@" in value
             gap = 0
-        elif line.strip():
+        elif lines[number].strip():
             gap += 1  # a wrapped list of recipients
         if gap > 2:
             break
