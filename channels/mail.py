@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from channels.adapter import Adapter, Tools
+from channels.adapter import Adapter, Clock, Tools
 from channels.imap import ImapReceiver
 from channels.mail_check import MailChecker
 from channels.message import Medium
@@ -15,7 +15,7 @@ from channels.smtp import Connections, SmtpSender
 
 def build(name: str, settings: MailSettings, tools: Tools) -> Adapter:
     """The channel called `name` in config.toml. Does no input or output."""
-    oauth = account_of(name, settings, tools)
+    oauth = account_of(name, settings, Path(tools.state_dir), tools.clock)
     smtp, by_token = settings.signed_in_smtp, settings.oauth.signs_in if settings.oauth else ()
     pace, account = smtp.pace, smtp.account
     # Two channels of one account share its connections, or together they would open twice what it allows.
@@ -40,13 +40,13 @@ def build(name: str, settings: MailSettings, tools: Tools) -> Adapter:
     )
 
 
-def account_of(name: str, settings: MailSettings, tools: Tools) -> OAuthAccount | None:
+def account_of(name: str, settings: MailSettings, state_dir: Path, clock: Clock) -> OAuthAccount | None:
     """Whose tokens sign the channel in; None where a password does. Does no input or output."""
     oauth = settings.oauth
     if oauth is None:
         return None
-    path = token_file(name, settings, Path(tools.state_dir))
-    return OAuthAccount(name, oauth, settings.imap.username, path, tools.clock)
+    path = token_file(name, settings, state_dir)
+    return OAuthAccount(name, oauth, settings.imap.username, path, clock)
 
 
 def token_file(name: str, settings: MailSettings, state_dir: Path) -> Path:

@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": ("explain", "run"),
     "due": ("due", "run"),
     "secret": ("secret", "run"),
+    "login": ("login", "run"),
 }
 
 

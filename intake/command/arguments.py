@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    for add in (_running, _looking, _parking, _explaining, _secrets):
+    for add in (_running, _looking, _parking, _explaining, _secrets, _signing_in):
         add(command)
     return main
 
@@ -125,6 +125,13 @@ def _secrets(command: Command) -> None:
         "name", metavar="NAME", nargs="?", help='a channel, or "token-key"; without one the secret is printed'
     )
     secret.add_argument("--force", action="store_true", help="in place of the one that is there")
+
+
+def _signing_in(command: Command) -> None:
+    login = command(
+        "login", "sign a mail channel in without a password (Google, Microsoft 365)", "intake login support-mail"
+    )
+    login.add_argument("channel", metavar="CHANNEL", help="a mail channel with a table [channels.CHANNEL.oauth]")
 
 
 def _from_one(text: str) -> int:

@@ -34,14 +34,14 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
         config = load(path, secrets=False)
     except ConfigError as error:
         wrong = [desk.line("config", p.path or str(path), p.message, p.mend) for p in error.problems]
-        _print(screen, [desk.line("config", str(path), f"{len(wrong)} wrong"), *wrong])
+        show_lines(screen, [desk.line("config", str(path), f"{len(wrong)} wrong"), *wrong])
         return Exit.USAGE
     lines = [desk.line("config", str(path)), *[one async for one in _all(config, clock)]]
     if args.probe_mail:
         from intake.command.mail_probe import probed
 
         lines += await probed(config, clock)
-    _print(screen, lines)
+    show_lines(screen, lines)
     return Exit.WRONG if any(one.state is CheckState.BAD for one in lines) else Exit.OK
 
 
@@ -82,10 +82,10 @@ async def _readable(stack: AsyncExitStack, db: Database) -> Transaction | None:
         return None
 
 
-async def channels(config: Config, clock: Clock, tx: Transaction | None) -> list[CheckLine]:
-    """What every channel says of itself, all asked at once, in the order of the file."""
+async def channels(config: Config, clock: Clock, tx: Transaction | None, only: str = "") -> list[CheckLine]:
+    """What every channel says of itself, or `only` one, all asked at once, in the order of the file."""
     tools = harmless(config, clock, tx)
-    asked = [_channel(name, settings, tools) for name, settings in config.channels.items()]
+    asked = [_channel(name, settings, tools) for name, settings in config.channels.items() if only in ("", name)]
     return [one for lines in await asyncio.gather(*asked) for one in lines]
 
 
@@ -134,7 +134,8 @@ def harmless(config: Config, clock: Clock, tx: Transaction | None) -> Tools:
 # ---- telling
 
 
-def _print(screen: Screen, lines: Iterable[CheckLine]) -> None:
+def show_lines(screen: Screen, lines: Iterable[CheckLine]) -> None:
+    """Each line as the screen wants it: aligned for people, one object a line for programs."""
     if screen.is_json:
         for one in lines:
             screen.json(asdict(one))

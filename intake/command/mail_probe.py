@@ -24,7 +24,9 @@ from channels.adapter import (
 )
 from channels.imap_client import Imap, open_imap
 from channels.imap_words import RefusedByServer
+from channels.mail import account_of
 from channels.message import Address, Message, Scheme
+from channels.oauth_account import OAuthAccount
 from channels.settings import MailSettings
 from channels.smtp import SmtpSender
 from intake.config import Config
@@ -52,21 +54,23 @@ async def probed(config: Config, clock: Clock) -> list[CheckLine]:
     lines: list[CheckLine] = []
     for name, settings in config.channels.items():
         if isinstance(settings, MailSettings):
-            lines += await _channel(name, settings, config, clock.now())
+            lines += await _channel(name, settings, config, clock)
     return lines
 
 
-async def _channel(name: str, settings: MailSettings, config: Config, now: datetime) -> list[CheckLine]:
-    probes = probes_for(settings)
+async def _channel(name: str, settings: MailSettings, config: Config, clock: Clock) -> list[CheckLine]:
+    probes, now = probes_for(settings), clock.now()
+    signs_in = settings.oauth.signs_in if settings.oauth else ()
+    account = account_of(name, settings, config.store.state_dir, clock)
     mark = _mark_key(config)
     try:
-        imap = await open_imap(settings.imap)
+        imap = await open_imap(settings.imap, account if "imap" in signs_in else None)
     except TemporaryFailure as failure:
         return [_line(name, "probe", failure.reason, "see the line of the channel above")]
     try:
         folder = await imap.select(settings.imap.folders[0])
         after = folder.uid_next or max(await imap.search("ALL"), default=0) + 1
-        refused = await _send(settings, probes, mark, now)
+        refused = await _send(settings, account if "smtp" in signs_in else None, probes, mark, now)
         wanted = {p.message_id for p in probes if p.way not in refused}
         arrived = await _await(imap, settings.imap.folders[0], after, wanted)
         return _told(name, settings, config.policy.channels[name], probes, refused, arrived)
@@ -102,9 +106,11 @@ def _mark_key(config: Config) -> bytes | None:
         return None  # said by the line of the key
 
 
-async def _send(settings: MailSettings, probes: list[Probe], mark: bytes | None, now: datetime) -> dict[str, str]:
+async def _send(
+    settings: MailSettings, account: OAuthAccount | None, probes: list[Probe], mark: bytes | None, now: datetime
+) -> dict[str, str]:
     """Hand all of them over: {way: why it was refused}. Raises TemporaryFailure."""
-    sender = SmtpSender(settings.smtp, settings.address)
+    sender = SmtpSender(settings.signed_in_smtp, settings.address, account=account)
     refused: dict[str, str] = {}
     try:
         for probe in probes:
