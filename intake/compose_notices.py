@@ -94,7 +94,6 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
         subject = agent_subject(facts.ticket, facts.subject_name, facts.customer_subject, texts, language)
     else:
         subject = f"[{ref}] {head}" if ref else head
-    detail = clean_line(facts.detail, 300)
     said = [texts.say(f"{key}.why", language, detail=detail), texts.say(f"{key}.todo", language)]
     if facts.detail and facts.told not in _DETAIL_IN_WHY:
         said.insert(1, texts.say("told.detail", language, detail=detail))
