@@ -63,14 +63,19 @@ def corpus(folder: Path) -> list[bytes]:
     return [file.read_bytes() for file in sorted(folder.glob("*.eml"))]
 
 
-def config(imap: int, smtp: int, http: int, agents: int = 20) -> str:
-    return CONFIG.format(
+CHAT = '[channels.site]\ntype = "webchat"\norigins = ["http://127.0.0.1"]\nreply_channel = "support"\n'
+
+
+def config(imap: int, smtp: int, http: int, agents: int = 20, *, chat: bool = False) -> str:
+    """`chat`: with a web chat beside, so that there is a listener to ask how it goes."""
+    text = CONFIG.format(
         imap=imap,
         smtp=smtp,
         http=http,
         agents="".join(AGENT.format(n=n) for n in range(agents)),
         members=", ".join(f'"a{n}"' for n in range(agents)),
     )
+    return text + CHAT if chat else text
 
 
 def run(rounds: int = 1) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from channels.message import Medium, Message, Scheme
 from channels.mime import parts_bytes
 from channels.normal_json import loads
 from intake import compose, dates
+from intake.beside import beside
 from intake.compose import File
 from intake.texts_loader import Texts
 from routing.desk import Internal
@@ -216,7 +217,8 @@ async def files_of(
             continue
         octets += attachment.size
         chosen.append(attachment)
-    contents = parts_bytes((await messages.raws(tx, [number]))[number], [a.path for a in chosen])
+    raw = (await messages.raws(tx, [number]))[number]
+    contents = await beside(len(raw), parts_bytes, raw, [a.path for a in chosen])
     return tuple(
         File(
             name=attachment.name,
@@ -232,8 +234,12 @@ async def files_of(
 async def files_with_marks(tx: Transaction, number: int, message: Message, keyring: Keyring) -> frozenset[str]:
     """The paths of an agent's files in which our mark or a token stands: his mail from us, saved as text or a page."""
     raw = (await messages.raws(tx, [number]))[number]
-    contents = parts_bytes(raw, [a.path for a in message.attachments])
-    return frozenset(path for path, content in contents.items() if is_marked(keyring, content))
+
+    def marked() -> frozenset[str]:
+        contents = parts_bytes(raw, [a.path for a in message.attachments])
+        return frozenset(path for path, content in contents.items() if is_marked(keyring, content))
+
+    return await beside(len(raw), marked)
 
 
 async def guarded(tx: Transaction, number: int, with_: Stationery, now: datetime) -> Internal:

@@ -28,6 +28,9 @@ CANARY_PREFIX = "ikc-"
 CANARY_BITS = 80  # 16 characters of base32
 MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
 
+PIECE = 512 * 1024  # octets of a file searched at a time
+MAX_MARK = 40  # octets: longer than any token or canary
+
 # 17 bytes fill 27.2 characters, so the last one holds a single bit: it is "a" or "q".
 _TOKEN = re.compile(r"ikt[a-z2-7]{27}[aq]")
 _CANARY = re.compile(r"ikc-[a-z2-7]{16}")
@@ -231,12 +234,18 @@ def find_canaries(text: str) -> tuple[str, ...]:
 def is_marked(keyring: Keyring, content: bytes) -> bool:
     """Whether a canary or a token of ours stands in the octets of a file, in UTF-8 or UTF-16. Linear.
 
-    What is packed or encrypted is not looked into.
+    What is packed or encrypted is not looked into. Looked at piece by piece: each step is short, however large it is.
     """
-    plain = content.replace(b"\0", b"").lower()
-    if any(key_id_of(t[0].decode()) in {key.id for key in keyring.all} for t in _TOKEN_OCTETS.finditer(plain)):
-        return True
-    return _CANARY_OCTETS.search(plain) is not None
+    ids = {key.id for key in keyring.all}
+    tail = b""
+    for start in range(0, len(content), PIECE):
+        plain = tail + content[start : start + PIECE].replace(b"\0", b"").lower()
+        if any(key_id_of(t[0].decode()) in ids for t in _TOKEN_OCTETS.finditer(plain)):
+            return True
+        if _CANARY_OCTETS.search(plain) is not None:
+            return True
+        tail = plain[-MAX_MARK:]  # what begins here may end in the next piece
+    return False
 
 
 def reply_address(channel: ChannelPolicy, token: str) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from channels.message import Address, Medium, Message, Recipient, Role, Scheme
 from routing.policy import ChannelPolicy
 from routing.tokens import (
+    PIECE,
     Key,
     Keyring,
     TokenRecord,
@@ -21,6 +22,7 @@ from routing.tokens import (
     find_wrapped_tokens,
     is_canary_of,
     is_genuine,
+    is_marked,
     judge,
     key_id_of,
     mint,
@@ -35,7 +37,7 @@ NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 RING = Keyring(Key(7, b"a secret of sixteen or more"))
 NEWER = Keyring(Key(8, b"another secret, also long"), (RING.current,))
 STRANGER = Keyring(Key(7, b"the attacker's own secret"))
-FACTS = {"ticket": 1042, "agent": "chen", "purpose": "answer", "serial": 3}
+FACTS = {"ticket": 1042, "agent": "chen", "purpose": "reply", "serial": 3}
 TOKEN = mint(RING, **FACTS)  # type: ignore[arg-type]
 RECORD = TokenRecord(token=TOKEN, issued_at=NOW - timedelta(days=1), **FACTS)  # type: ignore[arg-type]
 MAIL = ChannelPolicy(name="mail", medium="email", address="support@firm.example")
@@ -216,3 +218,14 @@ def test_a_bad_key_file_is_refused_without_repeating_it(text: str) -> None:
 def test_key_ids_are_octets_and_differ(ids: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="id"):
         Keyring(Key(ids[0], b"x" * 16), tuple(Key(i, b"y" * 16) for i in ids[1:]))
+
+
+@pytest.mark.parametrize("at", [PIECE - 62, PIECE - 30, PIECE - 1, PIECE, 0, 3 * PIECE])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_mark_is_found_wherever_it_stands_in_a_large_file(at: int, encoding: str) -> None:
+    token = mint(RING, ticket=1, agent="chen", purpose="reply", serial=1)
+    filling = b"x" * at
+
+    assert is_marked(RING, filling + token.encode(encoding) + b"y" * 100)
+    assert is_marked(RING, filling + canary(RING, 1).encode(encoding) + b"y" * 100)
+    assert not is_marked(RING, filling + token[:-1].encode(encoding) + b"!" * 100)
