@@ -1,4 +1,4 @@
-"""An SMTP server that takes everything and keeps nothing: where the benches' mails to agents end. A process of its own."""
+"""An SMTP server, as a process, that takes everything and keeps nothing: where the benches' mails end."""
 
 from __future__ import annotations
 
