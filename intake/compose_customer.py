@@ -190,7 +190,7 @@ def _signed(words: str, facts: CustomerMail, texts: Texts) -> str:
 def _with_html(carried: Carried, facts: CustomerMail, texts: Texts) -> bytes:
     """Both texts, and the pictures beside them: related round alternative, as Outlook and Gmail write it."""
     plain = mailbytes.text_part("plain", _signed(clean_text(carried.plain), facts, texts))
-    page = html.letter(facts.language, carried.html, f"-- <br>\n{text_as_html(_signature(facts, texts))}")
+    page = html.letter(facts.language, carried.html, text_as_html(_signature(facts, texts)))
     entity = mailbytes.multipart("alternative", [plain, mailbytes.text_part("html", page)], facts.message_id)
     if not carried.pictures:
         return entity

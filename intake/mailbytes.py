@@ -116,7 +116,7 @@ def file_part(file: File, *, is_related: bool = False) -> bytes:
         head += _line("Content-ID", [f"<{file.content_id}>"])
     disposition = "inline;" if is_related else "attachment;"
     words = [disposition, *_in_quotes("filename", name)]
-    if not name.isascii():
+    if not _is_as_written(name):
         # QQ and 163 read the encoded word in quotes, everybody else RFC 2231: both are sent.
         words[-1] += ";"
         words.append(f"filename*=UTF-8''{quote(name, safe='')}")
@@ -238,13 +238,18 @@ def _phrase(display: str) -> list[str]:
 def _in_quotes(parameter: str, name: str) -> list[str]:
     """`parameter="name"` as words, encoded inside the quotes where the name is not ASCII."""
     _refuse_control(parameter, name)
-    if name.isascii():
+    if _is_as_written(name):
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         return [f'{parameter}="{escaped}"']
     words = encoded_words(name)
     words[0] = f'{parameter}="{words[0]}'
     words[-1] += '"'
     return words
+
+
+def _is_as_written(name: str) -> bool:
+    """ASCII, and nothing in it that a reader would take for an encoded word."""
+    return name.isascii() and "=?" not in name
 
 
 def _short_name(name: str) -> str:

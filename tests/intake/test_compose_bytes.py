@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import policy
 from email.header import decode_header, make_header
 from urllib.parse import unquote
 
 import pytest
 
+from channels import mime, names
 from intake import mailbytes
 from intake.mailbytes import File, HeaderRefused
 
@@ -162,3 +164,74 @@ def test_the_thread_index_is_22_octets_made_of_the_ticket_alone() -> None:
     assert abs(filetime / 1e7 - 11_644_473_600 - opened.timestamp()) < 0.01
     assert index == mailbytes.thread_index(opened, "service@firm.example", 1042)
     assert index[6:] != mailbytes.thread_index(opened, "service@firm.example", 1043)[6:]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "更正申報書.pdf",
+        "繁體 簡体 與空白 (1).xlsx",
+        "長" * 80 + ".docx",
+        'quote".txt',
+        "a=?utf-8?B?eA==?=.txt",
+        "emoji🙋🏽.png",
+        "plain.pdf",
+    ],
+)
+def test_a_file_name_reads_back_in_every_way_that_it_is_written(name: str) -> None:
+    """RFC 2231 for most, the encoded word in quotes for QQ, 163 and Outlook; in both headers."""
+    part = mailbytes.file_part(File(name=name, media_type="application/pdf", content=b"x"))
+    head = part.partition(b"\r\n\r\n")[0].decode()
+    shown = mailbytes._short_name(name)
+
+    [ours] = mime.parse(b"From: a@b.example\r\nMIME-Version: 1.0\r\n" + part).attachments
+    assert ours.name == names.safe(shown, "application/pdf")
+    for how in (policy.compat32, policy.default):
+        read = str(email.message_from_bytes(part, policy=how).get_filename())
+        assert shown in (read, str(make_header(decode_header(read))))
+    for parameter in ("name", "filename"):
+        quoted = re.search(rf'\b{parameter}="((?:[^"\\]|\\.)*)"', head.replace("\r\n ", " "))
+        assert quoted is not None
+        if '"' not in name:
+            assert str(make_header(decode_header(quoted[1]))) == shown
+    assert max(map(len, part.split(b"\r\n"))) <= 998
+
+
+# ---- Outlook's conversations: [MS-OXOMSG] 2.2.1.3
+
+THEIRS = "AdxZ2mQ1u7o2gYy8Qk2s0m0b1Jw9Vg=="  # 22 octets, as Outlook writes it
+
+
+def test_an_answer_adds_five_octets_to_the_customers_thread_index() -> None:
+    begun = int.from_bytes(base64.b64decode(THEIRS)[:6], "big") << 16
+    when = datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=begun // 10 + 3_600_000_000)
+
+    ours = base64.b64decode(mailbytes.thread_index_reply(THEIRS, when, "<a@b>"))
+
+    assert ours[:22] == base64.b64decode(THEIRS)
+    assert len(ours) == 27
+    # An hour in units of 2**18 of 100 ns; whole seconds are all that our clock gives here.
+    assert abs(int.from_bytes(ours[22:26], "big") - (3600 * 10**7 >> 18)) <= 40
+    assert mailbytes.thread_index_reply(THEIRS, when, "<a@b>") == base64.b64encode(ours).decode()
+    assert mailbytes.thread_index_reply(THEIRS, when, "<c@d>") != base64.b64encode(ours).decode()
+
+
+def test_after_two_years_the_unit_is_coarser_and_before_the_beginning_no_time_has_passed() -> None:
+    late = base64.b64decode(mailbytes.thread_index_reply(THEIRS, datetime(2040, 1, 1, tzinfo=UTC), "x"))
+    early = base64.b64decode(mailbytes.thread_index_reply(THEIRS, datetime(2001, 1, 1, tzinfo=UTC), "x"))
+
+    assert late[22] & 0x80
+    assert early[22:26] == b"\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    "theirs", ["", "x", "AdxZ2mQ1", THEIRS[:-4], "Adx\u2028", base64.b64encode(b"x" * 23).decode()]
+)
+def test_what_is_no_thread_index_begins_none(theirs: str) -> None:
+    assert mailbytes.thread_index_reply(theirs, datetime(2026, 1, 1, tzinfo=UTC), "x") == ""
+
+
+def test_a_thread_index_that_has_grown_without_end_is_not_carried_on() -> None:
+    grown = base64.b64encode(b"\1" * (22 + 5 * 300)).decode()
+
+    assert mailbytes.thread_index_reply(grown, datetime(2026, 1, 1, tzinfo=UTC), "x") == ""

@@ -16,6 +16,7 @@ from channels.message import Medium
 from intake import texts_loader
 from intake.compose import (
     MARK,
+    Carried,
     acknowledgement,
     acknowledgement_text,
     customer_answer,
@@ -245,3 +246,90 @@ def test_every_acknowledgement_can_be_written(medium: Medium, language: str, clo
 
     assert "1042" in text
     assert "{" not in text
+
+
+# ---------- an answer with HTML ----------
+
+CARRIED = Carried(
+    html='<p><b>可以</b></p><img src="cid:n@picture" alt="">',
+    plain="可以\n\n[圖.png]",
+    pictures=(File(name="圖.png", media_type="image/png", content=b"\x89PNG", content_id="n@picture"),),
+    left_out=frozenset({"logo@x"}),
+)
+FILES = (
+    File(name="圖.png", media_type="image/png", content=b"\x89PNG", content_id="i@x"),
+    File(name="logo.png", media_type="image/png", content=b"logo", content_id="logo@x"),
+    File(name="更正.pdf", media_type="application/pdf", content=b"%PDF"),
+)
+
+
+def test_a_mail_with_everything_is_built_as_outlook_and_gmail_build_it() -> None:
+    raw = customer_answer(customer_facts(carried=CARRIED, files=FILES), TEXTS)
+    message = _read(raw)
+
+    assert [part.get_content_type() for part in message.walk()] == [
+        "multipart/mixed",
+        "multipart/related",
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+        "image/png",
+        "application/pdf",
+    ]
+    related = list(message.walk())[1]
+    assert related.get_param("type") == "multipart/alternative"  # RFC 2387
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert raw == customer_answer(customer_facts(carried=CARRIED, files=FILES), TEXTS)
+
+
+def test_both_parts_end_in_the_firms_signature() -> None:
+    message = _answer(carried=CARRIED, signature="誠信財稅\n02-2345-6789", author="陳怡君")
+
+    assert _body(message) == "可以\n\n[圖.png]\n\n-- \n陳怡君\n誠信財稅\n02-2345-6789\n"
+    assert "陳怡君<br>\n誠信財稅<br>\n02-2345-6789" in _body(message, "html")
+
+
+@pytest.mark.parametrize(("length", "shown"), [(100, 1), (1000, 1), (5000, 1)])
+def test_lines_without_end_travel_in_short_ones(length: int, shown: int) -> None:
+    raw = customer_answer(customer_facts(words="好" * length + " " + "x" * length), TEXTS)
+
+    assert max(map(len, raw.split(b"\r\n"))) <= 78
+    assert _body(_read(raw)).count("好" * length + " " + "x" * length) == shown  # and are not wrapped for the reader
+
+
+# ---------- Outlook's conversation ----------
+
+THEIRS = "AdxZ2mQ1u7o2gYy8Qk2s0m0b1Jw9Vg=="
+
+
+def test_an_answer_stands_in_the_customers_outlook_conversation() -> None:
+    message = _answer(thread_index=THEIRS, customer_subject="RE: 回覆：營業稅")
+
+    assert message["Thread-Topic"] == "營業稅"
+    assert message["Thread-Index"].startswith(THEIRS[:28])
+    assert message["Subject"] == "Re: 營業稅"
+
+
+def test_without_a_thread_index_of_his_there_is_none() -> None:
+    for message in (_answer(), _answer(thread_index="nonsense"), _answer(thread_index=THEIRS, in_reply_to="")):
+        assert (message["Thread-Index"], message["Thread-Topic"]) == (None, None)
+
+
+def test_a_forgers_conversation_is_not_carried_to_his_victim() -> None:
+    message = _ack(thread_index=THEIRS, standing=Standing.UNVERIFIED)
+
+    assert (message["Thread-Index"], message["Thread-Topic"]) == (None, None)
+
+
+# ---------- what a machine wrote says so, in octets ----------
+
+
+def test_headers_of_an_acknowledgement_and_of_an_answer_as_octets() -> None:
+    ack = acknowledgement(ack_facts(loop="desk-7f"), TEXTS).split(b"\r\n\r\n")[0].split(b"\r\n")
+    answer = customer_answer(customer_facts(loop="desk-7f"), TEXTS).split(b"\r\n\r\n")[0].split(b"\r\n")
+
+    for line in (b"Auto-Submitted: auto-replied", b"X-Auto-Response-Suppress: All"):
+        assert ack.count(line) == 1
+        assert line not in answer  # a person wrote it
+    assert ack.count(b"X-Intake-Loop: desk-7f") == answer.count(b"X-Intake-Loop: desk-7f") == 1
+    assert sum(line.lower().startswith(b"message-id:") for line in answer) == 1
