@@ -22,8 +22,8 @@ from channels.wording import Words, is_other_wording, is_words
 
 MAX_SIGNED = 3  # signatures around signatures
 MAX_INVITATIONS = 3
-MAX_ENCLOSED = 20  # attached mails whose words are read
-MAX_ENCLOSED_OCTETS = 1024 * 1024  # of one attached mail
+MAX_ENCLOSED = 10  # attached mails whose words are read
+MAX_ENCLOSED_OCTETS = 256 * 1024  # of one attached mail
 MAX_ENCLOSED_WORDS = 8000  # characters of one attached mail
 MAX_ENCLOSED_ALL = 40_000  # characters of all of them
 

@@ -68,7 +68,7 @@ def safe(name: str, media_type: str) -> str:
     text = _FORBIDDEN.sub("_", text).strip().strip(".").strip()
     if _DEVICE.match(text):
         text = "_" + text
-    if media_type in _MAILS and text and not text.lower().endswith(".eml"):
+    if media_type in _MAILS and text and "." not in text:
         text += ".eml"  # so that a mail program opens it
     return _shorten(text) if text else made_up(media_type)
 
