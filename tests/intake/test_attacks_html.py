@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path
@@ -23,6 +24,7 @@ from routing.tokens import canary
 from store.outbox import OutboxItem
 
 MEI = "mei@example.com"
+PLAIN = "text/plain; charset=utf-8"
 WORDS = "您好，可以更正。\n\n謝謝"
 OWN = "<div>您好，<b>可以更正</b>。</div><div><br></div><div>謝謝</div>"
 PNG = base64.b64encode(b"\x89PNG picture of his")
@@ -222,3 +224,24 @@ async def test_html_that_says_something_else_than_the_plain_part_stays_behind(de
     assert letter is not None
     assert letter.mail.get_content_type() == "text/plain"
     assert letter.plain.splitlines()[:3] == WORDS.splitlines()
+
+
+async def test_the_firms_signature_stands_in_place_of_the_agents(desk: AttackedDesk) -> None:
+    agents = {name: replace(one, signature=("陳小姐", "分機 123")) for name, one in desk.policy.agents.items()}
+    desk.policy = replace(desk.policy, agents=agents, signatures={"zh-Hant": "誠信財稅 客服部\n02-2345-6789"})
+    item = await desk.opened()
+    html = f"{OWN}<div>陳小姐</div><div>分機 123</div>"
+
+    letter = await answered(desk, item, *alternative(f"{WORDS}\n\n陳小姐\n分機 123", html))
+
+    assert letter is not None
+    assert "分機" not in letter.text
+    assert "02-2345-6789" in letter.plain
+    assert "02-2345-6789" in letter.html
+
+
+async def test_a_bare_command_that_a_program_has_signed_sends_nothing(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+
+    assert await answered(desk, item, PLAIN, "！結案\n\n-- \n陳小姐\n分機 123".encode()) is None
+    assert (await desk.ticket()).state == "closed"
