@@ -231,8 +231,11 @@ async def test_the_null_return_path_is_kept_where_the_relay_takes_it() -> None:
         assert server.mails[0].mail_from == ""
 
 
-async def test_the_desk_stands_in_where_the_relay_refuses_the_null_return_path() -> None:
-    async with ScriptedSmtp({"MAIL": ["550 5.7.60 not as <>"]}) as server, sending(server) as sender:
+@pytest.mark.parametrize(
+    "words", ["550 5.7.1 no null", "550 5.7.60 SMTP; Client does not have permissions to send as this sender"]
+)
+async def test_the_desk_stands_in_where_the_relay_refuses_the_null_return_path(words: str) -> None:
+    async with ScriptedSmtp({"MAIL": [words]}) as server, sending(server) as sender:
         await sender.send(outbound(sender=""))
 
         assert [mail.mail_from for mail in server.mails] == ["desk@firm.example"]

@@ -168,9 +168,10 @@ async def test_two_channels_of_one_account_share_its_pace(post: Post) -> None:
     assert (len(post.mail.sent) + len(other.sent), len(post.chat.sent)) == (4, 1)
 
 
-async def test_a_paced_account_costs_no_looking(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    await put(post.db, NOW, *letters(Purpose.ANSWER, 3))
-    worker = paced(post, per_minute=2)
+@pytest.mark.parametrize(("purpose", "count", "limit"), [(Purpose.ANSWER, 3, 2), (Purpose.TOLD, 9, 10)])
+async def test_a_paced_account_costs_no_looking(post: Post, purpose: Purpose, count: int, limit: int) -> None:
+    await put(post.db, NOW, *letters(purpose, count))
+    worker = paced(post, per_minute=limit)
     async with post.working(worker):
         await post.idle(worker)
         before = post.turns
