@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.attackdesk import ATTACKER, RECEIVED, AttackedDesk, Letter, octets, reply, vouched
+from support.attackdesk import ATTACKER, RECEIVED, AttackedDesk, Keeper, Letter, octets, reply, vouched
 from support.handdesk import store
 
+from channels.adapter import Delivery, OutboundMessage, PermanentFailure, TemporaryFailure
 from routing.records import Contact
 from store import customers
 from store.outbox import OutboxItem
@@ -101,6 +102,39 @@ async def test_the_promise_is_kept_by_the_customers_own_mail_not_by_a_copy(desk:
     [his] = [i for i in await desk.outbox("answer") if i.address == f"mailto:{MEI}"]
     assert first.outbox == his.id
     assert [e.outbox for e in await desk.events() if e.kind == "target_met"] == []
+
+
+class HerServerIsAway(Keeper):
+    async def send(self, message: OutboundMessage) -> Delivery:
+        if message.recipient.value == MEI:
+            raise TemporaryFailure("450 try later")
+        return await super().send(message)
+
+
+async def test_no_promise_is_kept_while_only_a_copy_has_arrived(desk: AttackedDesk) -> None:
+    await desk.opened(*FIRST)
+    desk.keeper = HerServerIsAway()
+    await desk.takes(reply(await newest(desk), f"！副本 {LEE}\n您好，可以更正。"))
+
+    assert [letter.to for letter in await answers(desk)] == [LEE]
+    assert "first_response_recorded" not in await desk.told()
+
+
+async def test_a_copy_that_is_refused_is_told_as_one_and_the_promise_stays_kept(desk: AttackedDesk) -> None:
+    class LeeIsGone(Keeper):
+        async def send(self, message: OutboundMessage) -> Delivery:
+            if message.recipient.value == LEE:
+                raise PermanentFailure("550 no such user")
+            return await super().send(message)
+
+    await desk.opened(*FIRST)
+    desk.keeper = LeeIsGone()
+    await desk.takes(reply(await newest(desk), f"！副本 {LEE}\n您好，可以更正。"))
+    await desk.leaves()
+
+    assert [i.recipe["code"] for i in await desk.outbox("told")] == ["copy_undelivered"]
+    assert "first_response_recorded" in await desk.told()
+    assert (await desk.ticket()).state == "answered"
 
 
 @pytest.mark.parametrize(
@@ -387,6 +421,8 @@ async def test_joined_by_the_agents_word_he_is_in_the_thread_and_his_own_ticket_
     await desk.takes(reply(update))
     left = await answers(desk)
     await desk.takes(stranger("還有一件事", number=2))
+    again = octets(vouched("evil.example"), RECEIVED, f"From: {ATTACKER}", TO, "In-Reply-To: <s1@evil.example>")
+    await desk.takes(again)
     [hers, his] = await desk.tickets()
 
     assert (his.state, his.closed_reason) == ("closed", "merged into #1001")
@@ -395,7 +431,7 @@ async def test_joined_by_the_agents_word_he_is_in_the_thread_and_his_own_ticket_
     assert unwrapped(f"客戶原文 · 會計 <{ATTACKER}>") in shown
     assert sorted(letter.to for letter in left) == [ATTACKER, MEI]
     assert all("12345675" not in letter.text for letter in left), "nothing of the thread goes along"
-    assert (await desk.messages("ticket"))[-1] == 1001
+    assert await desk.counted("ticket = 1001 AND speaker = 'customer'") == 4
     assert hers.state == "open"
     assert all(not t.is_open for t in await desk.targets(1002))
     assert any(t.is_open for t in await desk.targets(1001))
