@@ -139,13 +139,17 @@ async def test_junk_is_read_from_now_on_and_never_changed(name: str, tmp_path: P
     ledger = Ledger()
     async with ScriptedImap([FIRST], folders=['(\\Junk) "/" Junk', '() "/" INBOX']) as server:
         receiver = reader(server, ledger, tmp_path, junk_folder=name, after_taking="move", folders=("INBOX",))
-        async with running(receiver, ledger.accept):
-            while server.commands.count("IDLE") < 2:
-                await asyncio.sleep(0.01)
-            assert [(a.envelope.is_junk, a.external_id) for a in ledger.arrivals.values()] == [(False, "INBOX;17;1")]
-            server.put(SECOND)  # there is one folder behind both names here
-            await ledger.holds(3)
+        with capture_logs() as lines:
+            async with running(receiver, ledger.accept):
+                while server.commands.count("IDLE") < 2:
+                    await asyncio.sleep(0.01)
+                assert [(a.envelope.is_junk, a.external_id) for a in ledger.arrivals.values()] == [
+                    (False, "INBOX;17;1")
+                ]
+                server.put(SECOND)  # there is one folder behind both names here
+                await ledger.holds(3)
 
+    assert [line for line in lines if line["folder"] == "Junk"] == []
     junk = [a for a in ledger.arrivals.values() if a.envelope.is_junk]
     assert [(a.external_id, a.cursor.name if a.cursor else "") for a in junk] == [("Junk;17;2", "Junk")]
     assert 'EXAMINE "Junk"' in server.commands

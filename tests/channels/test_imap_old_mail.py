@@ -169,6 +169,44 @@ async def test_reading_old_mail_goes_on_where_it_was_broken_off(tmp_path: Path) 
     assert {a.envelope.is_backlog for a in ledger.arrivals.values()} == {True}
 
 
+async def test_a_day_begins_at_midnight_utc_whatever_the_zone_the_server_writes(tmp_path: Path) -> None:
+    ledger = Ledger()
+    dates = {
+        1: "31-Oct-2026 12:00:00 +0000",
+        2: "01-Nov-2026 06:00:00 +0800",
+        3: "31-Oct-2026 20:00:00 -0800",
+        4: "01-Nov-2026 00:00:00 +0000",
+    }
+    async with ScriptedImap(numbered(4)) as server:
+        server.dates = dates
+        async with running(reader(server, ledger, tmp_path, since="2026-11-01"), ledger.accept):
+            await ledger.waits()
+
+    assert read_uids(ledger) == [3, 4]
+
+
+async def test_old_mail_that_is_put_there_while_nobody_looked_is_taken(tmp_path: Path) -> None:
+    """What came after the first start is wanted, whatever its date; also where the old had not been read to its end."""
+    ledger = Ledger()
+    ledger.fails = StoreUnavailable("full")
+    async with ScriptedImap(numbered(2)) as server:
+        server.dates = {1: OLD, 2: "05-Nov-2026 10:00:00 +0800", 3: OLD}
+        receiver = reader(server, ledger, tmp_path, since="2026-11-01")
+        with pytest.raises(StoreUnavailable):
+            await receiver.receive(ledger.accept)
+        ledger.fails = None
+        server.put(b"Subject: 3\r\n\r\n")
+        async with running(receiver, ledger.accept):
+            await ledger.holds(2)
+
+    assert [
+        (uid, a.envelope.is_backlog) for uid, a in zip(read_uids(ledger), ledger.arrivals.values(), strict=True)
+    ] == [
+        (2, True),
+        (3, True),
+    ]
+
+
 async def test_a_new_uidvalidity_while_old_mail_is_read_begins_with_it_anew(tmp_path: Path) -> None:
     ledger = Ledger()
     async with ScriptedImap(numbered(200)) as server:

@@ -182,12 +182,13 @@ NOT_NOW = [
 
 
 @pytest.mark.parametrize("words", NOT_NOW)
-@pytest.mark.parametrize("command", ["SELECT", "UID SEARCH", "UID FETCH"])
+@pytest.mark.parametrize("command", ["SELECT", "UID SEARCH", "UID FETCH", "BODY"])
+@pytest.mark.parametrize("count", [1, 3])
 async def test_what_is_refused_for_now_is_asked_for_again_and_said_in_the_servers_words(
-    command: str, words: str, tmp_path: Path
+    command: str, words: str, count: int, tmp_path: Path
 ) -> None:
     ledger = Ledger()
-    async with ScriptedImap([FIRST], answers={command: words}) as server:
+    async with ScriptedImap([FIRST] * count, answers={command: words}) as server:
         receiver = reader(server, ledger, tmp_path)
         with pytest.raises(TemporaryFailure) as caught:
             await asyncio.wait_for(receiver.receive(ledger.accept), 5)
@@ -195,9 +196,9 @@ async def test_what_is_refused_for_now_is_asked_for_again_and_said_in_the_server
         assert (ledger.raw, isinstance(caught.value, RefusedByServer)) == ([], True)
         server.answers.clear()
         async with running(receiver, ledger.accept):
-            await ledger.holds(1)
+            await ledger.holds(count)
 
-    assert [(a.raw, a.envelope.is_truncated) for a in ledger.arrivals.values()] == [(FIRST, False)]
+    assert [(a.raw, a.envelope.is_truncated) for a in ledger.arrivals.values()] == [(FIRST, False)] * count
 
 
 async def test_a_server_that_trickles_is_waited_for(tmp_path: Path) -> None:

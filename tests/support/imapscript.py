@@ -37,7 +37,7 @@ class ScriptedImap:
         folders: Iterable[str] = (),  # LIST lines: '(\\Junk) "/" "&V4NXPpCuTvY-"'
         permanent_flags: str | None = r"\Seen \Deleted \*",  # None: the server does not tell
         tells_next: bool = True,  # UIDNEXT
-        answers: dict[str, str] | None = None,  # command -> what is said in place of OK, always: {"SELECT": "NO …"}
+        answers: dict[str, str] | None = None,  # command (BODY: FETCH of one) -> what is said in place of OK
         trickles: float = 0.0,  # seconds between two pieces of 16 octets of a FETCH answer
     ) -> None:
         self.mails = dict(enumerate(mails, start=1))
@@ -130,7 +130,7 @@ class ScriptedImap:
         """Answer one command; False to break the connection."""
         verb = [*rest.split(" ", 2), "", ""]
         name = " ".join(verb[:2]) if verb[0] == "UID" else verb[0]
-        words = self.answers.get(name, "OK done")
+        words = self.answers.get("BODY" if name == "UID FETCH" and "BODY" in rest else name, "OK done")
         if not words.startswith("OK"):
             pass
         elif name == "CAPABILITY":
