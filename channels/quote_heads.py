@@ -67,9 +67,10 @@ def find(lines: list[str]) -> Head | None:
         if len(line) > MAX_LINE or not line.strip():
             continue
         if kind := _separator(line):
-            return Head(number, _below_headers(lines, number + 1), is_forward=kind == "forward")
+            below = _below_headers(lines, number + 1, is_marked=is_quoted(line))
+            return Head(number, below, is_forward=kind == "forward")
         if _is_header_block(lines, labels, number):
-            return Head(number, _below_headers(lines, number))
+            return Head(number, _below_headers(lines, number, is_marked=is_quoted(line)))
         if number in near_closer and (length := _attribution(lines, number, above_quote)):
             return Head(number, number + length, is_attribution=True)
         if above_quote[number] and _DATED_SENDER.fullmatch(line.lstrip(_BEFORE_WORDS).rstrip()):
@@ -152,17 +153,17 @@ def _is_header_block(lines: list[str], labels: list[tuple[str, str]], start: int
     return len(kinds) >= 3 and {"from", "to"} <= kinds and ("subject" in kinds or has_address)
 
 
-def _below_headers(lines: list[str], start: int) -> int:
-    """The first line after the headers that stand from `start` on; `start` if there are none."""
+def _below_headers(lines: list[str], start: int, *, is_marked: bool) -> int:
+    """The first line after the headers that stand from `start` on, quoted as these are; `start` if there are none."""
     first = start
     while first < len(lines) and not lines[first].strip():
         first += 1
     if first == len(lines) or not _label(lines[first])[0]:
         return start
     end = first
-    while end < min(first + _BLOCK, len(lines)) and lines[end].strip(" \t>＞"):
+    while end < min(first + _BLOCK, len(lines)) and lines[end].strip(" \t>＞") and is_quoted(lines[end]) is is_marked:
         end += 1
-    return end
+    return end if end > first else start
 
 
 # --- attributions ---------------------------------------------------------------------------------------------------
