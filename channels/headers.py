@@ -130,9 +130,12 @@ def _start_of_line(block: bytes, number: int) -> int:
 _WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*)*)(?:\?=|\Z)")
 
 
+@lru_cache(maxsize=64)  # of one mail: From, Date and the ids are asked for several times
 def text(value: bytes) -> str:
     """A header value as people read it, on one line."""
     if b"=?" not in value:
+        if value.isascii() and b"\x1b" not in value:
+            return one_line(value.decode("ascii"))
         return one_line(decode(value))
     out: list[str] = []
     pending: list[tuple[bytes, bytes]] = []
@@ -145,21 +148,21 @@ def text(value: bytes) -> str:
         # RFC 2047 §6.2: white space between two words is not shown. Words of one charset are joined before
         # decoding, because webmailers cut in the middle of a character.
         if position == 0 or between.strip() or charset != label:
-            out.append(_joined_words(pending, label))
-            pending = []
+            if pending:
+                out.append(_joined_words(pending, label))
+                pending = []
             if position == 0 or between.strip():
                 out.append(decode(between))
         pending.append((word[2].lower(), word[3]))
         label, position = charset, word.end()
-    out.append(_joined_words(pending, label))
+    if pending:
+        out.append(_joined_words(pending, label))
     out.append(decode(value[position:]))
     return one_line("".join(out))
 
 
 def _joined_words(words: list[tuple[bytes, bytes]], label: bytes) -> str:
     """Encoded words that follow each other: (encoding, body) of each, and the charset of all."""
-    if not words:
-        return ""
     charset = label.decode("ascii", "replace")
     shown = decode(b"".join(_word_octets(*word) for word in words), charset)
     if len(words) > 1 and "\ufffd" in shown and all(encoding == b"b" for encoding, _ in words):
