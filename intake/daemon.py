@@ -31,6 +31,7 @@ from intake.cards import Stationery
 from intake.config import Config, diff_restart, load, reloaded
 from intake.config_words import ConfigError
 from intake.control import ControlServer
+from intake.credentials import has_dates, watch_credentials
 from intake.decide import Decider
 from intake.deliver import Deliverer
 from intake.desk_control import handlers
@@ -341,6 +342,11 @@ class Running:
             working.append(
                 keep("sealer", lambda: keep_sealed(self.db, self.supervisor.progress("sealer"), self.decider.is_busy))
             )
+            if has_dates(self.snapshot.config):
+                note = self.supervisor.progress("credentials")
+                working.append(
+                    keep("credentials", lambda: watch_credentials(self.db, self.clock, self.snapshot.config, note))
+                )
             sending = keep("outbox", self.deliverer.run)
             feeding = group.create_task(self._feed_watchdog(), name="watchdog")
             await self.stopping.wait()

@@ -19,7 +19,7 @@ def admin_commands(settings: MailSettings, oauth: OAuthSettings) -> tuple[str, l
 
 
 def _microsoft(settings: MailSettings, oauth: OAuthSettings) -> list[str]:
-    mailbox, app = _quoted(settings.imap.username), _quoted(oauth.client_id)
+    mailbox, app = _quoted(settings.login_name), _quoted(oauth.client_id)
     lines = [
         f"# Entra, App registrations, {oauth.client_id}, API permissions, Add, APIs my organization uses,",
         "# Office 365 Exchange Online, Application permissions: IMAP.AccessAsApp and SMTP.SendAsApp. Then consent:",
@@ -33,7 +33,7 @@ def _microsoft(settings: MailSettings, oauth: OAuthSettings) -> list[str]:
         f"Add-MailboxPermission -Identity {mailbox} -User $app.Id -AccessRights FullAccess",
         f"Set-CASMailbox -Identity {mailbox} -ImapEnabled $true -SmtpClientAuthenticationDisabled $false",
     ]
-    if settings.address.lower() != settings.imap.username.lower():
+    if settings.address.lower() != settings.login_name.lower():
         address = _quoted(settings.address)
         lines.append(f"Add-RecipientPermission -Identity {address} -Trustee $app.Id -AccessRights SendAs")
     lines += ["# Rights take up to an hour to count. To see them:", f"Get-MailboxPermission -Identity {mailbox}"]
@@ -46,7 +46,7 @@ def _google(settings: MailSettings, oauth: OAuthSettings) -> list[str]:
         "Admin console, Security, Access and data control, API controls, Domain-wide delegation, Add new:",
         f"  client ID: the number of the service account {oauth.client_id}",
         "  scope:     https://mail.google.com/",
-        f"Admin console, Apps, Gmail, End User Access: IMAP on for {settings.imap.username}",
+        f"Admin console, Apps, Gmail, End User Access: IMAP on for {settings.login_name}",
     ]
 
 

@@ -108,12 +108,12 @@ STEP = 600  # seconds between two of them
 class Dovecot:
     """Usable with `with` and, from async tests, just the same: starting takes a tenth of a second."""
 
-    def __init__(self, users: dict[str, str], folder: Path | None = None) -> None:
+    def __init__(self, users: dict[str, str], folder: Path | None = None, more: str = "") -> None:
         self.users = dict(users)
         # Not under pytest's own folder, which only root may enter.
         self.folder = folder or Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.imap_port, self.imaps_port, self.lmtp_port = free_ports(3)
-        self._more = ""  # of the configuration
+        self._more = more  # of the configuration
         self._process: subprocess.Popen[bytes] | None = None
         self.certificates: Certificates | None = None
 
