@@ -199,12 +199,8 @@ async def test_old_mail_that_is_put_there_while_nobody_looked_is_taken(tmp_path:
         async with running(receiver, ledger.accept):
             await ledger.holds(2)
 
-    assert [
-        (uid, a.envelope.is_backlog) for uid, a in zip(read_uids(ledger), ledger.arrivals.values(), strict=True)
-    ] == [
-        (2, True),
-        (3, True),
-    ]
+    assert read_uids(ledger) == [2, 3]
+    assert [a.envelope.is_backlog for a in ledger.arrivals.values()] == [True, True]
 
 
 async def test_a_new_uidvalidity_while_old_mail_is_read_begins_with_it_anew(tmp_path: Path) -> None:
