@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
+import tomllib
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -555,3 +557,18 @@ async def test_an_away_token_server_is_no_refusal(tmp_path: Path) -> None:
 
     assert not isinstance(away.value, LoginRefused)
     assert server.lines == []  # nobody knocks without a token
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "mail-servers.md"
+EXAMPLES = re.findall(r"(?ms)^```toml\n(.*?)^```", PAGE.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_what_the_page_says_to_write_is_accepted(number: int) -> None:
+    [settings] = tomllib.loads(EXAMPLES[number])["channels"].values()
+
+    assert MailSettings.model_validate(settings).type == "mail"
+
+
+def test_the_page_has_an_example_for_every_provider() -> None:
+    assert len(EXAMPLES) == 9
