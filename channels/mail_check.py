@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -16,11 +17,12 @@ from channels.imap_position import Position
 from channels.imap_words import RefusedByServer, since_date
 from channels.oauth_account import OAuthAccount
 from channels.oauth_file import read_login
-from channels.settings import AS_THE_SERVICE, ImapSettings, MailSettings, Secret, SmtpSettings
+from channels.settings import AS_THE_SERVICE, ImapSettings, LmtpSettings, MailSettings, Secret, SmtpSettings
 from channels.signin_words import Advice, Login, advice
 from channels.smtp_connect import MAX_REPLY, connect
 from channels.tls import mend_for
 
+KNOCK = 5.0  # seconds a door may take to greet
 MAX_NAMED = 12  # folders that are named when one is not found
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -53,14 +55,40 @@ class MailChecker:
 
     def _short(self, found: str) -> str:
         """ "smtp :587" where the relay is the mailbox's own host."""
-        return found.replace(f"smtp {self._settings.imap.host}:", "smtp :")
+        mailbox = self._settings.imap
+        return found.replace(f"smtp {mailbox.host}:", "smtp :") if mailbox is not None else found
 
     def _line(self, found: str, problem: str = "", mend: str = "", state: CheckState | None = None) -> CheckLine:
         state = state or (CheckState.BAD if problem else CheckState.OK)
         return CheckLine(subject="mail", name=self._channel, found=found, state=state, problem=problem, mend=mend)
 
     async def _inward(self) -> CheckLine:
-        settings = self._settings.imap
+        """The mailbox, the door, or both on one line; what is wrong with one of them by itself."""
+        door = await self._door(self._settings.lmtp) if self._settings.lmtp is not None else None
+        if self._settings.imap is None or (door is not None and door.state is CheckState.BAD):
+            assert door is not None
+            return door
+        mailbox = await self._mailbox(self._settings.imap)
+        if door is None or mailbox.state is CheckState.BAD:
+            return mailbox
+        return self._line(f"{mailbox.found}, {door.found}")
+
+    async def _door(self, settings: LmtpSettings) -> CheckLine:
+        """Whether the door is open; while the daemon does not run, it is shut."""
+        found = f"{settings.protocol} {settings.place}"
+        try:
+            async with asyncio.timeout(KNOCK):
+                reader, writer = await _knock(settings)
+                greeting = await reader.readline()
+                writer.close()
+        except (TimeoutError, OSError):
+            return self._line(f"{found} (open while the daemon runs)")
+        if greeting.startswith(b"220"):
+            return self._line(f"{found} (open)")
+        words = greeting.decode("ascii", "replace").strip() or "it says nothing"
+        return self._line(found, f"somebody else answers there: {words[:100]}", "give the door a place of its own")
+
+    async def _mailbox(self, settings: ImapSettings) -> CheckLine:
         found = f"imap {settings.host}:{settings.port}"
         try:
             imap = await open_imap(settings, self._account_for("imap"))
@@ -70,7 +98,7 @@ class MailChecker:
             news = 0
             for folder in settings.folders:
                 try:
-                    news += await self._news(imap, folder)
+                    news += await self._news(imap, folder, settings)
                 except RefusedByServer as refused:
                     mend = await folder_mend(imap)
                     return self._line(found, f'folder "{folder}": {refused.reason}', mend)
@@ -82,12 +110,12 @@ class MailChecker:
         finally:
             imap.abort()
 
-    async def _news(self, imap: Imap, folder: str) -> int:
+    async def _news(self, imap: Imap, folder: str, settings: ImapSettings) -> int:
         """How many mails wait to be fetched."""
         opened = await imap.select(folder)
         stored = await self._read_cursor(self._channel, folder)
         if stored is None:
-            since = self._settings.imap.since
+            since = settings.since
             if isinstance(since, date):
                 return len(await imap.search("SINCE", since_date(datetime.combine(since, time(), UTC))))
             return opened.exists if since == "all" else 0
@@ -132,11 +160,11 @@ class MailChecker:
 
     def _advice(self, side: Side, words: str) -> Advice | None:
         settings, oauth = self._settings, self._settings.oauth
-        host = settings.imap.host if side == "imap" else settings.smtp.host
+        host = settings.imap.host if side == "imap" and settings.imap else settings.smtp.host
         login = Login(
             channel=self._channel,
             host=f"{host} {oauth.provider if oauth else ''}",
-            username=settings.imap.username if side == "imap" else settings.signed_in_smtp.username or "",
+            username=settings.login_name if side == "imap" else settings.signed_in_smtp.username or "",
             client_id=oauth.client_id if oauth else "",
             tenant=oauth.tenant if oauth else "",
             is_app_only=oauth is not None and oauth.way == "app-only",
@@ -160,7 +188,7 @@ class MailChecker:
     def _warnings(self) -> Iterator[CheckLine]:
         yield from self._endings()
         named: list[tuple[str, ImapSettings | SmtpSettings]] = [
-            ("imap", self._settings.imap),
+            *([("imap", self._settings.imap)] if self._settings.imap is not None else []),
             ("smtp", self._settings.smtp),
         ]
         told: set[Path] = set()
@@ -199,6 +227,12 @@ async def may_send(client: aiosmtplib.SMTP, address: str) -> str:
             break
     await client.rset()
     return said
+
+
+async def _knock(settings: LmtpSettings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if settings.path is not None:
+        return await asyncio.open_unix_connection(str(settings.path))
+    return await asyncio.open_connection(settings.host, settings.port)
 
 
 async def folder_mend(imap: Imap) -> str:

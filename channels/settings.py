@@ -10,6 +10,7 @@ import os
 import stat
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -291,6 +292,8 @@ class LmtpSettings(Strict):
 
     @model_validator(mode="after")
     def _has_a_place(self) -> LmtpSettings:
+        if find_spec("aiosmtpd") is None:
+            raise ValueError("this needs the extra lmtp: pip install 'intake-desk[lmtp]'")
         if (self.path is None) == (self.port == 0):
             raise ValueError('give either path = "/run/intake/lmtp" or a port')
         if self.path is not None and self.protocol == "smtp":
@@ -304,12 +307,13 @@ class LmtpSettings(Strict):
 
 
 class MailSettings(Strict):
-    """A mail channel: one mailbox in, one relay out."""
+    """A mail channel: a mailbox in, or a door, or both; one relay out."""
 
     type: Literal["mail"] = "mail"
     address: str  # what customers write to, and what they see
     display_name: str = ""  # the firm, as customers see it
-    imap: ImapSettings
+    imap: ImapSettings | None = None
+    lmtp: LmtpSettings | None = None
     smtp: SmtpSettings
     oauth: OAuthSettings | None = None
     #: How the token travels: in Reply-To as address+TOKEN@…, as TOKEN@subdomain, or only in the Message-ID.
@@ -343,25 +347,34 @@ class MailSettings(Strict):
     def _fits(self) -> MailSettings:
         if self.token_in == "subdomain" and not self.token_domain:  # noqa: S105
             raise ValueError('token_in = "subdomain" needs token_domain, for example "reply.firm.example"')
+        if self.imap is None and self.lmtp is None:
+            raise ValueError("give a table imap (a mailbox to read), or lmtp (a door at which mail is handed over)")
         self._signs_in()
         return self
+
+    @property
+    def login_name(self) -> str:
+        """Whom a token of [oauth] signs in: the mailbox's user; where there is no mailbox, the desk's address."""
+        return self.imap.username if self.imap is not None else self.address
 
     @property
     def signed_in_smtp(self) -> SmtpSettings:
         """The way out, with the mailbox's own user name where its token signs in and none is written."""
         if self.oauth is None or "smtp" not in self.oauth.signs_in or self.smtp.username:
             return self.smtp
-        return self.smtp.model_copy(update={"username": self.imap.username})
+        return self.smtp.model_copy(update={"username": self.login_name})
 
     def _signs_in(self) -> None:
         """Each side has a password or a token, never both."""
         by_token = self.oauth.signs_in if self.oauth else ()
         for side, table in (("imap", self.imap), ("smtp", self.smtp)):
+            if table is None:
+                continue
             if side in by_token and table.password is not None:
                 raise ValueError(f"{side}: give a password or oauth, not both (oauth.signs_in says for which it is)")
             if side in by_token and table.security == "none" and table.host not in ("localhost", "127.0.0.1", "::1"):
                 raise ValueError(f'{side}: a token may not travel in plain text: write security = "tls"')
-        if "imap" not in by_token and self.imap.password is None:
+        if self.imap is not None and "imap" not in by_token and self.imap.password is None:
             raise ValueError('imap: give password = { file = "…" }, or a table [channels.NAME.oauth]')
         if "smtp" not in by_token and (self.smtp.username is None) != (self.smtp.password is None):
             raise ValueError("smtp: give both username and password, or neither")

@@ -126,6 +126,7 @@ class Checks:
     def channels(self) -> None:
         agents, teams, channels = (self.tables.names(table) for table in ("agents", "teams", "channels"))
         mailboxes: dict[tuple[str, str, str], str] = {}
+        doors: dict[str, str] = {}
         for name, (keys, its) in self.tables.channels.items():
             path = f"channels.{name}"
             self.known(f"{path}.team", "team", keys.team, teams)
@@ -141,6 +142,9 @@ class Checks:
                 other = mailboxes.setdefault((its.imap.host.lower(), its.imap.username, folder), name)
                 if other != name:
                     self.wrong(f"{path}.imap", f"channels.{other} reads {folder} already", "one channel a folder")
+            door = getattr(its, "lmtp", None)
+            if door is not None and (other := doors.setdefault(door.place, name)) != name:
+                self.wrong(f"{path}.lmtp", f"channels.{other} opens {door.place} already", "one door a channel")
 
     def paths(self) -> None:
         """Two channels on one path, or one within the other's, would take each other's requests."""

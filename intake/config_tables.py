@@ -168,8 +168,8 @@ class Limits(Strict):
     closed_token_days: int = Field(default=30, ge=0)  # a reply address lives on after its ticket was closed
 
 
-#: Proofs that need what this version has not: a probe inside a Microsoft 365 tenant, mail received over LMTP.
-_NOT_YET = (Evidence.EXCHANGE_INTERNAL, Evidence.LMTP_AUTHENTICATED)
+#: Proofs that need what this version has not: a probe inside a Microsoft 365 tenant.
+_NOT_YET = (Evidence.EXCHANGE_INTERNAL,)
 
 
 class AgentTable(Strict):

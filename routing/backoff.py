@@ -57,4 +57,4 @@ def reconnect_delay(failures: int, chance: Chance) -> float:
 
 def growing(times: int, first: timedelta, longest: timedelta) -> timedelta:
     """How long to rest after the same word for so many times (>= 1) in a row: twice as long each time."""
-    return min(longest, first * 2 ** min(max(times, 1) - 1, 16))
+    return min(longest, first * float(2 ** min(max(times, 1) - 1, 16)))

@@ -93,7 +93,7 @@ class SigningIn:
     async def by_code(self) -> Granted:
         code = await ask_device_code(self.oauth)
         facts = {"open": code.url, "code": code.user_code, "expires_in_s": code.expires_in}
-        self.tell(facts, f"Open {code.url}", f"and enter   {code.user_code}", f"as {self.settings.imap.username}.", "")
+        self.tell(facts, f"Open {code.url}", f"and enter   {code.user_code}", f"as {self.settings.login_name}.", "")
         try:
             return await await_consent(self.oauth, code, self._waiting)
         finally:
@@ -101,10 +101,10 @@ class SigningIn:
 
     async def by_browser(self) -> Granted:
         async with brought_address(sys.stdin) as (redirect, bring):
-            browser = Browser(settings=self.oauth, username=self.settings.imap.username, redirect=redirect)
+            browser = Browser(settings=self.oauth, username=self.settings.login_name, redirect=redirect)
             self.tell(
                 {"open": browser.address},
-                "Open this in a browser and sign in as " + self.settings.imap.username + ":",
+                "Open this in a browser and sign in as " + self.settings.login_name + ":",
                 "",
                 browser.address,
                 "",
@@ -128,7 +128,7 @@ class SigningIn:
         login = Login(
             channel=self.channel,
             host=self.oauth.provider,
-            username=self.settings.imap.username,
+            username=self.settings.login_name,
             client_id=self.oauth.client_id,
             tenant=self.oauth.tenant,
             is_app_only=self.oauth.way == "app-only",

@@ -88,7 +88,7 @@ async def start(config: Config, now: Callable[[], datetime], stack: AsyncExitSta
     name, desk = next(((n, c) for n, c in config.channels.items() if c.type == "mail"), ("", None))
     mail = DemoMailServer(
         passwords,
-        imap_port=desk.imap.port if desk else 1143,
+        imap_port=desk.imap.port if desk and desk.imap else 1143,
         smtp_port=desk.smtp.port if desk else 1025,
         now=now,
     )
