@@ -13,13 +13,16 @@ ARGS ?=
 # DEPS=no leaves the system's packages alone.
 DEPS ?= yes
 JOBS ?= 2
+# How many mails `make fuzz` tries, and which: the same seed gives the same ones.
+COUNT ?= 100000
+SEED ?= 1
 
 RUN_STAMP := $(VENV)/.ready-to-run
 DEV_STAMP := $(VENV)/.ready-to-develop
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL_CHECKOUT := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: help run test quick lint format bench lock debs clean
+.PHONY: help run test quick lint format bench fuzz lock debs clean
 
 help:  ## show this list
 	@echo "intake: mail, chat and telephone in; answered from the mail client you already use."
@@ -48,6 +51,9 @@ format: $(DEV_STAMP)  ## put the sources into the house's form
 
 bench: $(DEV_STAMP)  ## how many messages a second this machine takes in
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(DEV_STAMP)  ## a hundred thousand damaged mails (COUNT=, SEED=)
+	$(BIN)/python -m benchmarks.fuzz --count $(COUNT) --seed $(SEED) $(ARGS)
 
 debs:
 	@if [ "$(DEPS)" = yes ]; then sh .ci/debs; fi
