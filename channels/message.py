@@ -179,6 +179,7 @@ class Message:
     language: str = ""  # "zh-Hant", "zh-Hans", "en", "" if nothing could be told
     content_key: str = ""  # joins copies over folders and mailboxes; hex
     auto_submitted: str = ""  # why it is machine-made: "auto-replied", "auto-generated", "list", "bulk" …; "" if not
+    is_absent_by_words: bool = False  # `auto_submitted` says so for its words alone: a person's might look the same
     bounce: Bounce | None = None
     spam: str = ""  # the provider's verdict, "" if none or clean
     authentication: tuple[Verdict, ...] = ()

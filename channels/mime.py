@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from channels import automatic, body, bounces, quotes
+from channels import automatic, body, bounces, quotes, spam
 from channels.authentication import MAX_LINES, verdicts
 from channels.body import Body, NoSuchPart
 from channels.charsets import decode
@@ -105,12 +105,13 @@ def _message(tree: Tree, found: Body, defects: list[str], *, is_stub: bool) -> M
         language=guess(split.new, found.charset) or guess(subject, found.charset),
         content_key=_content_key(tree),
         auto_submitted=automatic.why(headers, tree.root_type, report_type, sender.value, subject, full),
+        is_absent_by_words=automatic.reads_as_absence(subject, full) and not automatic.says_so(headers, tree.root_type),
         bounce=bounces.find(tree, sender.value, sender.display_name, subject, full),
-        spam=_spam(headers),
+        spam=spam.verdict(headers),
         authentication=_authentication(headers),
         from_count=len(senders),
         loop_marks=tuple(text(value)[:200] for value in headers.all(b"x-intake-loop")[:20]),
-        automatic_id=text(headers.first(b"x-auto-response-suppress"))[:200],
+        automatic_id=automatic.asks_for_silence(headers)[:200],
         defects=tuple(dict.fromkeys(defects))[:MAX_DEFECTS],
         is_stub=is_stub,
         source_headers=_source_headers(headers),
@@ -163,15 +164,6 @@ def _content_key(tree: Tree) -> str:
         digest.update(value.encode("utf-8", "replace") + b"\n")
     digest.update(memoryview(tree.octets)[tree.body_start :])
     return digest.hexdigest()
-
-
-def _spam(headers: Headers) -> str:
-    """The provider's own verdict."""
-    for name in (b"x-spam-flag", b"x-spam-status", b"x-spam"):
-        value = text(headers.first(name))
-        if value.lower().startswith("yes"):
-            return value[:200]
-    return ""
 
 
 def _authentication(headers: Headers) -> tuple[Verdict, ...]:

@@ -40,7 +40,7 @@ _MESSAGE_FIELDS = _defaults(Message)
 #: Strings, booleans, numbers: what JSON has itself.
 _PLAIN = frozenset(
     {"subject", "text", "quoted", "text_full", "html", "message_id", "language", "content_key", "auto_submitted"}
-    | {"spam", "from_count", "automatic_id", "is_stub", "enclosed"}
+    | {"spam", "from_count", "automatic_id", "is_absent_by_words", "is_stub", "enclosed"}
 )
 _STRINGS = frozenset({"in_reply_to", "references", "loop_marks", "defects"})
 

@@ -164,6 +164,8 @@ def _pointer(facts: AgentMail, texts: Texts) -> str:
 def _not_followed(facts: AgentMail, texts: Texts) -> list[str]:
     """Whom and what the customer's mail named that the answer does not follow by itself."""
     language, said = facts.language, []
+    if facts.lay_in_junk or facts.called_spam:
+        said.append(texts.say("agent.lay_in_junk" if facts.lay_in_junk else "agent.called_spam", language))
     if facts.via_form:
         said.append(texts.say("agent.via_form", language))
     if facts.reply_to_asked:

@@ -133,6 +133,8 @@ class AgentMail(ToAgent):
     reply_to_how: str = "asked"  # asked | doubtful | unproven | explicit: what the agent may do about it
     speaker: Person | None = None  # who wrote these words, where it is not the customer himself
     via_form: bool = False  # typed into a web form of the firm
+    lay_in_junk: bool = False  # the provider had put it into the junk folder
+    called_spam: bool = False  # the provider's filter calls it spam
     points_at: int | None = None  # an older ticket
     points: str = ""  # stranger | number | closed: why; "" says nothing of it
     received_at: datetime | None = None  # of the customer's words

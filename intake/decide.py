@@ -414,7 +414,8 @@ def _stub(message: Message) -> Message:
 
 
 def _finished(one: Incoming, decision: Decision, normal: bytes, policy: Policy, parked: str | None) -> Finished:
-    is_copy = decision.outcome is Outcome.COPY
+    # Somebody who takes a mail out of the junk folder wants it taken in: what lay there makes it no copy.
+    is_copy = decision.outcome in (Outcome.COPY, Outcome.JUNK)
     return Finished(
         id=one.id,
         outcome=decision.outcome.value,

@@ -32,6 +32,8 @@ async def recipients_of(
         "cc": _persons(copies(people, to, ticket.contact)) if is_mail else (),
         "listed": _persons(listed(people, to, ticket.contact)) if is_mail else (),
         "via_form": via_form,
+        "lay_in_junk": bool(item.recipe.get("lay_in_junk")),
+        "called_spam": bool(item.recipe.get("called_spam")),
         "points_at": ticket.follows,
         "points": str(item.recipe.get("points", "")),
     }

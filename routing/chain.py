@@ -11,6 +11,7 @@ from routing.calling import on_call
 from routing.desk import Decision, Desk, Incoming, reason_data
 from routing.filters import Screen, ScreenFacts, ScreenVerdict, screen
 from routing.identity import speaker
+from routing.junk import answers_us, as_junk, is_trusted
 from routing.opening import from_customer
 from routing.reasons import because
 from routing.reporting import on_report
@@ -41,9 +42,12 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
     )
     if screened.verdict is ScreenVerdict.BOUNCE:
         return on_report(incoming, desk, screened.reasons)
-    if screened.verdict is ScreenVerdict.AUTOMATIC and (judged.claims_agent or _is_unseen(incoming)):
+    if screened.verdict is ScreenVerdict.AUTOMATIC and (judged.claims_agent or _is_unseen(incoming, desk)):
         # An agent's absence note reaches no customer; whose it is, is a hint for the supervisor.
         return _ignored(incoming, desk, screened, Speaker.MACHINE, judged.claims_agent or None)
+    junk = as_junk(incoming, desk, judged)
+    if junk is not None:
+        return junk
     if judged.agent is not None:
         return from_agent(incoming, desk, judged)
     if judged.claims_agent:
@@ -53,6 +57,8 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
         desk.tell("token_misused", message=incoming.id, channel=incoming.channel)
     if incoming.via_form:
         reasons = (*reasons, because("via_form"))
+    if incoming.envelope.is_junk:
+        reasons = (*reasons, because("from_junk"))
     if incoming.failure:
         reasons = (*reasons, because("unparseable", what=incoming.failure[:200]))
     return from_customer(
@@ -60,11 +66,18 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
         desk,
         judged.standing,
         reasons,
-        may_acknowledge=screened.may_acknowledge and not incoming.failure,
+        may_acknowledge=screened.may_acknowledge and not incoming.failure and not incoming.envelope.is_junk,
     )
 
 
-def _is_unseen(incoming: Incoming) -> bool:
+def _is_unseen(incoming: Incoming, desk: Desk) -> bool:
+    is_known = incoming.sender in desk.contacts
+    if incoming.message.is_absent_by_words:
+        # An absence note answers something that we sent: of somebody we never wrote to it is none.
+        return is_known
+    if incoming.message.auto_submitted == "newsletter":
+        # A customer's program may put a way to unsubscribe under all his mail.
+        return not is_known and not answers_us(incoming, desk)
     return incoming.message.auto_submitted.startswith(UNSEEN)
 
 
@@ -79,7 +92,17 @@ def _screen_facts(incoming: Incoming, desk: Desk) -> ScreenFacts:
         loop_keys=desk.keyring.secrets,
         is_own_message_id=bool(is_mail and known and known[1]),
         own_addresses=frozenset(c.address.lower() for c in desk.policy.channels.values() if c.address),
+        goes_with_ours=_goes_with_ours(incoming, desk),
+        is_trusted=is_trusted(incoming, desk),
     )
+
+
+def _goes_with_ours(incoming: Incoming, desk: Desk) -> bool:
+    """It names mails of our tickets, as all that we send does, and answers none of ours, as people do."""
+    answered, named = incoming.message.in_reply_to, incoming.message.references
+    if any(desk.keys[i][1] for i in answered if i in desk.keys):
+        return False
+    return any(i in desk.keys for i in (*answered, *named))
 
 
 def _copy(incoming: Incoming, desk: Desk) -> Decision | None:
@@ -117,5 +140,5 @@ def _ignored(incoming: Incoming, desk: Desk, screened: Screen, speaker: Speaker,
 def note_decided(incoming: Incoming, decision: Decision, desk: Desk) -> None:
     """Let the next message of the batch see that this one has been decided."""
     key = incoming.message.content_key
-    if key and decision.copy_of is None:
+    if key and decision.copy_of is None and decision.outcome is not Outcome.JUNK:
         desk.content[key] = (incoming.id, decision.ticket)

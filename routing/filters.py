@@ -19,6 +19,7 @@ from routing.reasons import Reason, because
 
 MAX_ABSENCE_TEXT = 600  # characters: a note of absence is short
 MAX_MARKS = 10  # loop marks looked at in one mail
+MAX_COPIED = 3  # mails an hour of one sender in which our mark may be a copy; more are a loop
 
 
 class ScreenVerdict(StrEnum):
@@ -39,6 +40,8 @@ class ScreenFacts:
     loop_keys: tuple[bytes, ...] = ()  # secrets whose loop marks are ours
     is_own_message_id: bool = False  # the store says we issued this Message-ID
     own_addresses: frozenset[str] = frozenset()  # the desk's mailboxes, lower case
+    goes_with_ours: bool = False  # it names mails of our tickets, and answers none that we sent
+    is_trusted: bool = False  # an agent said that this sender is no junk
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +63,13 @@ def screen(message: Message, facts: ScreenFacts) -> Screen:
 
 def loop_mark(key: bytes, message_id: str) -> str:
     """The value of X-Intake-Loop for a mail of ours: `<digest of its Message-ID>.<HMAC>`, 49 characters."""
-    about = hashlib.sha256(message_id.encode()).hexdigest()[:16]
+    about = digest_of(message_id)
     return f"{about}.{_mark_mac(key, about)}"
+
+
+def digest_of(message_id: str) -> str:
+    """The first half of a mark: which Message-ID it is about."""
+    return hashlib.sha256(message_id.encode()).hexdigest()[:16]
 
 
 def is_own_mark(keys: Iterable[bytes], value: str) -> bool:
@@ -80,12 +88,25 @@ _Found = tuple[ScreenVerdict, Reason] | None
 
 
 def _own(message: Message, facts: ScreenFacts) -> _Found:
-    # Redirecting keeps both header fields, so a mail of ours sent on by somebody is ours still.
-    if any(is_own_mark(facts.loop_keys, mark) for mark in message.loop_marks[:MAX_MARKS]):
+    marks = [mark for mark in message.loop_marks[:MAX_MARKS] if is_own_mark(facts.loop_keys, mark)]
+    if marks and _came_home(message, facts, {mark.strip().lower().partition(".")[0] for mark in marks}):
         return ScreenVerdict.OWN, because("own_mark")
     if facts.is_own_message_id:
         return ScreenVerdict.OWN, because("own_message_id")
     return None
+
+
+def _came_home(message: Message, facts: ScreenFacts, about: set[str]) -> bool:
+    """Whether a mail under our mark is ours. Redirecting keeps mark and id; a provider may put an id of its own.
+
+    Under any other mail the mark was copied: that mail is somebody's own, and must not vanish. What refers to none of
+    our threads is such a one, until it comes again and again.
+    """
+    if digest_of(message.message_id) in about or message.sender.value.lower() in facts.own_addresses:
+        return True
+    if any(digest_of(one) in about for one in (*message.in_reply_to, *message.references)):
+        return False  # it answers the mail whose mark it bears: no mail answers itself
+    return facts.goes_with_ours or facts.peer_messages > MAX_COPIED
 
 
 def _bounce(message: Message, _: ScreenFacts) -> _Found:
@@ -147,8 +168,8 @@ def _out_of_office(message: Message, _: ScreenFacts) -> _Found:
     return (ScreenVerdict.AUTOMATIC, because("out_of_office")) if is_absence else None
 
 
-def _spam(message: Message, _: ScreenFacts) -> _Found:
-    if not message.spam:
+def _spam(message: Message, facts: ScreenFacts) -> _Found:
+    if not message.spam or facts.is_trusted:
         return None
     return ScreenVerdict.SPAM, because("spam", verdict=message.spam[:80])
 
@@ -177,7 +198,7 @@ def _own_address(message: Message, facts: ScreenFacts) -> Reason | None:
 
 
 def _forged_mark(message: Message, _: ScreenFacts) -> Reason | None:
-    # Asked after `_own`: a mark that is left is another desk's, or invented.
+    # Asked after `_own`: a mark that is left is another desk's, invented, or copied from a mail of ours.
     return because("forged_mark") if message.loop_marks else None
 
 

@@ -59,6 +59,21 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "发件人写的是我们自己的地址。",
     ),
     "person": ("A person wrote it.", "這是人寫的。", "这是人写的。"),
+    "junk_folder": (
+        "It lay in the junk folder, and nobody here knows the sender.",
+        "信在垃圾信匣裡，寄件者也不是認識的人。",
+        "邮件在垃圾邮件箱里，发件人也不是认识的人。",
+    ),
+    "from_junk": (
+        "It lay in the junk folder: brought in because we know the sender, or it answers us.",
+        "信原本在垃圾信匣；因為認識寄件者，或是回覆我們的信，所以受理。",
+        "邮件原本在垃圾邮件箱；因为认识发件人，或是回复我们的邮件，所以受理。",
+    ),
+    "marked_sender": (
+        "An agent called this sender junk.",
+        "專員已把這個寄件者標為垃圾信。",
+        "坐席已把这个发件人标为垃圾邮件。",
+    ),
     # identity
     "evidence": (
         "{evidence} shows that {agent} wrote it.",

@@ -14,6 +14,7 @@ from channels.message import Medium, Scheme, mailable
 from routing.breaker import may_not_acknowledge, note_acknowledged
 from routing.calendars import is_open, next_opening
 from routing.desk import Desk, Incoming, domain_of, mail_id, reason_data
+from routing.junk import is_trusted
 from routing.policy import Agent, CalendarSpec, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.records import NewOutbox, Target, Ticket
@@ -44,6 +45,10 @@ def notify_agent(
     """
     if incoming.via_form:
         more["via_form"] = True
+    if incoming.envelope.is_junk:
+        more["lay_in_junk"] = True
+    if incoming.message.spam and not is_trusted(incoming, desk):
+        more["called_spam"] = True
     if incoming.medium is Medium.EMAIL and sum(a.size for a in incoming.message.attachments) > MAX_FILES:
         more["has_large_files"] = True
     write_to_holder(desk, ticket, incoming.id, purpose, reasons, standing, **more)

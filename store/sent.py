@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import func, select, update
 
+from routing.filters import digest_of
 from routing.words import Purpose
 from store.engine import Transaction
 from store.outbox import COLUMNS, OUTBOX, OutboxItem, item_of
@@ -34,11 +34,6 @@ async def of_mail_ids(tx: Transaction, mail_ids: Iterable[str]) -> dict[str, lis
             fresh.setdefault(row[column.name], []).append(item_of(row))
         found.update(fresh)
     return found
-
-
-def digest_of(mail_id: str) -> str:
-    """The first half of a loop mark: which Message-ID it is about."""
-    return hashlib.sha256(mail_id.encode()).hexdigest()[:16]
 
 
 async def of_marks(tx: Transaction, marks: Mapping[str, str]) -> dict[str, str]:

@@ -65,6 +65,7 @@ SENTENCES: Mapping[str, str] = {
     "ticket_reopened": "The answer never arrived: the ticket waits for {agent} again.",
     "delivery_bounced": "Came back undelivered ({purpose}): {status}",
     "report_received": "A mail server reported on one of our mails: {report} {status}",
+    "junk_seen": "Message {message} is junk: counted, no ticket.",
     "complaint_received": "Its reader reported a mail of ours as junk ({feedback}): no more acknowledgements to him.",
     "automatic_stopped": "Acknowledgements stopped: more than {cap} within an hour.",
     "automatic_resumed": "Acknowledgements leave again; {withheld} stayed behind.",

@@ -164,7 +164,7 @@ async def test_g7_a_desk_that_does_not_say_it_is_one_gets_three_mails(desk: Atta
 
 async def test_g7_our_own_acknowledgement_coming_home_is_known_by_its_mark(desk: AttackedDesk) -> None:
     """Redirected by the customer's mailbox, under a new Message-ID and with another's From."""
-    await desk.takes(octets(RECEIVED, f"From: {MEI}", TO, body="hello"))
+    await desk.takes(octets(RECEIVED, f"From: {MEI}", TO, "Message-ID: <hers@example.com>", body="hello"))
     [ours] = [letter for letter in await desk.leaves() if letter.purpose == "acknowledgement"]
     head, _, rest = ours.body.partition(b"\r\n\r\n")
     kept = [
@@ -179,6 +179,26 @@ async def test_g7_our_own_acknowledgement_coming_home_is_known_by_its_mark(desk:
     assert await desk.leaves() == []
     assert len(await desk.tickets()) == before
     assert [e["verdict"] for e in await desk.why("message_ignored")] == ["own"]
+
+
+@pytest.mark.parametrize("refers", [False, True])
+async def test_a_mail_under_a_mark_copied_from_ours_is_seen_and_not_acknowledged(
+    desk: AttackedDesk, refers: bool
+) -> None:
+    """A client that copies every header into the answer, or somebody who tries: neither mail may vanish."""
+    await desk.takes(octets(RECEIVED, f"From: {MEI}", TO, "Message-ID: <hers@example.com>", body="hello"))
+    [ours] = [letter for letter in await desk.leaves() if letter.purpose == "acknowledgement"]
+    head = ours.body.partition(b"\r\n\r\n")[0].decode()
+    [mark] = [line for line in head.split("\r\n") if line.lower().startswith("x-intake-loop:")]
+    [its_id] = [line.partition(":")[2].strip() for line in head.split("\r\n") if line.lower().startswith("message-id:")]
+    about = [f"In-Reply-To: {its_id}"] if refers else []
+    await desk.takes(octets(RECEIVED, f"From: {MEI}", TO, "Message-ID: <new@example.com>", mark, *about, body="help"))
+    letters = await desk.leaves()
+
+    assert acknowledgements(letters) == []
+    assert len(letters) == 1
+    assert b"help" in letters[0].body
+    assert await desk.why("message_ignored") == []
 
 
 async def test_an_answer_to_the_id_that_a_relay_gave_our_mail_finds_its_ticket(desk: AttackedDesk) -> None:

@@ -11,6 +11,7 @@ from routing.filters import ScreenFacts, ScreenVerdict, is_own_mark, loop_mark, 
 
 KEY = b"0123456789abcdef"
 OTHER = b"fedcba9876543210"
+MARK = loop_mark(KEY, "<1@d>")
 
 
 def mail(sender: str = "wang@customer.example", **fields: object) -> Message:
@@ -28,7 +29,17 @@ def codes(message: Message, facts: ScreenFacts) -> tuple[str, bool, list[str]]:
 CASES = [
     ("a person", mail(), {}, ("person", True, ["person"])),
     ("a person by LMTP", mail(), {"envelope_from": "wang@customer.example"}, ("person", True, ["person"])),
-    ("own mark", mail(loop_marks=(loop_mark(KEY, "<1@d>"),)), {}, ("own", False, ["own_mark"])),
+    ("own mark", mail(message_id="<1@d>", loop_marks=(MARK,)), {}, ("own", False, ["own_mark"])),
+    ("own mark, id by a relay", mail("support@firm.example", loop_marks=(MARK,)), {}, ("own", False, ["own_mark"])),
+    ("own mark, sent on anew", mail(loop_marks=(MARK,)), {"goes_with_ours": True}, ("own", False, ["own_mark"])),
+    ("own mark, again and again", mail(loop_marks=(MARK,)), {"peer_messages": 4}, ("own", False, ["own_mark"])),
+    ("copied mark", mail(message_id="<2@d>", loop_marks=(MARK,)), {}, ("person", False, ["forged_mark"])),
+    (
+        "copied mark under an answer",
+        mail(loop_marks=(MARK,), in_reply_to=("<1@d>",)),
+        {"goes_with_ours": True},
+        ("person", False, ["forged_mark"]),
+    ),
     ("own id", mail(), {"is_own_message_id": True}, ("own", False, ["own_message_id"])),
     ("foreign mark", mail(loop_marks=(loop_mark(OTHER, "<1@d>"),)), {}, ("person", False, ["forged_mark"])),
     ("invented mark", mail(loop_marks=("yes",)), {}, ("person", False, ["forged_mark"])),
@@ -39,6 +50,7 @@ CASES = [
     ("null sender written out", mail(), {"envelope_from": "<>"}, ("automatic", False, ["null_sender"])),
     ("daemon", mail("MAILER-DAEMON@mx.example"), {}, ("automatic", False, ["mailer_daemon"])),
     ("spam", mail(spam="YES"), {}, ("spam", False, ["spam"])),
+    ("spam, and an agent says it is none", mail(spam="YES"), {"is_trusted": True}, ("person", True, ["person"])),
     (
         "an absence marked as spam",
         mail(spam="YES", auto_submitted="auto-replied"),
