@@ -28,7 +28,7 @@ MAX_ENCLOSED_WORDS = 8000  # characters of one attached mail
 MAX_ENCLOSED_ALL = 40_000  # characters of all of them
 
 _MAIL_TYPES = frozenset({"message/rfc822", "message/global"})
-_CALENDAR_FOLD = re.compile(rb"\r*\n[ \t]")
+_CALENDAR_FOLD = re.compile(rb"\r?\n[ \t]")
 _WRAPPING_NAME = re.compile(r"(?i)winmail\d{0,3}\.dat")
 
 
@@ -190,7 +190,8 @@ def _invitations(tree: Tree, beside: str) -> str:
     found: list[str] = []
     for part in tree.parts:
         if part.media_type in invitations.MEDIA_TYPES and len(found) < MAX_INVITATIONS:
-            octets = _CALENDAR_FOLD.sub(b"", tree.payload(part)[: invitations.MAX_INPUT * 2])
+            octets = tree.payload(part)[: invitations.MAX_INPUT * 2].replace(b"\r\r\n", b"\n")
+            octets = _CALENDAR_FOLD.sub(b"", octets)  # before it is decoded: lines are folded within characters
             found.append(tidy(invitations.told(decode(octets, part.params.get("charset", "utf-8")), beside)))
     return "\n\n".join(dict.fromkeys(filter(None, found)))  # the same stands in the alternative and in the file
 

@@ -178,18 +178,21 @@ def _word_octets(encoding: bytes, body: bytes) -> bytes:
     return binascii.a2b_qp(body.replace(b"_", b" "))
 
 
-_PIECE = re.compile(rb"[A-Za-z0-9+/\s]*=+\s*")
+_BLANK = b" \t\r\n"
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+MAX_STRETCHES = 100  # of base64 that a gateway joined
 
 
 def base64_octets(body: bytes) -> bytes:
     """Decoded base64, as much of it as is whole; foreign octets are passed over."""
     padding = body.find(b"=")
-    if 0 <= padding < len(body) - 4 and not body[padding:].isspace() and body[padding:].strip(b"= \t\r\n"):
-        # Several stretches joined by a gateway; the codec would stop behind the first.
-        pieces = _PIECE.findall(body)
-        if len(pieces) > 1 and sum(map(len, pieces)) == len(body):
-            return b"".join(map(_base64, pieces))
-    return _base64(body)
+    if padding < 0 or not body[padding:].strip(b"= \t\r\n"):
+        return _base64(body)
+    # The codec stops behind the first padding. What follows it may be a further stretch, or anybody's footer.
+    stretches = [one for one in body.translate(None, _BLANK).split(b"=") if one]
+    if len(stretches) > MAX_STRETCHES or any(one.translate(None, _BASE64) for one in stretches):
+        return _base64(body)
+    return b"".join(map(_base64, stretches))
 
 
 def _base64(body: bytes) -> bytes:

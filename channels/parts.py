@@ -18,7 +18,6 @@ MAX_DEPTH = 30  # multiparts within multiparts
 MAX_PARTS = 500  # leaves of one mail
 
 _OLD_MAC_LINE = re.compile(rb"\r(?!\n)")
-_DOUBLED_CR = re.compile(rb"\r\r+\n")
 _HEADER_BEHIND = re.compile(rb"\r[!-9;-~]{1,100}:")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")  # RFC 6838 §4.2
 
@@ -135,7 +134,7 @@ def _with_line_ends(raw: bytes) -> bytes:
     if first < 0:
         return _OLD_MAC_LINE.sub(b"\n", raw) if b"\r" in raw else raw
     if raw.endswith(b"\r\r", 0, first):
-        return _DOUBLED_CR.sub(b"\r\n", raw)
+        return raw.replace(b"\r\r\n", b"\r\n")
     if (lone := raw.find(b"\r", 0, max(0, first - 1))) >= 0 and _HEADER_BEHIND.match(raw, lone):
         return _OLD_MAC_LINE.sub(b"\n", raw)
     return raw
