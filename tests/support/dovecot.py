@@ -258,7 +258,7 @@ class Dovecot:
             known = session.capability()[1][0].decode().split()
         kept = " ".join(name for name in known if name not in names)
         self._more = f"protocol imap {{\n  imap_capability = {kept}\n}}\n"
-        self.stop()
+        self.kill()  # stopping may take seconds
         self._prepare()
         self.start()
 
