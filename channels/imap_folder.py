@@ -45,6 +45,8 @@ class FolderReader:
         self._settings = settings
         self._account = account
         self._tools = tools
+        # Servers date mail in whole seconds. What comes while we are still connecting is no old mail.
+        self._began = tools.clock.now().replace(microsecond=0)
         self._is_junk = is_junk  # nothing in it is changed, and what lay there at the first start is left alone
         self._say = say
         self._note = note
@@ -89,7 +91,7 @@ class FolderReader:
         stored = await self._tools.read_cursor(self._channel, self.folder)
         if stored is None:
             since: date | Literal["now", "all"] = "now" if self._is_junk else self._settings.since
-            position = first_position(self._opened, last, since, self._tools.clock.now())
+            position = first_position(self._opened, last, since, self._tools.clock.now(), self._began)
             await self._save(position)
         else:
             known = Position.parse(stored)

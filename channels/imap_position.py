@@ -74,8 +74,13 @@ class Position:
         return UNDATED < mark.received_at < self.began - SKEW
 
 
-def first_position(folder: Folder, last: int, since: date | Literal["now", "all"], now: datetime) -> Position:
-    """Where to begin in a folder that was never looked into; `last` is the highest UID in it."""
+def first_position(
+    folder: Folder, last: int, since: date | Literal["now", "all"], now: datetime, began: datetime
+) -> Position:
+    """Where to begin in a folder that was never looked into; `last` is the highest UID in it.
+
+    What was there before the program `began` is old mail; what came since is not, though it is looked at only `now`.
+    """
     floor = UNDATED
     if isinstance(since, date):
         floor = max(UNDATED, datetime.combine(since, time(), UTC))
@@ -84,7 +89,7 @@ def first_position(folder: Folder, last: int, since: date | Literal["now", "all"
     done = last if since == "now" else 0
     newest = now if since == "now" else _NEVER_READ
     return Position(
-        uid_validity=folder.uid_validity, uid=done, newest=newest, began=now, old_uid=last, floor=floor
+        uid_validity=folder.uid_validity, uid=done, newest=newest, began=began, old_uid=last, floor=floor
     )  # fmt: skip
 
 

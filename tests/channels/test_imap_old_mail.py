@@ -85,7 +85,7 @@ MIDNIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 def test_what_of_the_old_mail_is_wanted_and_what_is_backlog(
     since: Any, uid: int, received_at: datetime, wanted: bool, is_backlog: bool
 ) -> None:
-    position = first_position(FOLDER, 100, since, NOON)
+    position = first_position(FOLDER, 100, since, NOON, NOON)
     mark = Mark(uid=uid, size=1, received_at=received_at)
 
     assert (position.wants(mark), position.is_backlog(mark)) == (wanted, is_backlog)
@@ -256,3 +256,11 @@ async def test_a_server_that_tells_no_uidnext(tmp_path: Path) -> None:
             await ledger.holds(1)
 
     assert read_uids(ledger) == [4]
+
+
+def test_what_came_while_we_were_still_connecting_is_no_old_mail() -> None:
+    late = NOON + timedelta(minutes=5)  # when the server could be reached at last
+    position = first_position(FOLDER, 100, "all", late, NOON)
+
+    assert not position.is_backlog(Mark(uid=100, size=1, received_at=NOON + timedelta(seconds=1)))
+    assert position.is_backlog(Mark(uid=99, size=1, received_at=NOON - timedelta(seconds=1)))
