@@ -64,8 +64,8 @@ def run(seed: int, count: int) -> int:
     seconds = time.monotonic() - start
     print(
         f"\n{count:,} mails of seed {seed}, {octets / 2**20:.0f} MiB, in {seconds:.0f} s:"
-        f" {count / seconds:.0f} inputs/s; CPU {cpu / count * 1000:.2f} ms a mail, worst {worst * 1000:.0f} ms (--only {seed}:{worst_number});"
-        f" failures={failures}"
+        f" {count / seconds:.0f} inputs/s; CPU {cpu / count * 1000:.2f} ms a mail, worst {worst * 1000:.0f} ms"
+        f" (--only {seed}:{worst_number}); failures={failures}"
     )
     return failures
 
