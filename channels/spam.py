@@ -42,7 +42,7 @@ def _action(value: str) -> bool:
 
 
 def _proofpoint(value: str) -> bool:
-    return bool(re.match(r"rule=\w{0,40}spam\b", value, re.I))
+    return bool(re.match(r"rule=(?:[a-z]{1,20}_)?(?:spam|phish)(?:_\w{0,40})?\b", value, re.I))
 
 
 def _class(value: str) -> bool:

@@ -19,6 +19,7 @@ import structlog
 from channels.adapter import Clock, ProgressNote
 from channels.message import Medium
 from intake.cards import Stationery
+from intake.junk_line import day_to_tell, junk_line
 from intake.logs import tell
 from routing.desk import domain_of, mail_id
 from routing.policy import Policy
@@ -53,6 +54,7 @@ class Watcher:
         self._progress = progress
         self._on_outbox = on_outbox
         self._woken = asyncio.Event()
+        self._junk_told = 0  # the day whose junk was told, as far as this process knows
 
     def wake(self) -> None:
         """There may be an earlier moment to wait for."""
@@ -79,6 +81,7 @@ class Watcher:
 
     async def tick(self) -> int:
         """Tell everything that is due to be told by now; the number of notices."""
+        await self._tell_junk()
         count = 0
         while True:
             now = self._clock.now()
@@ -99,6 +102,21 @@ class Watcher:
             count += len(written)
             if rows:
                 self._on_outbox()
+
+    async def _tell_junk(self) -> None:
+        """When the desk opens: what lay in the junk folder since it last did."""
+        now, with_ = self._clock.now(), self._stationery()
+        day = day_to_tell(with_, now)
+        if day is None or day == self._junk_told:
+            return
+        async with self._db.transaction() as tx:
+            written, rows = await junk_line(tx, with_, day, now)
+            await outbox.add(tx, rows, now)
+            await events.append(tx, written)
+        self._junk_told = day
+        tell(log, written)
+        if rows:
+            self._on_outbox()
 
     async def _tell(
         self, tx: Transaction, ripe: Sequence[Target], now: datetime

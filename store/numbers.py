@@ -31,6 +31,18 @@ async def keep(tx: Transaction, values: Mapping[str, int]) -> None:
         await tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
 
+async def advance(tx: Transaction, name: str, value: int) -> bool:
+    """Remember a number that only grows; False if it, or a larger one, was there: of several, one is told True."""
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    statement = dialect.insert(COUNTER).values(name=name, value=value)
+    made = await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"], set_={"value": value}, where=COUNTER.c.value < value
+        ).returning(COUNTER.c.value)
+    )
+    return made.first() is not None
+
+
 async def kept(tx: Transaction, name: str) -> int:
     """A number that was remembered; 0 if none was."""
     return int(await tx.scalar(select(COUNTER.c.value).where(COUNTER.c.name == name)) or 0)

@@ -66,6 +66,7 @@ SENTENCES: Mapping[str, str] = {
     "delivery_bounced": "Came back undelivered ({purpose}): {status}",
     "report_received": "A mail server reported on one of our mails: {report} {status}",
     "junk_seen": "Message {message} is junk: counted, no ticket.",
+    "junk_told": "{count} mails of {senders} senders were junk: {told} were told.",
     "complaint_received": "Its reader reported a mail of ours as junk ({feedback}): no more acknowledgements to him.",
     "automatic_stopped": "Acknowledgements stopped: more than {cap} within an hour.",
     "automatic_resumed": "Acknowledgements leave again; {withheld} stayed behind.",

@@ -1,0 +1,85 @@
+"""Automatic mail: what says that a machine wrote it, and the people who write about machines."""
+
+from __future__ import annotations
+
+import pytest
+
+from channels import mime
+
+
+def said(*headers: str, subject: str = "營業稅", body: str = "words") -> str:
+    head = "\n".join(["From: mei@customer.example", "To: desk@firm.example", f"Subject: {subject}", *headers])
+    return mime.parse(f"{head}\n\n{body}\n".encode()).auto_submitted
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (["Auto-Submitted: auto-generated"], "auto-generated"),
+        (["Auto-Submitted: auto-notified; owner-email=a@b"], "auto-notified"),
+        (["Auto-Submitted: No"], ""),
+        (["Precedence: auto_reply"], "auto-replied"),
+        (["Precedence: junk"], "junk"),
+        (["Precedence: bulk"], "bulk"),
+        (["X-Autorespond: vacation"], "auto-replied"),
+        (["X-Autoresponse: yes"], "auto-replied"),
+        (["X-AutoReply: no"], ""),
+        (["X-FC-MachineGenerated: true"], "auto-replied"),
+        (["X-POST-MessageClass: 9; Autoresponder"], "auto-replied"),
+        (["Delivered-To: Autoresponder"], "auto-replied"),
+        (["X-MS-Exchange-Generated-Message-Source: Mailbox Rules Agent"], "auto-replied"),
+        # A list that people write to, and what is only sent out.
+        (["List-Id: <tax.example>", "List-Post: <mailto:tax@example>", "List-Unsubscribe: <mailto:x>"], "list"),
+        (["List-Id: <tax.example>"], "list"),
+        (["List-Id: <news.example>", "List-Unsubscribe: <https://x>"], "newsletter"),
+        (["List-Id: <news.example>", "List-Post: NO"], "newsletter"),
+        (["List-Unsubscribe: <https://x>", "Feedback-ID: 1:2:3:4"], "newsletter"),
+        (["Feedback-ID: 1:2:3:4"], ""),
+        (["X-Loop: a@b"], ""),
+    ],
+)
+def test_what_headers_say(headers: list[str], expected: str) -> None:
+    assert said(*headers) == expected
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        *("自动回复", "自動回覆：退稅", "【自动回复】您的邮件", "系統自動回覆：", "自动答复: x", "自動應答"),
+        *("不在办公室", "暫時不在辦公室：x", "外出中", "休假中：11/24 回", "請假中", "出差中"),
+        *("自動返信", "自動返信メール: x", "自動応答：x", "不在通知", "不在のお知らせ", "休暇中のお知らせ"),
+        *("Automatische Antwort: Steuer", "Abwesenheitsnotiz", "Abwesend: x", "Nicht im Büro"),
+        *("Automatic reply: tax", "Out of Office", "Auto: tax", "I am out of the office"),
+    ],
+)
+def test_an_absence_note_that_no_header_names(subject: str) -> None:
+    message = mime.parse(f"From: a@b.example\nSubject: {subject}\n\nwords\n".encode())
+
+    assert (message.auto_submitted, message.is_absent_by_words) == ("auto-replied", True)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        *("Re: 自動回覆設定問題", "自動回覆怎麼設定", "回复: 自动回复", "外出經營證明", "休假的薪水怎麼算", "請假單"),
+        *("出差費用", "不在籍証明", "Re: Out of Office", "Abwesenheit wegen Krankheit abrechnen", "自動車税について"),
+    ],
+)
+def test_who_writes_about_absence_is_a_person(subject: str) -> None:
+    assert said(subject=subject) == ""
+
+
+def test_an_absence_note_that_says_so_is_not_known_by_its_words_alone() -> None:
+    raw = b"From: a@b.example\nAuto-Submitted: auto-replied\nSubject: Automatic reply: x\n\nwords\n"
+
+    assert mime.parse(raw).is_absent_by_words is False
+
+
+@pytest.mark.parametrize(
+    ("header", "asked"),
+    [("X-Auto-Response-Suppress: OOF, AutoReply", "OOF, AutoReply"), ("X-Loop: desk@x.example", "desk@x.example")],
+)
+def test_what_asks_for_silence_is_kept_and_proves_no_machine(header: str, asked: str) -> None:
+    message = mime.parse(f"From: a@b.example\n{header}\n\nwords\n".encode())
+
+    assert (message.auto_submitted, message.automatic_id) == ("", asked)
