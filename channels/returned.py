@@ -22,7 +22,7 @@ RETURNED_TYPES = (
 #: A file or text part is searched for headers only while there are this few of them.
 _MAX_TEXTS = 8
 
-_ID = re.compile(r"^[ \t>|]{0,8}message-id[ \t]*:[ \t]*\n?[ \t>|]{0,8}(<[^<>\s]{1,500}>)", re.I | re.M)
+_ID = re.compile(r"^[ \t>|]{0,8}message-id[ \t]*:[ \t]*\n?[ \t>|]{0,8}(<[^<>\s\x00-\x1f\x7f]{1,500}>)", re.I | re.M)
 _MARK = re.compile(r"^[ \t>|]{0,8}x-intake-loop[ \t]*:[ \t]*([0-9a-f]{16}\.[0-9a-f]{32})(?![0-9a-f])", re.I | re.M)
 _QUOTED_TO = re.compile(r"^[ \t>|]{0,8}to[ \t]*:[ \t]*([^\n]{3,400})", re.I | re.M)
 

@@ -17,6 +17,7 @@ from routing import tokens
 SEED = 2026  # fixed: a build server finds the same every time
 COUNT = 2000
 SLICES = 8
+BEFORE = b"From: a@b.example\nTo: c@d.example\nSubject: x\n"
 
 SMALL, LARGE = 32 * 1024, 256 * 1024  # octets
 #: A growth by 8 that costs up to this many times as much is linear with noise; quadratic would be 64.
@@ -33,12 +34,28 @@ def test_no_made_up_mail_raises_or_costs_more_than_its_length(part: int) -> None
             raise AssertionError(f"seed {SEED}, number {number}: {error!r}") from error
 
 
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        (BEFORE + b"X: y\r" * 3 + b"\r\n" * 30_000, "60,000 line feeds after a header: quadratic when it was found"),
+        (BEFORE + b"References: " + b"?=" * 30_000, "a word without an at sign: quadratic when it was found"),
+        (
+            b"From: MAILER-DAEMON@x.example\nSubject: failed\nContent-Type: multipart/report; boundary=b\n\n--b\n\n"
+            b"550 5.1.1 <d@f.example> User unknown\n--b\nContent-Type: text/plain\n\nMessage-ID: <\x00@b>\n--b--\n",
+            "a NUL in the id of a mail that came back, quoted in the report's words",
+        ),
+    ],
+    ids=["line feeds", "no at sign", "nul"],
+)
+def test_what_was_found_stays_mended(raw: bytes, what: str) -> None:
+    assert check(raw) < 1, what
+
+
 def test_the_same_numbers_are_the_same_mail() -> None:
     assert [make(7, n) for n in range(50)] == [make(7, n) for n in range(50)]
     assert len({make(7, n) for n in range(50)}) == 50
 
 
-BEFORE = b"From: a@b.example\nTo: c@d.example\nSubject: x\n"
 #: What is repeated, and what stands before it.
 BOMBS = {
     "parameters": (BEFORE + b"Content-Type: text/plain", b"; a=b"),
