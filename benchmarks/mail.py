@@ -34,6 +34,8 @@ port = {http}
 format = "json"
 [limits]
 free_space = "1MiB"
+automatic_per_hour = 0
+ack_per_domain_and_day = 0
 [tokens]
 key = {{ file = "token.key" }}
 [channels.support]

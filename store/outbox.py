@@ -343,19 +343,6 @@ async def by_id(tx: Transaction, number: int) -> OutboxItem | None:
     return item_of(rows[0]) if rows else None
 
 
-async def by_mail_ids(tx: Transaction, mail_ids: Iterable[str]) -> dict[str, OutboxItem]:
-    """Rows by their Message-ID, ours or the one that the provider put for it: what a report is about."""
-    wanted = set(mail_ids)
-    if not wanted:
-        return {}
-    found: dict[str, OutboxItem] = {}
-    # Two questions, each by its own index; ours comes first.
-    for column in (OUTBOX.c.remote_mail_id, OUTBOX.c.mail_id):
-        rows = await tx.rows(select(*COLUMNS).where(column.in_(wanted)).order_by(OUTBOX.c.id.desc()))
-        found.update({r[column.name]: item_of(r) for r in rows})
-    return found
-
-
 async def to_address(tx: Transaction, address: str, purposes: Sequence[Purpose], limit: int = 200) -> list[OutboxItem]:
     """What was or is being sent to somebody, oldest first: for a chat's transcript."""
     rows = await tx.rows(

@@ -13,7 +13,8 @@ import pytest
 from channels import mime, normal_json
 from channels.parsing import ParseJob, ParserPool
 
-CORPORA = Path(__file__).resolve().parents[3] / "shared" / "corpora"
+ROOT = Path(__file__).resolve().parents[2]
+CORPORA = ROOT.parent / "shared" / "corpora"
 SECONDS = 2.0  # of CPU a file; the slowest takes some milliseconds
 
 pytestmark = pytest.mark.skipif(
@@ -90,6 +91,22 @@ def test_nearly_all_bounces_of_the_world_are_known() -> None:
 
     assert found["known"] >= found["all"] * 0.98, found
     assert found["with recipient"] >= found["all"] * 0.98, found
+
+
+@pytest.mark.parametrize("folder", ["bsd", "dos", "mac", "err", "not"])
+def test_the_table_of_bounces_tells_what_is_reached(folder: str) -> None:
+    found: Counter[str] = Counter()
+    for path in (CORPORA / "sisimai-bounces" / "maildir" / folder).glob("*.eml"):
+        bounce = mime.parse(path.read_bytes()).bounce
+        found["none" if bounce is None else bounce.kind.value] += 1
+        found["address"] += bool(bounce and bounce.recipient)
+        found["id"] += bool(bounce and bounce.original_message_id)
+    kinds = [found[kind] for kind in ("failed", "delayed", "delivered", "complaint")]
+    mails, bounces = sum(kinds) + found["none"], sum(kinds)
+    figures = [f"{bounces} ({bounces / mails:.1%})".replace("%", " %"), *kinds]
+    row = [f"maildir/{folder}", mails, *figures, found["address"], found["id"], found["none"]]
+
+    assert f"| {' | '.join(map(str, row))} |" in (ROOT / "docs" / "agreement.md").read_text("utf-8").splitlines()
 
 
 def test_what_others_call_no_bounce_is_none_but_for_the_one_that_is() -> None:

@@ -58,6 +58,8 @@ retries = ["500ms"]
 retry_every = "1s"
 unknown_retry_after = "1s"
 peer_cap = 1000
+automatic_per_hour = 0
+ack_per_domain_and_day = 0
 {limits}
 
 [channels.mail]

@@ -62,6 +62,8 @@ parser_workers = 1
 free_space = {free_space}
 free_space_share = {free_share}
 drain_timeout = "{drain}"
+automatic_per_hour = 0
+ack_per_domain_and_day = 0
 {limits}
 
 [channels.support-mail]
