@@ -31,7 +31,7 @@ from channels.settings import LmtpSettings
 
 MAX_LINE = 256 * 1024  # octets; real mail breaks the 998 of RFC 5322 §2.1.1
 MAX_RECIPIENTS = 100  # of one mail
-MAX_HEAD = 8 * 1024  # octets looked at for who had signed in
+MAX_HEAD = 32 * 1024  # octets looked at for who had signed in; a filter's findings above it may be long
 GRACE = 2.0  # seconds a mail that is being taken may need at the end
 TURN = 3600.0  # seconds: it waits to be called, and says so once an hour
 SOCKET_MODE = 0o660  # of a socket in the file system: its group is the mail server's
@@ -182,33 +182,31 @@ def external_id(sender: str, recipients: Sequence[str], raw: bytes) -> str:
 def signed_in(raw: bytes) -> str:
     """The login that the mail server itself had verified, "" if none; from the topmost Received line alone.
 
-    That line is written by the server that hands the mail over, above everything that a sender can have written.
+    That line is written by the server that hands the mail over, above everything that a sender can have written. What
+    stands above it is the same server's: Return-Path, what its filters found, the signature that it put there.
     """
-    end = _end_of_first_field(raw[:MAX_HEAD], b"received:")
-    top = raw[:end]
+    start, end = _topmost(raw[:MAX_HEAD], b"received:")
+    top = raw[start:end]
     found = _SIGNED_IN.search(top)
     if found is None or not _WITH_AUTH.search(top):
         return ""
     return found[1].decode("ascii", "replace").lower()
 
 
-def _end_of_first_field(head: bytes, name: bytes) -> int:
-    """Where the first header field of that name ends, if nothing but Return-Path and the like stands above; else 0."""
+def _topmost(head: bytes, name: bytes) -> tuple[int, int]:
+    """Where the first header field of that name begins and ends; (0, 0) if there is none."""
     position = 0
-    while position < len(head):
+    while position < len(head) and head[position : position + 1] not in (b"\r", b"\n"):  # the blank line ends them
         end = position
         while True:
             line_end = head.find(b"\n", end)
             end = len(head) if line_end < 0 else line_end + 1
             if end >= len(head) or head[end : end + 1] not in (b" ", b"\t"):
                 break
-        field = head[position:end].lower()
-        if field.startswith(name):
-            return end
-        if not field.startswith((b"return-path:", b"delivered-to:", b"x-original-to:")):
-            return 0
+        if head[position : position + len(name)].lower() == name:
+            return position, end
         position = end
-    return 0
+    return 0, 0
 
 
 def _plain(words: str) -> str:

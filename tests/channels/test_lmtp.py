@@ -233,8 +233,14 @@ BY = b"\tby mail.firm.example (Postfix) with ESMTPSA id 4A1\r\n\tfor <support@fi
         (TOP + BY, ""),
         (TOP + AUTH + BY.replace(b"ESMTPSA", b"ESMTPS"), ""),  # nobody signed in
         (TOP + BY + TOP + AUTH + BY, ""),  # the sender wrote the second one
-        (b"X-First: 1\r\n" + TOP + AUTH + BY, ""),  # something stands above: not what the server wrote
-        (b"Subject: x\r\n\r\n" + TOP + AUTH + BY, ""),
+        (
+            b"Authentication-Results: m; dmarc=none\r\n\tx=y\r\nDKIM-Signature: v=1\r\n" + TOP + AUTH + BY,
+            "chen@firm.example",
+        ),
+        (b"X-Found: x\r\n" + AUTH + BY + TOP + BY, ""),  # said of somebody, in another field
+        (b"X-Found: x\r\n" + AUTH + BY, ""),
+        (b"Subject: x\r\n\r\n" + TOP + AUTH + BY, ""),  # in the body
+        (b"\n" + TOP + AUTH + BY, ""),
         (TOP.replace(b"pc (", b"(Authenticated sender: chen@firm.example) (") + BY, ""),  # a HELO may say so
         (TOP + b"\t(Authenticated sender: a) (Authenticated sender: b)\r\n" + BY, ""),
         (b"", ""),
