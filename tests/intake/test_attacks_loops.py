@@ -31,6 +31,37 @@ def acknowledgements(letters: list[Letter]) -> list[str]:
     return [letter.to for letter in letters if letter.purpose == "acknowledgement"]
 
 
+# ---- what a person may have written
+
+
+async def test_an_absence_note_by_its_words_alone_of_somebody_we_never_wrote_to_is_seen(desk: AttackedDesk) -> None:
+    await desk.takes(octets(RECEIVED, "From: new@customer.example", "Subject: Out of Office: an expense?", TO))
+    letters = await desk.leaves()
+
+    assert [letter.purpose for letter in letters] == ["assignment"]
+
+
+@pytest.mark.parametrize(
+    ("sender", "about", "outcome"),
+    [
+        ("shop@news.example", "", "ignored"),
+        (MEI, "", "opened"),  # her server puts a way to unsubscribe under all her mail
+        ("shop@news.example", "In-Reply-To: {answer}", "opened"),
+    ],
+)
+async def test_a_newsletter_is_recorded_and_a_customers_mail_that_looks_like_one_is_seen(
+    desk: AttackedDesk, sender: str, about: str, outcome: str
+) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item))
+    [answer] = await desk.leaves()
+    more = [about.format(answer=answer.mail["Message-ID"])] if about else []
+    await desk.takes(octets(RECEIVED, "List-Unsubscribe: <https://x>", f"From: {sender}", *more, TO, body="hello"))
+
+    assert acknowledgements(await desk.leaves()) == []
+    assert (await desk.messages("outcome"))[-1] == outcome
+
+
 # ---- bombs in our name
 
 
@@ -76,7 +107,7 @@ async def test_a_ticket_is_acknowledged_once(desk: AttackedDesk) -> None:
     letters = await desk.leaves()
 
     assert acknowledgements(letters) == []
-    assert [letter.purpose for letter in letters] == ["update"] * 5
+    assert [letter.purpose for letter in letters] == ["update"]  # what waited for him leaves together
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,7 @@ async def test_the_supervisors_hear_once_a_day_when_the_desk_opens(desk: Attacke
     opening = midnight.replace(hour=1, minute=5) + DAY  # 09:05 the next day
     closed = await tells(desk, midnight)
     first = await tells(desk, opening)
+    await takes_junk(desk, RECEIVED, "From: eve@evil.example", body="later that day")
     again = await tells(desk, opening + timedelta(hours=3))
 
     assert (closed, again) == ([], [])
