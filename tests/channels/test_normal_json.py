@@ -61,6 +61,7 @@ FULL = Message(
     spam="YES",
     authentication=(Verdict(by="mx", method="dmarc", result="pass", domain="d", is_trusted_position=True),),
     from_count=2,
+    is_absent_by_words=True,
     loop_marks=("desk",),
     automatic_id="All",
     call=Call(

@@ -208,7 +208,10 @@ async def test_a_mail_reply_to_a_chat_leaves_into_the_chat_alone_and_guarded(doo
     assert [letter.purpose for letter in await desk.leaves()] == ["told"]
     await desk.takes(reply(item, "您好", Cc="eve@evil.example", Message_ID="<second@firm.example>"))
 
-    assert [(one.channel, one.to[:3], one.body.decode()) for one in await desk.leaves()] == [
+    letters = await desk.leaves()
+
+    assert [one.to for one in letters if one.purpose == "told"] == [f"{item.agent}@firm.example"]
+    assert [(one.channel, one.to[:3], one.body.decode()) for one in letters if one.purpose != "told"] == [
         ("website", (await desk.ticket()).contact[4:7], "您好")
     ]
 

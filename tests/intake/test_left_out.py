@@ -15,7 +15,7 @@ from support.storefacts import NOW
 
 from channels.adapter import Envelope
 from channels.parts import MAX_PARTS
-from intake.cards import MAX_FILES
+from routing.writing import MAX_FILES
 from intake.letters import outbound
 from store.engine import Database
 

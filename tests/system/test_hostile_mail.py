@@ -11,7 +11,7 @@ from support.dovecot import Dovecot
 from support.needs import needs
 from support.start import Desk, Firm, relay, serving
 
-from channels.imap import HEAD
+from channels.imap_position import HEAD
 
 pytestmark = pytest.mark.system
 
