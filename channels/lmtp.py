@@ -98,7 +98,7 @@ class _Door:
         self._accept = accept
         self._sources = parse_networks(settings.sources)
         self._open: set[Any] = set()
-        self._taking: set[asyncio.Task[Any]] = set()
+        self._taking: set[asyncio.Future[None]] = set()  # done once the answer can be said
 
     def protocol(self) -> Any:
         """A new connection's protocol."""
@@ -128,9 +128,8 @@ class _Door:
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802  # the library's
         """One whole mail: the answer to its final dot."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._taking.add(task)
+        answered = asyncio.get_running_loop().create_future()
+        self._taking.add(answered)
         try:
             receipts = await self._accept([self._arrival(session, envelope)])
         except StoreUnavailable as error:
@@ -141,7 +140,8 @@ class _Door:
         else:
             return f"250 2.0.0 kept as {receipts[0].id}"
         finally:
-            self._taking.discard(task)
+            self._taking.discard(answered)
+            answered.set_result(None)
 
     async def handle_RCPT(  # noqa: N802  # the library's
         self, server: Any, session: Session, envelope: Envelope, address: str, options: Sequence[str]

@@ -113,7 +113,7 @@ class Dovecot:
         # Not under pytest's own folder, which only root may enter.
         self.folder = folder or Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.imap_port, self.imaps_port, self.lmtp_port = free_ports(3)
-        self._more = more  # of the configuration
+        self.more = more  # of the configuration
         self._process: subprocess.Popen[bytes] | None = None
         self.certificates: Certificates | None = None
 
@@ -145,7 +145,7 @@ class Dovecot:
             CONFIG.format(
                 folder=self.folder, user=user, group=group, certificate=self.certificates.certificate,
                 key=self.certificates.key, imap_port=self.imap_port, imaps_port=self.imaps_port,
-                lmtp_port=self.lmtp_port, more=self._more,
+                lmtp_port=self.lmtp_port, more=self.more,
             )
         )  # fmt: skip
         self._write_users()
@@ -257,7 +257,7 @@ class Dovecot:
         with self.session(next(iter(self.users))) as session:
             known = session.capability()[1][0].decode().split()
         kept = " ".join(name for name in known if name not in names)
-        self._more = f"protocol imap {{\n  imap_capability = {kept}\n}}\n"
+        self.more = f"protocol imap {{\n  imap_capability = {kept}\n}}\n"
         self.kill()  # stopping may take seconds
         self._prepare()
         self.start()

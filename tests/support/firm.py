@@ -14,7 +14,7 @@ from __future__ import annotations
 import email
 import smtplib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email import policy
 from email.message import EmailMessage
@@ -24,7 +24,7 @@ from support.daemon import PATIENCE
 from support.dovecot import Dovecot
 from support.needs import needs
 from support.ports import free_ports
-from support.postfix import Postfix
+from support.postfix import SASL, Postfix
 
 DOMAIN = "firm.example"
 PASSWORD = "secret"
@@ -40,9 +40,11 @@ hotline = "+886 2 2345 0000"
 [store]
 url = "sqlite:///intake.db"
 state_dir = "state"
+{store}
 
 [http]
 port = {http_port}
+{http}
 
 [log]
 format = "json"
@@ -70,17 +72,9 @@ authserv_id = "mail.firm.example"
 border_host = "mail.firm.example"
 {mail}
 
-[channels.mail.imap]
-host = "{host}"
-port = {imap_port}
-security = "{security}"
-username = "{desk}"
-password = {{ file = "mail.password" }}
-since = "all"
-{imap}
-
+{inward}
 [channels.mail.smtp]
-host = "127.0.0.1"
+host = "{smtp_host}"
 port = {smtp_port}
 security = "none"
 
@@ -101,6 +95,7 @@ users = {{ 201 = "chen", 202 = "lin" }}
 display_name = "陳怡君"
 addresses = ["{chen}"]
 capacity = 1000
+{chen_more}
 
 [agents.lin]
 display_name = "林志豪"
@@ -125,6 +120,22 @@ email = "{email_target}"
 chat = "60s"
 phone = "9s"
 {more}
+"""
+
+MAILBOX = """
+[channels.mail.imap]
+host = "{host}"
+port = {imap_port}
+security = "{security}"
+username = "{desk}"
+password = {{ file = "mail.password" }}
+since = "all"
+{imap}
+"""
+
+DOOR = """
+[channels.mail.lmtp]
+{lmtp}
 """
 
 
@@ -215,7 +226,12 @@ class Firm:
         drain: str = "20s",
         limits: str = "",
         mail: str = "",
-        imap: str = "",
+        imap: str | None = "",  # further lines of its table; None: no mailbox is read
+        lmtp: str = "",  # the lines of its table; "": nobody hands mail over
+        smtp_host: str = "127.0.0.1",
+        store: str = "",
+        http: str = "",
+        chen: str = "",
         more: str = "",
     ) -> None:
         self.folder = folder
@@ -228,6 +244,7 @@ class Firm:
         certificates = dovecot.certificates
         if has_tls:
             assert certificates is not None
+            assert imap is not None
             imap += f'\nca_file = "{certificates.authority}"'
         folder.mkdir(parents=True, exist_ok=True)
         for name, words in (("token.key", "k" * 40), ("mail.password", PASSWORD), ("hotline.secret", SECRET)):
@@ -238,14 +255,16 @@ class Firm:
             "smtp_port": smtp_port or postfix.port, "email_target": email_target,
             "host": "localhost" if has_tls else "127.0.0.1", "security": "tls" if has_tls else "none",
             "imap_port": imap_port or (dovecot.imaps_port if has_tls else dovecot.imap_port),
-            "drain": drain, "limits": limits, "mail": mail, "imap": imap, "more": more,
+            "drain": drain, "limits": limits, "mail": mail, "imap": imap, "lmtp": lmtp, "smtp_host": smtp_host,
+            "store": store, "http": http.format(url=self.url), "chen_more": chen, "more": more,
         }  # fmt: skip
         self.write()
 
     def write(self, **changes: object) -> None:
         """Write the configuration, again with these changes."""
         self.values |= changes
-        self.config.write_text(CONFIG.format(**self.values))
+        ways = (MAILBOX if self.values["imap"] is not None else "") + (DOOR if self.values["lmtp"] else "")
+        self.config.write_text(CONFIG.format(inward=ways.format(**self.values), **self.values))
 
     @property
     def url(self) -> str:
@@ -278,13 +297,19 @@ def servers(
     suffixes: Iterable[str] = ("",),
     customers: Iterable[str] = (),
     catch_all: Mapping[str, str] | None = None,
+    doors: Sequence[str] = (),
 ) -> Iterator[tuple[Dovecot, Postfix]]:
-    """A Dovecot and a Postfix with mailboxes for all of these; agents and customers pass the border's check."""
+    """A Dovecot and a Postfix with mailboxes for all of these; agents and customers pass the border's check.
+
+    What comes to the desks of the suffixes in `doors` is handed over at `postfix.door(address)`.
+    """
     needs("root", "dovecot", "openssl", "postfix", "setpriv")
     ours = [one for suffix in suffixes for one in people(suffix)]
     everybody = [*ours, *customers]
     with (
-        Dovecot(dict.fromkeys(everybody, PASSWORD)) as dovecot,
-        Postfix(dovecot, verified=everybody, catch_all=dict(catch_all or {})) as postfix,
+        Dovecot(dict.fromkeys(everybody, PASSWORD), more=SASL if doors else "") as dovecot,
+        Postfix(
+            dovecot, verified=everybody, catch_all=dict(catch_all or {}), doors=[people(one)[0] for one in doors]
+        ) as postfix,
     ):
         yield dovecot, postfix

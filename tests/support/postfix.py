@@ -8,6 +8,10 @@
 * It adds `Authentication-Results: <authserv_id>; dmarc=…` above its own Received line, as a border server does: pass
   for an *envelope* sender in `verified`, none for anybody else. So an attacker in a test uses another envelope
   sender than the one whose From he writes.
+* With a Dovecot that has `more=SASL`, anybody may sign in with his mailbox's name and password, and the topmost
+  Received line says who he is.
+* What comes to an address in `doors`, `address+anything` too, is handed over by LMTP at the socket `door(address)`,
+  which somebody else opens, and waits while it is shut.
 * A forged Authentication-Results of our name is taken out of what comes in, unless `strips_forged=False`.
 
 Only root can run it: `needs("root", "postfix", "dovecot")` first. `log` is what it has logged, `queue()` what waits.
@@ -67,6 +71,20 @@ header_checks = {checks}
 smtpd_tls_cert_file = {certificate}
 smtpd_tls_key_file = {key}
 smtpd_tls_security_level = may
+transport_maps = texthash:{folder}/transport
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {sasl}/run/sasl
+smtpd_sasl_auth_enable = {has_sasl}
+smtpd_sasl_authenticated_header = yes
+"""
+
+#: For the Dovecot whose users may sign in at the Postfix.
+SASL = """
+service auth {
+  unix_listener sasl {
+    mode = 0666
+  }
+}
 """
 
 MASTER = """
@@ -106,12 +124,14 @@ class Postfix:
         authserv_id: str = "mail.firm.example",
         strips_forged: bool = True,
         catch_all: dict[str, str] | None = None,  # domain -> mailbox: {"reply.firm.example": "desk@firm.example"}
+        doors: Iterable[str] = (),
     ) -> None:
         self.dovecot = dovecot
         self.verified = set(verified)
         self.authserv_id = authserv_id
         self.strips_forged = strips_forged
         self.catch_all = catch_all or {}
+        self.doors = list(doors)
         self.folder = Path(tempfile.mkdtemp(prefix="postfix-"))
         (self.port,) = free_ports(1)
         # Our own line is known by a comment that no test can forge.
@@ -133,6 +153,14 @@ class Postfix:
         path = self.folder / "mail.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def door(self, address: str) -> Path:
+        """The socket at which mail to this address is handed over. Its folder gives it to Postfix's group."""
+        return self.folder / "doors" / address
+
+    def flush(self) -> None:
+        """Try all that waits, now."""
+        self._run("postqueue", "-c", self._config, "-f")
+
     def queue(self) -> str:
         """What waits, one JSON object a line; "" when nothing does."""
         return self._run("postqueue", "-c", self._config, "-j").stdout
@@ -146,6 +174,9 @@ class Postfix:
         for name in ("config", "queue", "data"):
             (self.folder / name).mkdir()
         shutil.chown(self.folder / "data", "postfix")
+        (self.folder / "doors").mkdir()
+        shutil.chown(self.folder / "doors", group="postfix")
+        (self.folder / "doors").chmod(0o2750)
         domains = {user.rpartition("@")[2] for user in self.dovecot.users} | set(self.catch_all)
         certificates = self.dovecot.certificates
         assert certificates is not None, "start the Dovecot first"
@@ -155,6 +186,7 @@ class Postfix:
                 folder=self.folder, host=self.authserv_id, domains=", ".join(sorted(domains)),
                 lmtp_port=self.dovecot.lmtp_port, checks=checks,
                 certificate=certificates.certificate, key=certificates.key,
+                sasl=self.dovecot.folder, has_sasl="yes" if SASL in self.dovecot.more else "no",
             )
         )  # fmt: skip
         (self.folder / "config" / "master.cf").write_text(MASTER.format(port=self.port))
@@ -166,6 +198,8 @@ class Postfix:
     def _write_tables(self) -> None:
         boxes = "".join(f"{user.lower()} yes\n" for user in self.dovecot.users)
         (self.folder / "mailboxes").write_text(boxes)
+        transport = "".join(f"{one.lower()} lmtp:unix:{self.door(one)}\n" for one in self.doors)
+        (self.folder / "transport").write_text(transport)
         passes = [
             f"/^{re.escape(one)}$/ {self._verdict('dmarc=pass')} header.from={one.rpartition('@')[2]}"
             for one in sorted(self.verified)
