@@ -15,8 +15,8 @@ from support.storefacts import NOW
 
 from channels.adapter import Envelope
 from channels.parts import MAX_PARTS
-from routing.writing import MAX_FILES
 from intake.letters import outbound
+from routing.writing import MAX_FILES
 from store.engine import Database
 
 MIB = 1024 * 1024

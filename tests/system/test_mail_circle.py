@@ -117,7 +117,7 @@ def leaked(mail: EmailMessage, asked: EmailMessage, firm: Firm) -> list[str]:
     card = [line.strip() for line in internal.split("\n") if len(line.strip()) > 6]
     # The agents' conversation is theirs; the customer's own, if his Outlook began one, goes on.
     secret = [firm.chen, firm.wu, "以下僅供內部", str(asked["Thread-Index"]), str(asked["Message-ID"]), *card]
-    # Each mail says once that it is the desk's, so that it is known when it returns: a digest, and nothing else of ours.
+    # Each mail says once that it is the desk's, so that it is known when it returns: a digest, nothing else of ours.
     secret += [name for name in mail if name.startswith("X-Intake") and name != "X-Intake-Loop"]
     secret += re.findall(r"ik[tc]-?[a-z2-7]{16,}", shown.lower())
     return [words for words in secret if words in shown]
