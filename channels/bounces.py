@@ -75,6 +75,11 @@ class _Sender:
         may_be_one = (self.is_report or self.is_caretaker) and not self.is_passed_on
         return self.is_daemon or self.is_null or self.is_automatic or may_be_one
 
+    @property
+    def may_report(self) -> bool:
+        """Whether its words alone may make a report of it, by who wrote it: see `_is_report`."""
+        return self.is_daemon or self.is_caretaker or self.is_null or is_no_reply(self.address)
+
 
 def find(tree: Tree, sender: str, sender_name: str, subject: str, words: str) -> Bounce | None:
     """What a mail reports about one of ours; None if it is no report."""
@@ -207,6 +212,8 @@ _COMPLAINT = re.compile(r"\s{0,3}complaint about message from\b", re.I)
 
 def _from_wording(tree: Tree, by: _Sender, subject: str, words: str) -> Bounce | None:
     """A report that follows no standard: a machine's sender, and words of failure."""
+    if not by.may_report:  # a person's words, and most machines', are not looked through
+        return None
     top = words[:_TOP]
     about = returned.find(tree, words)
     if not _is_report(by, subject, top, about):
@@ -243,7 +250,7 @@ def _is_report(by: _Sender, subject: str, top: str, about: Returned) -> bool:
     if by.is_null:
         # The empty return path alone says only "automatic": a parcel that could not be delivered is no bounce.
         return not by.is_passed_on and proof and (subject_says or (top_says and about.is_part))
-    return is_no_reply(by.address) and about.is_part and bool(FAILED.search(top[:800]))
+    return about.is_part and bool(FAILED.search(top[:800]))  # a "no-reply" address
 
 
 _FORWARD = re.compile(r"\s{0,3}(?:fwd?|wg|转发|轉寄|轉發|转寄)\s{0,3}[:：]", re.I)

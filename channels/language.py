@@ -9,7 +9,7 @@ _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+")
 _KANA_OR_HANGUL = re.compile(r"[\u3041-\u30fa\uac00-\ud7a3]")
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _OTHER_LETTERS = re.compile(r"[\u00c0-\u024f\u0370-\u06ff\u0900-\u0eff]")
-_NOISE = re.compile(r"https?://\S+|\S+@\S+")
+_NOISE = re.compile(r"https?://\S+|(?<!\S)\S+@\S+")  # tried once a run: Chinese has no blanks
 _COMMON_WORDS = """
 a about all am an and any are as at be been but by can could dear did do for from get had has have
 hello help hi how i if in is it me my need no not of on or our please regarding regards so thank

@@ -152,7 +152,7 @@ def _open_root(raw: bytes) -> tuple[Tree, _Open]:
         tree.defects.append("no blank line between headers and body")
     if b"\r" in raw[body : body + 1024] and raw.find(b"\n", body) < 0:
         tree.octets = raw[:body] + _OLD_MAC_LINE.sub(b"\n", raw[body:])
-    if not raw.strip():
+    if not raw or raw.isspace():
         tree.defects.append("the mail is empty")
     root = _Open("", headers, body, len(raw), (), 0, "text/plain")
     tree.root_type, tree.root_params = _type_of(root)

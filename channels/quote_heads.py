@@ -17,10 +17,13 @@ MAX_ATTRIBUTION = 4  # lines that one attribution may be wrapped into, blank one
 _SPAN = 7  # lines that it may take with the blank ones
 _BLOCK = 12  # lines within which the headers of a quoted mail must stand
 MAX_SEPARATOR = 60  # characters between its rules
+MAX_LABEL = 24  # characters of "Sent:" and the like, with its colon
 
 _QUOTE_MARKS = (">", "＞")
+_MARKS_ABOVE = (*_QUOTE_MARKS, "| ")
 _BEFORE_WORDS = "> ＞\t*|"
 _RULE_CHARACTERS = "-—–_=*－─"
+_SEPARATOR_ENDS = (*_RULE_CHARACTERS, ":", "：")
 _DATE = re.compile(
     r"(?:19|20)\d\d\s?[年./-]\s?\d|\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2,4}|\d{1,2}[:：]\d\d|\b(?:19|20)\d\d\b|\d月\s?\d{1,2}日"
 )
@@ -29,8 +32,9 @@ _DATED_SENDER = re.compile(r"\d{4}[-/年].{4,60}[<＜(][^<>＜＞@]{1,100}@[^<>�
 #: The attribution of a person's own words, or a sentence: names hold no such sign.
 _SENTENCE = re.compile(r"[。？！]|[?!] |^我|\bI wrote$")
 _LABEL_END = re.compile(r"[:：|]")
+_NO_LABEL = ("", "")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
-_BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2007": " ", "\u3000": " "})
+_BLANKS = "\u00a0\u202f\u2007\u3000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ def visible(text: str) -> list[str]:
     """The lines for looking at: no invisible characters, every blank a space. As many lines as the text has."""
     if not text.isascii():
         text = _UNSEEN.sub("", text)
-        text = "\n".join(line if line.isascii() else line.translate(_BLANKS) for line in text.split("\n"))
+        for blank in _BLANKS:  # one by one: four times as fast as `translate`
+            text = text.replace(blank, " ")
     return text.split("\n")
 
 
@@ -58,7 +63,7 @@ def is_quoted(line: str) -> bool:
 def find(lines: list[str]) -> Head | None:
     """The first place where a quote is introduced, in the lines that `visible` gave."""
     above_quote = _above_quotes(lines)
-    labels = [_label(line) for line in lines]
+    labels = [_label(line) if ":" in line or "：" in line or "|" in line else _NO_LABEL for line in lines]
     near_closer: set[int] = set()  # lines at which an attribution may begin that ends a few lines on
     for number, line in enumerate(lines):
         if line.rstrip(" \t*").endswith(CLOSERS):
@@ -86,17 +91,22 @@ def is_bare_separator(line: str) -> bool:
 def _above_quotes(lines: list[str]) -> list[bool]:
     """For each line, whether the next one that is not blank bears a mark of quoting."""
     found = [False] * len(lines)
-    is_mark = False
-    for number in range(len(lines) - 1, -1, -1):
-        found[number] = is_mark
-        if bare := lines[number].lstrip():
-            is_mark = bare.startswith((*_QUOTE_MARKS, "| "))
+    bare = [line.lstrip() for line in lines]
+    for number in [number for number, line in enumerate(bare) if line.startswith(_MARKS_ABOVE)]:
+        above = number - 1
+        while above > 0 and not bare[above]:
+            found[above] = True
+            above -= 1
+        if above >= 0:
+            found[above] = True
     return found
 
 
 def _separator(line: str) -> str:
     """ "original" or "forward" for "-----Original Message-----" and its kin, "---- On …, … wrote ----" too; else ""."""
     bare = line.strip(" \t>＞*")
+    if not bare.endswith(_SEPARATOR_ENDS):
+        return ""
     lower = bare.lower()
     if lower.startswith(FORWARDED) and bare.endswith((":", "：")):
         return "forward"
@@ -123,12 +133,12 @@ def _separator(line: str) -> str:
 def _label(line: str) -> tuple[str, str]:
     """The kind of a header line of a quoted mail and its value; ("", "") for other lines."""
     bare = line[:MAX_LINE].lstrip(_BEFORE_WORDS)
-    end = _LABEL_END.search(bare, 0, 24)
+    end = _LABEL_END.search(bare, 0, MAX_LABEL)
     if end is None:
-        return "", ""
+        return _NO_LABEL
     name = "".join(bare[: end.start()].split()).replace("*", "").lower()
     kind = LABELS.get(name if name.isascii() else unicodedata.normalize("NFC", name), "")  # Apple decomposes
-    return (kind, bare[end.end() :]) if kind else ("", "")
+    return (kind, bare[end.end() :]) if kind else _NO_LABEL
 
 
 def _is_header_block(lines: list[str], labels: list[tuple[str, str]], start: int) -> bool:
