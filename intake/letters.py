@@ -7,6 +7,7 @@ in the caller's transaction; the wording itself is `compose`'s.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import select
 from channels.adapter import OutboundMessage
 from channels.message import Address, Medium, Scheme
 from intake import compose, dates
+from intake.beside import beside
 from intake.cards import (
     Matter,
     Stationery,
@@ -93,6 +95,10 @@ async def _compose(
     return await _to_agent(tx, item, with_, channel, matter, now)
 
 
+def _octets_in(files: Sequence[compose.File]) -> int:
+    return sum(len(file.content) for file in files)
+
+
 # ---- to the customer
 
 
@@ -106,28 +112,26 @@ async def _answer(
     files = await files_of(tx, item.source, set(item.recipe.get("files", ())))
     to = str(item.recipe.get("to", item.address))
     agent = with_.policy.agents.get(item.agent or "")
-    return compose.customer_answer(
-        compose.CustomerMail(
-            firm=with_.policy.firm,
-            desk_address=channel.address,
-            desk_name=channel.display_name or with_.policy.firm,
-            to=(ticket.contact_name if ticket.medium == Medium.EMAIL else "", value_of(to)),
-            cc=tuple((name, value_of(address)) for name, address in item.recipe.get("cc", ())),
-            language=dates.language_of(ticket.language),
-            message_id=item.mail_id,
-            date=item.created_at,
-            loop=loop_mark(with_.keyring.current.secret, item.mail_id),
-            customer_subject=ticket.subject,
-            # Every copy is composed by itself, to the same octets: what came after these words is not looked at.
-            **await _thread(tx, ticket.id, before=item.source),
-            words=words,
-            carried=await _carried(tx, item, words, files),
-            author=agent.display_name if agent else "",
-            signature=with_.policy.signatures.get(dates.language_of(ticket.language), ""),
-            files=files,
-        ),
-        with_.texts,
+    facts = compose.CustomerMail(
+        firm=with_.policy.firm,
+        desk_address=channel.address,
+        desk_name=channel.display_name or with_.policy.firm,
+        to=(ticket.contact_name if ticket.medium == Medium.EMAIL else "", value_of(to)),
+        cc=tuple((name, value_of(address)) for name, address in item.recipe.get("cc", ())),
+        language=dates.language_of(ticket.language),
+        message_id=item.mail_id,
+        date=item.created_at,
+        loop=loop_mark(with_.keyring.current.secret, item.mail_id),
+        customer_subject=ticket.subject,
+        # Every copy is composed by itself, to the same octets: what came after these words is not looked at.
+        **await _thread(tx, ticket.id, before=item.source),
+        words=words,
+        carried=await _carried(tx, item, words, files),
+        author=agent.display_name if agent else "",
+        signature=with_.policy.signatures.get(dates.language_of(ticket.language), ""),
+        files=files,
     )
+    return await beside(_octets_in(facts.files), compose.customer_answer, facts, with_.texts)
 
 
 async def _carried(
@@ -182,12 +186,7 @@ async def _thread(tx: Transaction, number: int, before: int | None = None) -> di
     """What a mail on this ticket refers to: the customer's last mail, and the mails that one referred to."""
     is_his = (MESSAGE.c.ticket == number, MESSAGE.c.medium == Medium.EMAIL.value, MESSAGE.c.speaker == "customer")
     earlier = () if before is None else (MESSAGE.c.id < before,)
-    row = await tx.scalar(
-        select(MESSAGE.c.id)
-        .where(*is_his, *earlier)
-        .order_by(MESSAGE.c.id.desc())
-        .limit(1)
-    )
+    row = await tx.scalar(select(MESSAGE.c.id).where(*is_his, *earlier).order_by(MESSAGE.c.id.desc()).limit(1))
     last = await message_of(tx, row) if row is not None else None
     if last is None or not last.message_id:
         return {}
@@ -211,46 +210,44 @@ async def _to_agent(
     target = next((t for t in matter.targets if t.is_open), None)
     who = await recipients_of(tx, item, matter, said.source, with_, language)
     reasons = [Reason(r["code"], r.get("words", ""), r.get("data", {})) for r in item.recipe.get("why", ())]
-    return compose.agent_mail(
-        compose.AgentMail(
-            **_desk_to(item, with_, channel, agent, ticket, now),
-            mail_kind=_KIND[item.purpose],
-            ticket=ticket.id,
-            customer_subject=frozen_subject(ticket, with_, language),
-            subject_name=frozen_name(ticket, with_, language),
-            customer_name=customer_name(matter, with_, language),
-            customer_contact=shown_contact(ticket),
-            medium=Medium(ticket.medium),
-            kind=ticket.kind,
-            topic=topic_name(policy, ticket.topic, language),
-            words=said.words,
-            words_html=said.html,
-            channel=ticket.channel,
-            standing=Standing(item.recipe.get("standing", ticket.standing)) if ticket.medium == Medium.EMAIL else None,
-            is_urgent=ticket.is_urgent,
-            target=target.kind if target else TargetKind.FIRST_RESPONSE,
-            started_at=target.started_at if target else None,
-            due_at=target.due_at if target else None,
-            why_you=why_you(reasons, with_, language),
-            **who,
-            received_at=said.arrived.get("received_at"),
-            files=said.files,
-            left_out=said.left_out,
-            files_link=link_to_files(item, with_, language, now),
-            note=str(item.recipe.get("note", "")),
-            card=await card_of(tx, matter, with_, language, now),
-            exchanges=await exchanges_of(tx, ticket, with_, language, before=said.first),
-            actions=tuple(
-                compose.Action(
-                    typed=with_.texts.say(f"action.typed_{name}", language),
-                    does=with_.texts.say(f"action.{name}", language),
-                )
-                for name in ("note", "close", "to", "cc", "help")
-            ),
-            thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id),
+    facts = compose.AgentMail(
+        **_desk_to(item, with_, channel, agent, ticket, now),
+        mail_kind=_KIND[item.purpose],
+        ticket=ticket.id,
+        customer_subject=frozen_subject(ticket, with_, language),
+        subject_name=frozen_name(ticket, with_, language),
+        customer_name=customer_name(matter, with_, language),
+        customer_contact=shown_contact(ticket),
+        medium=Medium(ticket.medium),
+        kind=ticket.kind,
+        topic=topic_name(policy, ticket.topic, language),
+        words=said.words,
+        words_html=said.html,
+        channel=ticket.channel,
+        standing=Standing(item.recipe.get("standing", ticket.standing)) if ticket.medium == Medium.EMAIL else None,
+        is_urgent=ticket.is_urgent,
+        target=target.kind if target else TargetKind.FIRST_RESPONSE,
+        started_at=target.started_at if target else None,
+        due_at=target.due_at if target else None,
+        why_you=why_you(reasons, with_, language),
+        **who,
+        received_at=said.arrived.get("received_at"),
+        files=said.files,
+        left_out=said.left_out,
+        files_link=link_to_files(item, with_, language, now),
+        note=str(item.recipe.get("note", "")),
+        card=await card_of(tx, matter, with_, language, now),
+        exchanges=await exchanges_of(tx, ticket, with_, language, before=said.first),
+        actions=tuple(
+            compose.Action(
+                typed=with_.texts.say(f"action.typed_{name}", language),
+                does=with_.texts.say(f"action.{name}", language),
+            )
+            for name in ("note", "close", "to", "cc", "help")
         ),
-        with_.texts,
+        thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id),
     )
+    return await beside(_octets_in(facts.files), compose.agent_mail, facts, with_.texts)
 
 
 def why_you(reasons: list[Reason], with_: Stationery, language: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import random
 import time
 from datetime import UTC, datetime
 
 import pytest
 
 from channels import mime
-from channels.headers import addresses, base64_octets, date, message_ids, parameters, text
+from channels.headers import STEP, addresses, base64_octets, date, message_ids, parameters, text
 
 
 @pytest.mark.parametrize(
@@ -179,3 +181,13 @@ def test_no_header_costs_more_than_its_length(octets: bytes) -> None:
     parameters(b'x; a="' + octets + b'"')
 
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("octets", [STEP * 3 // 4 - 1, STEP * 3 // 4 + 1, 3 * STEP + 7])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b""])
+@pytest.mark.parametrize("after", [b"", b"\r\n-- \r\nSent by a gateway\r\n"])
+def test_a_large_file_is_decoded_by_steps_to_the_octet(octets: int, line_end: bytes, after: bytes) -> None:
+    content = random.Random(octets).randbytes(octets)
+    written = base64.encodebytes(content).replace(b"\n", line_end)
+
+    assert base64_octets(written + after)[:octets] == content
