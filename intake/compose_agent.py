@@ -122,7 +122,7 @@ def _what_by_when(facts: AgentMail, texts: Texts) -> str:
 
 
 def _head_lines(facts: AgentMail, texts: Texts) -> list[str]:
-    """Under the first line: what, until when and who speaks; why you; who will get the answer."""
+    """Under the first line, the same in every mail: what, until when and who speaks; why you; who gets the answer."""
     language = facts.language
     medium = texts.say(f"word.medium.{facts.medium}", language)
     if facts.channel:
@@ -142,16 +142,13 @@ def _head_lines(facts: AgentMail, texts: Texts) -> list[str]:
     if facts.standing is not None:
         what = f"{what} · {_standing(facts, texts)}"
     why = texts.say("agent.why", language, reason=sentence_part(facts.why_you)) if facts.why_you else ""
+    return [line for line in (what, why, _who_gets_it(facts, texts, medium)) if line]
+
+
+def _to_look_at(facts: AgentMail, texts: Texts) -> list[str]:
+    """Between the head and the customer's words, where there is any: what is particular about this mail."""
     left_out = f"⚠ {sentence_part(facts.left_out)}" if facts.left_out else ""
-    lines = (
-        what,
-        why,
-        _pointer(facts, texts),
-        left_out,
-        *_not_followed(facts, texts),
-        _who_gets_it(facts, texts, medium),
-    )
-    return [line for line in lines if line]
+    return [line for line in (_pointer(facts, texts), left_out, *_not_followed(facts, texts)) if line]
 
 
 def _pointer(facts: AgentMail, texts: Texts) -> str:
@@ -264,8 +261,12 @@ def _plain(facts: AgentMail, texts: Texts, words: str, is_cut: bool, files: list
     language, canary = facts.language, facts.canary
     # Mail clients show the first line in their lists: the canary stands behind the last of the head.
     *above, last = _head_lines(facts, texts)
-    link = [wrap(facts.files_link[0]), facts.files_link[1]] if facts.files_link[1] else []
-    head = [wrap(first_line(facts, texts)), "", *map(wrap, above), *link, wrap(f"{last} · {canary}" if canary else last)]
+    end = f" · {canary}" if canary else ""
+    head = [wrap(first_line(facts, texts)), "", *map(wrap, above), wrap(f"{last}{end}")]
+    if look := _to_look_at(facts, texts):
+        head += ["", *(wrap(line, "* ", "  ") for line in (*look[:-1], f"{look[-1]}{end}"))]
+    if facts.files_link[1]:
+        head += ["", wrap(facts.files_link[0]), facts.files_link[1]]
     caption = f"── {_caption(facts, texts)} ──"
     said = [caption, "", words or texts.say("agent.no_words", language)]
     if is_cut:
@@ -305,9 +306,11 @@ def _page(facts: AgentMail, texts: Texts, subject: str, shown_html: str, is_cut:
         share = 1.0
     canary = html.canary(facts.canary)
     above = [escape(line) for line in _head_lines(facts, texts)]
+    above[-1] = f'<span class="t" style="{html.TEXT}">{above[-1]}</span>'  # who gets the answer
+    look = [_with_commands(escape(line)) for line in _to_look_at(facts, texts)]
     if facts.files_link[1]:
         words, url = map(escape, facts.files_link)
-        above.append(f'{words} <a href="{url}" rel="noopener noreferrer">{url}</a>')
+        look.append(f'{words} <a href="{url}" rel="noopener noreferrer">{url}</a>')
     if facts.standing in (Standing.UNVERIFIED, Standing.LOOKALIKE):
         above[0] = _stressed(above[0])
     body = shown_html or f"<i>{escape(texts.say('agent.no_words', facts.language))}</i>"
@@ -315,6 +318,7 @@ def _page(facts: AgentMail, texts: Texts, subject: str, shown_html: str, is_cut:
     below += [escape(_file_line(files, facts, texts))] if files else []
     blocks = [
         html.head(html.accent(share), first_line(facts, texts), canary, above),
+        *([html.aside(canary, look)] if look else []),
         html.words(_caption(facts, texts), body, "<br>".join(below)),
         html.rule(MARK),
         *_internal_blocks(facts, texts, canary),
@@ -327,6 +331,21 @@ def _stressed(line: str) -> str:
     """The warning about who speaks in stronger type; `line` is HTML and ends with it."""
     before, _, warning = line.rpartition("⚠")
     return f'{before}<span class="t" style="{html.TEXT};font-weight:600">⚠\ufe0e{warning}</span>'
+
+
+_COMMAND = re.compile("「(！[^「」]{1,120})」|“(！[^“”]{1,120})”|&quot;(![^&]{1,120})&quot;|(?<= )(![a-z]{2,10})(?= )")
+MAX_WHOLE = 16  # characters of a command that no line end may cut through
+
+
+def _with_commands(line: str) -> str:
+    """A line of HTML in which what may be typed stands out, and warnings are signs rather than pictures."""
+
+    def stronger(match: re.Match[str]) -> str:
+        typed = next(filter(None, match.groups()))
+        whole = ";white-space:nowrap" if len(typed) <= MAX_WHOLE else ""
+        return match[0].replace(typed, f'<b style="font-weight:600{whole}">{typed}</b>')
+
+    return _COMMAND.sub(stronger, line).replace("⚠ ", "⚠\ufe0e ")
 
 
 def _internal_blocks(facts: AgentMail, texts: Texts, canary: str) -> list[str]:

@@ -50,6 +50,7 @@ _LETTER_STYLE = (
 _TABLE = '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0"'
 _CELL = "font-size:14px;padding:2px 10px 2px 0"
 _BREAK = "word-break:break-word"
+_WHOLE = "word-break:keep-all;overflow-wrap:anywhere"  # a name or a time is not cut through
 _MSO_OPEN = '<!--[if mso]><table role="presentation" width="640" cellpadding="0" cellspacing="0"><tr><td><![endif]-->'
 _MSO_CLOSE = "<!--[if mso]></td></tr></table><![endif]-->"
 
@@ -93,8 +94,9 @@ def head(colour: str, first: str, canary: str, lines: Iterable[str]) -> str:
         '<tr><td class="p" style="padding:18px 20px 6px">'
         f"{_TABLE}><tr>"
         f'<td class="{colour}b" style="border-left:4px solid {ACCENTS[colour]};padding:1px 0 1px 14px">'
-        f'<div class="{colour}" style="font-size:20px;line-height:1.4;font-weight:600;color:{ACCENTS[colour]}">'
-        f"{escape(first)}</div>"
+        f'<div class="{colour}" style="font-size:20px;line-height:1.4;font-weight:600;{_WHOLE};'
+        f'color:{ACCENTS[colour]}">'
+        f"{_dotted(first)}</div>"
         + "".join(
             f'<div class="q" style="{QUIET};font-size:14px;padding-top:3px;{_BREAK}">{line}</div>'
             for line in _marked(lines, canary)
@@ -109,6 +111,17 @@ def _marked(lines: Iterable[str], canary: str) -> list[str]:
     return [*marked[:-1], marked[-1] + canary]
 
 
+def aside(canary: str, lines: Iterable[str]) -> str:
+    """Lines of HTML on a quiet ground, between the head and the words: what is particular about this mail."""
+    marked = "".join(f'<div style="padding:2px 0">{line}</div>' for line in _marked(lines, canary))
+    return f'<tr><td class="p" style="padding:8px 20px 2px">{boxed(marked)}</td></tr>'
+
+
+def _dotted(text: str) -> str:
+    """Plain text as HTML; a line may end with a dot between two things, and never begins with one."""
+    return escape(text).replace(" · ", "\u00a0· ")
+
+
 def words(caption: str, body: str, below: str) -> str:
     """The customer's words in a frame; `body` and `below` are HTML, `caption` plain."""
     files = f'<div class="q" style="{QUIET};font-size:14px;padding-top:12px;{_BREAK}">{below}</div>' if below else ""
@@ -116,7 +129,7 @@ def words(caption: str, body: str, below: str) -> str:
         '<tr><td class="p" style="padding:12px 20px 14px">'
         f'{_TABLE} style="table-layout:fixed"><tr>'
         f'<td class="r" style="border:1px solid {LINE};border-radius:8px;padding:12px 16px 14px">'
-        f'<div class="q" style="{QUIET};font-size:13px;padding-bottom:6px;{_BREAK}">{escape(caption)}</div>'
+        f'<div class="q" style="{QUIET};font-size:13px;padding-bottom:6px;{_BREAK}">{_dotted(caption)}</div>'
         f'<div class="t w" style="{TEXT};font-size:16px;line-height:1.7;{_BREAK};overflow-x:auto">{body}</div>'
         f"{files}</td></tr></table></td></tr>"
     )

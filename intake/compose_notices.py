@@ -14,12 +14,14 @@ from intake.compose_letter import (
     agent_subject,
     line_about,
     plain_block,
+    plain_pairs,
     sentence_part,
     state_of,
     two_parts,
 )
 from intake.compose_words import clean_line, clean_text, cut_text, escape, text_as_html, wrap
 from intake.texts_loader import Texts
+from routing.commands import CommandName
 from routing.words import NoticeKind
 
 MAX_LINES = 60  # notices shown in one mail; the rest are counted
@@ -104,7 +106,7 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
 
 
 _DETAIL_IN_WHY = {Told.MOVED, Told.RECIPIENTS, Told.NOT_COPIED, Told.AUTOMATIC_STOPPED, Told.JUNK_SEEN}
-_CALM = {Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN}
+_CALM = {Told.HELP, Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN}
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
 _WRITTEN = _CALM | {
     *(Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN, Told.COPY_UNDELIVERED),
@@ -115,6 +117,9 @@ _WRITTEN = _CALM | {
 def _told_plain(facts: ToldMail, texts: Texts, first: str, said: list[str]) -> str:
     end = f" · {facts.canary}" if facts.canary else ""
     blocks = [wrap(first + end), *(wrap(line) for line in said), MARK]
+    if facts.told is Told.HELP:
+        commands = plain_pairs(_commands(facts, texts))
+        blocks.append(plain_block(texts.say("agent.actions", facts.language), facts.canary, commands))
     if facts.would_have_left:
         quoted = "\n".join(f"> {line}".rstrip() for line in _quoted(facts).split("\n"))
         blocks.append(plain_block(_quoted_caption(facts, texts), facts.canary, quoted))
@@ -125,11 +130,22 @@ def _told_page(facts: ToldMail, texts: Texts, subject: str, first: str, said: li
     canary = html.canary(facts.canary)
     colour = "calm" if facts.told in _CALM else "amber"
     blocks = [html.head(colour, first, canary, [escape(line) for line in said]), html.rule(MARK)]
+    if facts.told is Told.HELP:
+        commands = html.pairs(_commands(facts, texts))
+        blocks.append(html.block(texts.say("agent.actions", facts.language), canary, commands))
     if facts.would_have_left:
         body = html.boxed(text_as_html(_quoted(facts)))
         blocks.append(html.block(_quoted_caption(facts, texts), canary, body))
     blocks.append(html.small(texts.say("told.last", facts.language)))
     return html.page(facts.language, subject, blocks)
+
+
+def _commands(facts: ToldMail, texts: Texts) -> list[tuple[str, str]]:
+    """Every command and what it does, in the reader's language."""
+    keys = [name.value for name in CommandName]
+    return [
+        (texts.say(f"action.typed_{key}", facts.language), texts.say(f"action.{key}", facts.language)) for key in keys
+    ]
 
 
 def _quoted_caption(facts: ToldMail, texts: Texts) -> str:

@@ -83,6 +83,7 @@ def text_as_html(text: str) -> str:
     return "".join(pieces).replace("\n", "<br>\n").replace("  ", "&nbsp; ")
 
 
+_TYPED = re.compile("「！[^「」\\s]{1,10}(?: [^「」\\s]{1,10})?」|“！[^“”\\s]{1,10}(?: [^“”\\s]{1,10})?”")
 _NO_START = frozenset("，。、；：！？）」』】》〕…,.;:!?)]}%")
 
 
@@ -124,7 +125,16 @@ def _folded(paragraph: str, first: str, rest: str) -> Iterator[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """What a line may not be broken inside of: a word with the spaces behind it, or one wide character."""
+    """What a line may not be broken inside of: a quoted command, a word with the spaces behind it, a wide one."""
+    position = 0
+    for match in _TYPED.finditer(text):
+        yield from _words(text[position : match.start()])
+        yield match.group()
+        position = match.end()
+    yield from _words(text[position:])
+
+
+def _words(text: str) -> Iterator[str]:
     word = ""
     for character in text:
         if unicodedata.east_asian_width(character) in "WF":

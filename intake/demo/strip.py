@@ -33,8 +33,10 @@ TAKEN = frozenset({"ticket_opened", "message_added", "call_joined"})
 #: Events about a message that is no question: a copy, a machine's, an agent's note.
 SET_ASIDE = frozenset(
     {"message_copied", "message_ignored", "message_parked", "report_received"}
-    | {"note_recorded", "reply_held", "held_released"}
+    | {"note_recorded", "reply_held", "held_released", "junk_seen", "complaint_received"}
 )
+#: An agent's word about his ticket that carries no answer.
+BY_AGENTS = frozenset({"copies_changed", "reply_to_confirmed", "reply_to_refused", "marked_not_spam", "ticket_joined"})
 ANSWERED = frozenset({"answer_queued", "call_answered"})
 #: Promises that are met by words which have reached the customer; a resolution, for one, is met without.
 MET_BY_WORDS = frozenset({"first_response", "next_response", "callback"})
@@ -85,12 +87,19 @@ class Strip:
             self._dots[message] = Dot(message=message, channel=channel, stage=Stage.ACCEPTED, accepted_at=event["at"])
         elif kind in SET_ASIDE or (kind == "call_event_recorded" and (ticket is not None or _is_ours(event))):
             self._set_aside(message)  # a call is one dot: its first ring
-        elif kind == "ticket_closed":
+        elif kind in BY_AGENTS or _is_told(kind, event["data"]):
+            if event.get("agent"):
+                self._set_aside(message)
+        elif kind in ("ticket_closed", "marked_spam"):
             self._closed(message, ticket)
+        elif kind == "ticket_merged":
+            self._merged(ticket, event["data"].get("into"))
         elif kind in TAKEN:
             self._taken(message, ticket)
         elif kind == "assigned" and ticket is not None:
             self._agents[ticket] = str(event.get("agent") or "")
+            if event["data"].get("by"):
+                self._set_aside(message)
             self._move_ticket(ticket, Stage.ASSIGNED, agent=self._agents[ticket])
         elif kind in ANSWERED:
             if self._is_answer(message, ticket):
@@ -110,6 +119,12 @@ class Strip:
         self._set_aside(message)
         for number in [n for n, dot in self._dots.items() if dot.ticket == ticket and not dot.delivered_at]:
             self._dots.pop(number)
+
+    def _merged(self, ticket: int | None, into: int | None) -> None:
+        """What was asked there is asked here now."""
+        agent = self._agents.get(into or 0, "")
+        for number in [n for n, dot in self._dots.items() if dot.ticket == ticket and ticket is not None]:
+            self._move(number, Stage.ASSIGNED, ticket=into, agent=agent)
 
     def _taken(self, message: int, ticket: int | None) -> None:
         if message not in self._dots:
@@ -138,6 +153,11 @@ class Strip:
 def _is_ours(event: Mapping[str, Any]) -> bool:
     """An outgoing call is nobody's question; answered, it moves the missed one that it answers."""
     return event["data"].get("inbound") is False
+
+
+def _is_told(kind: str, data: Mapping[str, Any]) -> bool:
+    """The agent was written what became of his mail."""
+    return kind == "delivered" and data.get("purpose") == "told"
 
 
 def _has_reached_the_customer(kind: str, data: Mapping[str, Any]) -> bool:

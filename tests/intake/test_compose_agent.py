@@ -16,7 +16,7 @@ from support.letters import ACTIONS, CANARY, DUE, NOW, OPENED, WORDS, agent_fact
 from channels.message import Medium
 from intake import texts_loader
 from intake.compose import MARK, MailKind, agent_mail, agent_subject, desk_display_name, thread_index
-from intake.compose_words import columns
+from intake.compose_words import columns, wrap
 from intake.mailbytes import File
 from routing.words import Kind, Standing, TargetKind
 
@@ -158,6 +158,27 @@ def test_where_an_answer_goes_on_other_channels(medium: Medium, goes_to: Any, ex
 
     assert expected in plain.replace("\n", "")
     assert ("內容會寄給客戶" in plain) == bool(goes_to)
+
+
+def test_what_is_particular_about_a_mail_stands_apart_from_the_head_with_a_canary_of_its_own() -> None:
+    message = _mail(language="en", lay_in_junk=True, reply_to_asked="office@b.example")
+
+    head, look = _plain(message).split("\n\n")[1:3]
+    assert head.splitlines()[-1].endswith(CANARY)
+    assert [line for line in look.splitlines() if line.startswith("* ")] == [
+        "* ⚠ This lay in the junk folder; no acknowledgement was sent. If it is",
+        "* The customer asks for replies to office@b.example, which is not where",
+    ]
+    assert look.endswith(CANARY)
+    page = _html(message)
+    assert re.findall(r"<b style=\"[^\"]*nowrap\">(.*?)</b>", page) == ["!spam", "!replyto", "!replyto no"]
+    assert _html(_mail(language="en")).count(CANARY) + 1 == page.count(CANARY)
+
+
+def test_a_command_is_never_cut_in_two_by_a_line_end() -> None:
+    for width in range(20):
+        line = "字" * width + "：第一行寫「！回覆到 不」就不再詢問，" * 4
+        assert wrap(line).count("「！回覆到 不」") == 4
 
 
 def test_the_words_come_first_as_written_and_what_is_internal_below_the_mark() -> None:

@@ -16,6 +16,7 @@ from support.letters import CANARY, NOW, agent_facts, notice_facts, notice_lines
 from intake import texts_loader
 from intake.compose import MARK, Told, agent_mail, notice_mail, told_mail
 from intake.texts_loader import Texts, TextsWrong
+from routing.commands import CommandName, parse
 from routing.words import NoticeKind
 
 TEXTS = texts_loader.load()
@@ -114,6 +115,15 @@ def test_every_reason_can_be_told_with_what_to_do_now(told: Told, language: str)
     assert "{" not in plain
     assert message["Subject"] == "[#1042] 王美玲 · 營業稅申報書少算一張發票"
     assert f'<html lang="{language}">' in html
+
+
+@pytest.mark.parametrize(("language", "last"), [("zh-Hant", "！非垃圾"), ("zh-Hans", "！非垃圾"), ("en", "!notspam")])
+def test_help_lists_every_command_as_it_is_typed(language: str, last: str) -> None:
+    _, plain, page = _told(told=Told.HELP, language=language)
+
+    typed = [parse(line.strip().partition("  ")[0]) for line in plain.splitlines() if line.startswith(("  !", "  ！"))]
+    assert {parsed.commands[0].name for parsed in typed if not parsed.unknown} == set(CommandName)
+    assert last in page
 
 
 def test_what_would_have_left_is_quoted_below_the_mark_with_the_canary() -> None:

@@ -92,6 +92,37 @@ def test_what_is_no_question_goes(kind: str) -> None:
     assert stages(*MAIL[:4], (kind, {"message": 2, "ticket": 7})) == {1: Stage.ASSIGNED}
 
 
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("copies_changed", {}),
+        ("reply_to_refused", {}),
+        ("marked_not_spam", {}),
+        ("delivered", {"data": {"purpose": "told"}}),
+        ("assigned", {"data": {"by": "chen"}}),
+    ],
+)
+def test_an_agents_word_that_is_no_answer_goes_and_the_question_stays(kind: str, more: dict[str, Any]) -> None:
+    assert stages(*MAIL[:4], (kind, {"message": 2, "ticket": 7, "agent": "lin", **more})) == {1: Stage.ASSIGNED}
+
+
+def test_junk_is_nobodys_work_any_more() -> None:
+    assert stages(*MAIL[:4], ("marked_spam", {"message": 2, "ticket": 7, "agent": "chen"})) == {}
+
+
+def test_what_was_asked_on_a_joined_ticket_is_answered_on_the_other() -> None:
+    joined = (
+        ("ticket_opened", {"message": 2, "ticket": 8}),
+        accepted(3),
+        ("ticket_merged", {"message": 3, "ticket": 8, "agent": "chen", "data": {"into": 7}}),
+        ("ticket_joined", {"message": 3, "ticket": 7, "agent": "chen", "data": {"joined": 8}}),
+        accepted(4),
+        ("answer_queued", {"message": 4, "ticket": 7, "agent": "chen"}),
+    )
+
+    assert stages(*MAIL[:4], *joined) == {1: Stage.ANSWERED, 2: Stage.ANSWERED}
+
+
 def test_a_parked_mail_that_got_a_ticket_stays() -> None:
     parked = ("message_parked", {"message": 1})
 
