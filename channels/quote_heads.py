@@ -64,10 +64,7 @@ def find(lines: list[str]) -> Head | None:
     """The first place where a quote is introduced, in the lines that `visible` gave."""
     above_quote = _above_quotes(lines)
     labels = [_label(line) if ":" in line or "：" in line or "|" in line else _NO_LABEL for line in lines]
-    near_closer: set[int] = set()  # lines at which an attribution may begin that ends a few lines on
-    for number, line in enumerate(lines):
-        if line.rstrip(" \t*").endswith(CLOSERS):
-            near_closer.update(range(number - _SPAN + 1, number + 1))
+    closer = _next_closers(lines)
     for number, line in enumerate(lines):
         if len(line) > MAX_LINE or not line.strip():
             continue
@@ -76,7 +73,7 @@ def find(lines: list[str]) -> Head | None:
             return Head(number, below, is_forward=kind == "forward")
         if _is_header_block(lines, labels, number):
             return Head(number, _below_headers(lines, number, is_marked=is_quoted(line)))
-        if number in near_closer and (length := _attribution(lines, number, above_quote)):
+        if closer[number] - number < _SPAN and (length := _attribution(lines, number, above_quote)):
             return Head(number, number + length, is_attribution=True)
         if above_quote[number] and _DATED_SENDER.fullmatch(line.lstrip(_BEFORE_WORDS).rstrip()):
             return Head(number, number + 1, is_attribution=True)
@@ -86,6 +83,17 @@ def find(lines: list[str]) -> Head | None:
 def is_bare_separator(line: str) -> bool:
     """True for "原始邮件" alone on its line: some programs draw the rules around it as a picture."""
     return len(line) <= MAX_SEPARATOR and line.strip(" \t*").rstrip(":： ").lower() in SEPARATORS
+
+
+def _next_closers(lines: list[str]) -> list[int]:
+    """For each line, the first one from it on with which an attribution may end."""
+    found = [0] * len(lines)
+    closer = len(lines) + _SPAN
+    for number in range(len(lines) - 1, -1, -1):
+        if lines[number].rstrip(" \t*").endswith(CLOSERS):
+            closer = number
+        found[number] = closer
+    return found
 
 
 def _above_quotes(lines: list[str]) -> list[bool]:

@@ -13,7 +13,7 @@ from routing import threads, tokens
 from routing.words import Standing
 
 BASE_SECONDS = 0.050  # of processor time for one input, whatever it is
-SECONDS_A_KIB = 0.002  # and for each KiB of it
+SECONDS_A_KIB = 0.003  # and for each KiB of it
 ATTEMPTS = 3  # a slow one is measured again: the machine may have been busy
 
 _NOW = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
