@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -38,6 +39,7 @@ from channels.settings import SmtpSettings
 from channels.smtp_connect import MAX_REPLY, connect
 from channels.smtp_words import About, about
 
+PIECE = 256 * 1024  # octets of a message worked on at a time
 IDLE_LIMIT = 60.0  # seconds a connection is kept without work
 
 _LOGIN_WANTED = frozenset({530, 534, 535, 538})  # RFC 4954 §6: about us, not about the mail
@@ -78,6 +80,16 @@ def stuffed(octets: bytes) -> bytes:
     if octets.startswith(b"."):
         octets = b"." + octets
     return octets.replace(b"\r\n.", b"\r\n..")
+
+
+def pieces(octets: bytes) -> Iterator[bytes]:
+    """The message in pieces of whole lines, about `PIECE` octets each: a large one is never worked on as a whole."""
+    start = 0
+    while len(octets) - start > PIECE and (end := octets.find(b"\r\n", start + PIECE)) >= 0:
+        yield octets[start : end + 2]
+        start = end + 2
+    if start < len(octets) or not octets:
+        yield octets[start:]
 
 
 @dataclass
@@ -183,15 +195,14 @@ class _Transaction:
 
     async def run(self, message: OutboundMessage) -> str:
         """The relay's words on taking it."""
-        octets = stuffed(message.body)
-        await self._mail(message, octets)
+        await self._mail(message)
         recipient = self._address(message.recipient.value)
         await self._verb("RCPT TO", b"RCPT", b"TO:<" + recipient + b">")
         await self._verb("DATA", b"DATA", expected=(354,))
-        return await self._octets(octets)
+        return await self._octets(message.body)
 
-    async def _mail(self, message: OutboundMessage, octets: bytes) -> None:
-        options = self._options(message, octets)
+    async def _mail(self, message: OutboundMessage) -> None:
+        options = self._options(message)
         sender = self._address(message.envelope_from)
         try:
             await self._verb("MAIL FROM", b"MAIL", b"FROM:<" + sender + b">", *options, may_be_stale=True)
@@ -202,11 +213,11 @@ class _Transaction:
             desk = self._address(self._desk)
             await self._verb("MAIL FROM", b"MAIL", b"FROM:<" + desk + b">", *options)
 
-    def _options(self, message: OutboundMessage, octets: bytes) -> list[bytes]:
+    def _options(self, message: OutboundMessage) -> list[bytes]:
         options = []
         if self._client.supports_extension("size"):
-            options.append(b"SIZE=%d" % len(octets))
-        if not octets.isascii() and self._client.supports_extension("8bitmime"):
+            options.append(b"SIZE=%d" % len(message.body))  # RFC 1870 §3: doubled dots are not counted
+        if not message.body.isascii() and self._client.supports_extension("8bitmime"):
             options.append(b"BODY=8BITMIME")
         if not (message.recipient.value + message.envelope_from).isascii() and self._takes_utf8():
             options.append(b"SMTPUTF8")
@@ -272,9 +283,13 @@ class _Transaction:
         assert protocol is not None
         transport.set_write_buffer_limits(high=0)  # "drained" shall mean that nothing is left
         try:
-            protocol.write(octets)
-            if transport.get_write_buffer_size():
-                await self._drain(protocol, answering)
+            async with asyncio.timeout(self._data_seconds):
+                for piece in pieces(octets):
+                    protocol.write(stuffed(piece))
+                    if transport.get_write_buffer_size():
+                        await self._drain(protocol, answering)
+                    if answering.done():
+                        break
         except (*_LOST, TimeoutError) as error:
             raise TemporaryFailure(f"the connection was lost within the message: {error}") from error
         if not answering.done():
@@ -297,8 +312,7 @@ class _Transaction:
     async def _drain(self, protocol: Any, answering: asyncio.Future[Any]) -> None:
         draining = asyncio.ensure_future(protocol._drain_helper())
         try:
-            async with asyncio.timeout(self._data_seconds):
-                await asyncio.wait({draining, answering}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({draining, answering}, return_when=asyncio.FIRST_COMPLETED)
             if draining.done():
                 draining.result()
         finally:

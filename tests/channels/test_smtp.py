@@ -24,7 +24,7 @@ from channels.adapter import (
 )
 from channels.message import Address, Scheme
 from channels.settings import SmtpSettings
-from channels.smtp import SmtpSender, failure_of, stuffed
+from channels.smtp import PIECE, SmtpSender, failure_of, pieces, stuffed
 
 SMALL = b"Subject: hello\r\n\r\nGood day.\r\n"
 #: larger than what the kernel takes in one go, so that a cut can fall within it
@@ -101,7 +101,7 @@ async def test_octets_arrive_as_they_were_given() -> None:
         assert [(mail.mail_from, mail.rcpt_to, mail.octets) for mail in server.mails] == [
             ("desk@firm.example", "wang@customer.example", body)
         ]
-        assert f"MAIL FROM:<desk@firm.example> SIZE={len(body) + 3} BODY=8BITMIME" in server.verbs
+        assert f"MAIL FROM:<desk@firm.example> SIZE={len(body)} BODY=8BITMIME" in server.verbs
 
 
 @pytest.mark.parametrize(
@@ -356,3 +356,12 @@ async def test_no_starttls_on_offer_is_no_reason_to_go_on_in_plain_text() -> Non
             await sender.send(outbound())
 
         assert not any(line.startswith("MAIL") for line in server.verbs)
+
+
+@pytest.mark.parametrize("octets", [0, 1, PIECE, PIECE + 1, 3 * PIECE + 5])
+@pytest.mark.parametrize("line", [b".\r\n", b"x" * 75 + b"\r\n", b"no end", b".\n", b"\r\n.\r\n"])
+def test_a_message_in_pieces_is_the_same_message_on_the_wire(octets: int, line: bytes) -> None:
+    body = (line * (octets // len(line) + 1))[:octets]
+
+    assert b"".join(pieces(body)) == body
+    assert b"".join(map(stuffed, pieces(body))) == stuffed(body)
