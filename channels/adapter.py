@@ -215,6 +215,7 @@ class Adapter:
     channel: str
     medium: Medium
     receiver: Receiver | None = None
+    door: Receiver | None = None  # a second way in, kept running by itself: each goes on while the other is down
     sender: Sender | None = None
     checker: Checker | None = None
     routes: Callable[[Any], None] | None = None  # mounts handlers on the shared aiohttp application
@@ -252,6 +253,8 @@ class Tools:
     save_cursor: Callable[[str, Cursor], Awaitable[None]]
     transcript: Transcript
     state_dir: str = ""
+    #: (way in) -> a note-taker of its own, for a channel that has a second one
+    progress_of: Callable[[str], ProgressNote] | None = None
     #: (channel, outbox row): the visitor has come back and his page has shown what was STORED. Called at least once a
     #: row, perhaps again, perhaps before the row says STORED. Raises StoreUnavailable: then the page will say it again.
     on_delivered: Callable[[str, int], Awaitable[None]] | None = None

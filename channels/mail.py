@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from channels.adapter import Accept, Adapter, Clock, Receiver, Tools
+from channels.adapter import Adapter, Clock, Receiver, Tools
 from channels.imap import ImapReceiver
 from channels.mail_check import MailChecker
 from channels.message import Medium
@@ -24,6 +23,8 @@ def build(name: str, settings: MailSettings, tools: Tools) -> Adapter:
     line = tools.shared.setdefault(("smtp", account), Connections(pace.connections))
     sender = SmtpSender(smtp, settings.address, line, oauth if "smtp" in by_token else None)
 
+    receiver, door = _ways_in(name, settings, tools, oauth if "imap" in by_token else None)
+
     async def close() -> None:
         await sender.close()
         if oauth is not None:
@@ -32,7 +33,8 @@ def build(name: str, settings: MailSettings, tools: Tools) -> Adapter:
     return Adapter(
         channel=name,
         medium=Medium.EMAIL,
-        receiver=_receiver(name, settings, tools, oauth if "imap" in by_token else None),
+        receiver=receiver,
+        door=door,
         sender=sender,
         checker=MailChecker(name, settings, tools.read_cursor, oauth, tools.clock),
         close=close,
@@ -42,35 +44,19 @@ def build(name: str, settings: MailSettings, tools: Tools) -> Adapter:
     )
 
 
-def _receiver(name: str, settings: MailSettings, tools: Tools, account: OAuthAccount | None) -> Receiver:
-    """The mailbox's reader, the door, or both."""
-    ways: list[Receiver] = []
-    if settings.imap is not None:
-        ways.append(ImapReceiver(name, settings.imap, tools, account))
-    if settings.lmtp is not None:
-        from channels.lmtp import LmtpReceiver  # needs the extra "lmtp"
+def _ways_in(
+    name: str, settings: MailSettings, tools: Tools, account: OAuthAccount | None
+) -> tuple[Receiver | None, Receiver | None]:
+    """The mailbox's reader or, where there is none, the door; then the door beside a mailbox."""
+    mailbox = ImapReceiver(name, settings.imap, tools, account) if settings.imap is not None else None
+    if settings.lmtp is None:
+        return mailbox, None
+    from channels.lmtp import LmtpReceiver  # needs the extra "lmtp"
 
-        ways.append(LmtpReceiver(name, settings.lmtp, tools))
-    return ways[0] if len(ways) == 1 else SeveralWays(ways)
-
-
-class SeveralWays:
-    """Receives by each of them; the first that fails ends all, as a channel is healthy or it is not."""
-
-    def __init__(self, ways: Sequence[Receiver]) -> None:
-        self._ways = ways
-
-    async def receive(self, accept: Accept) -> None:
-        # No TaskGroup: nested in the daemon's it can swallow a cancellation (python/cpython#116720).
-        tasks = [asyncio.create_task(way.receive(accept)) for way in self._ways]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    if mailbox is None:
+        return LmtpReceiver(name, settings.lmtp, tools), None
+    note = tools.progress_of("door") if tools.progress_of else tools.progress
+    return mailbox, LmtpReceiver(name, settings.lmtp, replace(tools, progress=note))
 
 
 def account_of(name: str, settings: MailSettings, state_dir: Path, clock: Clock) -> OAuthAccount | None:

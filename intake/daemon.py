@@ -247,6 +247,7 @@ class Running:
         return Tools(
             clock=self.clock,
             progress=self.supervisor.progress(name),
+            progress_of=lambda way: self.supervisor.progress(f"{name} ({way})"),
             read_cursor=self._read_cursor,
             save_cursor=self._save_cursor,
             transcript=lambda session, after: self._transcript(name, session, after),
@@ -337,6 +338,9 @@ class Running:
                 if adapter.receiver is not None:
                     receiver = adapter.receiver
                     receiving.append(keep(adapter.channel, lambda r=receiver: r.receive(self.acceptor)))  # type: ignore[misc]
+                if adapter.door is not None:
+                    door = adapter.door
+                    receiving.append(keep(f"{adapter.channel} (door)", lambda r=door: r.receive(self.acceptor)))  # type: ignore[misc]
             working.append(keep("decider", self.decider.run))
             working.append(keep("watcher", self.watcher.run))
             working.append(

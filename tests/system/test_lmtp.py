@@ -7,11 +7,14 @@ having signed in there.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import smtplib
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -32,7 +35,7 @@ pytestmark = pytest.mark.system
 
 #: Desks whose mail Postfix hands over at a socket; the others are called at a port.
 DOORS = ["circle", "full", "both"]
-PLACES = [*DOORS, *[f"k{n}" for n in range(3)], "random", "end", "held", "check"]
+PLACES = [*DOORS, *[f"k{n}" for n in range(3)], "random", "end", "held", "away", "check"]
 MEI = "mei@customer.example"
 ANNA = "anna@customer.example"  # who writes only where the whole circle is looked at
 BO = "bo@customer.example"  # likewise, by both ways
@@ -378,6 +381,32 @@ def _by_mailbox_too(desk: Desk, count: int) -> None:
     )
     desk.firm.dovecot.deliver(desk.firm.desk, newest["data"], BO)
     wait_until(lambda: desk.taken() >= 2 * count, f"{2 * count} taken\n{desk.daemon.story()}")
+
+
+def test_a_mailbox_that_is_away_does_not_shut_the_door(both: Any, tmp_path: Path) -> None:
+    (nobody,) = free_ports(1)
+    desk = Desk(both, tmp_path, "away", imap="", imap_port=nobody)
+    queue = desk.queue()
+    queue.put(MEI, desk.firm.desk, desk.mail("by the door"))
+    with desk.daemon, queue.running():
+        desk.daemon.wait_for("loop_failed", loop="mail")
+        queue.wait_until_empty()
+        desk.settle(1)
+        loops = _health(desk.firm.url)["loops"]
+        desk.daemon.stop()
+
+    assert desk.tickets() == ["by the door"]
+    assert (loops["mail"]["ok"], loops["mail (door)"]["ok"]) == (False, True)
+    assert loops["mail (door)"]["note"] == f"listening at 127.0.0.1:{desk.port}"
+
+
+def _health(url: str) -> Any:
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=10) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as unwell:
+        with unwell:
+            return json.load(unwell)
 
 
 # ---- looked at

@@ -235,6 +235,7 @@ def test_a_sealed_store_runs_the_circle_and_holds_no_word_of_the_customers(both:
         settle(firm, daemon)
         daemon.stop()
         files = {path.name: path.read_bytes() for path in firm.folder.glob("intake.db*")}
+        assert [(n, how) for n, octets in files.items() for how, form in _forms(secret) if form in octets] == []
         daemon.start()
         answer = answered(firm, asked, "重新啟動後的答覆。", customer)
         raw = REPLIES["gmail"](answer, MEI, customer, "收到，謝謝。")
@@ -246,8 +247,6 @@ def test_a_sealed_store_runs_the_circle_and_holds_no_word_of_the_customers(both:
         with Daemon(firm.config).start(waits=False) as other:
             code = other.wait_end()
 
-    found = [(name, how) for name, octets in files.items() for how, form in _forms(secret) if form in octets]
-    assert found == []
     assert secret in plain(asked)
     assert secret in plain(update)  # the history, opened again after the restart
     assert code == 2
