@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.engine import Transaction
 from store.schema import CursorRow
@@ -19,10 +18,5 @@ async def read(tx: Transaction, channel: str, name: str) -> str | None:
 
 async def write(tx: Transaction, positions: dict[tuple[str, str], str]) -> None:
     """Advance cursors: {(channel, name): value}."""
-    dialect = sqlite if tx.dialect == "sqlite" else postgresql
-    statement = dialect.insert(CURSOR)
-    statement = statement.on_conflict_do_update(
-        index_elements=["channel", "name"], set_={"value": statement.excluded.value}
-    )
     rows = [{"channel": c, "name": n, "value": v} for (c, n), v in positions.items()]
-    await tx.many(statement, rows)
+    await tx.insert(CURSOR, rows, replace_at=("channel", "name"))

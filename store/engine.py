@@ -17,15 +17,19 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Dialect, Executable, Table, event
+from sqlalchemy import Dialect, Executable, Table, Update, event
 from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from channels.adapter import StoreUnavailable
 from store import onehop
@@ -69,23 +73,29 @@ class Transaction:
         if rows:
             await self.execute(statement, rows)
 
-    async def insert(self, table: Table, rows: Sequence[Params], *, keep_first: bool = False) -> None:
+    async def repeat(self, constant: Update, rows: Sequence[Params]) -> None:
+        """As `many`, at a third of its price, for a statement that is made once: its plan is kept by its identity."""
+        if rows:
+            plan = _repeated(constant, tuple(rows[0]), self.connection.dialect)
+            await self._whole(self.connection.exec_driver_sql(plan.sql, plan.of(rows)))
+
+    async def insert(
+        self, table: Table, rows: Sequence[Params], *, keep_first: bool = False, replace_at: tuple[str, ...] = ()
+    ) -> None:
         """Insert many rows, all with the same columns, at a third of the price of a statement's own parameters.
 
-        `keep_first`: a row that is there already stays as it is, and nothing is said.
+        `keep_first`: a row that is there already stays as it is, and nothing is said. `replace_at`: a row that is
+        there with the same values in these columns is given the others.
         """
-        if not rows:
-            return
-        plan = _plan(table, tuple(rows[0]), self.connection.dialect, keep_first)
-        values = [
-            tuple([convert(row[name]) if convert else row[name] for name, convert in plan.columns]) for row in rows
-        ]
-        await self._whole(self.connection.exec_driver_sql(plan.sql, values))
+        if rows:
+            plan = _plan(table, tuple(rows[0]), self.connection.dialect, keep_first, replace_at)
+            await self._whole(self.connection.exec_driver_sql(plan.sql, plan.of(rows)))
 
     async def rows(self, statement: Executable, params: Params | None = None) -> list[dict[str, Any]]:
         """All rows as plain dictionaries."""
         result = await self.execute(statement, params)
-        return [dict(row) for row in result.mappings()]
+        names = tuple(result.keys())
+        return [dict(zip(names, row, strict=True)) for row in result]
 
     async def scalar(self, statement: Executable, params: Params | None = None) -> Any:
         """The first column of the first row, or None."""
@@ -94,21 +104,55 @@ class Transaction:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How rows of these columns are written, on one database."""
+    """How rows are written, on one database."""
 
     sql: str
     columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]  # (name, how the driver wants it)
 
+    def of(self, rows: Sequence[Params]) -> list[tuple[Any, ...]]:
+        """What the driver is given."""
+        return [tuple([convert(row[name]) if convert else row[name] for name, convert in self.columns]) for row in rows]
+
 
 @lru_cache(maxsize=200)
-def _plan(table: Table, names: tuple[str, ...], dialect: Dialect, keep_first: bool) -> _Plan:
-    columns = tuple((n, table.c[n].type.dialect_impl(dialect).bind_processor(dialect)) for n in names)
+def _plan(
+    table: Table, names: tuple[str, ...], dialect: Dialect, keep_first: bool, replace_at: tuple[str, ...]
+) -> _Plan:
+    columns = tuple((n, _converter(table.c[n].type, dialect)) for n in names)
     is_sqlite = dialect.name == "sqlite"
     places = ", ".join("?" if is_sqlite else f"${i}" for i in range(1, len(names) + 1))
     written = ", ".join(f'"{n}"' for n in names)
     # Names are our own columns': nothing here comes from outside.
     sql = f'INSERT INTO "{table.name}" ({written}) VALUES ({places})'  # noqa: S608
+    if replace_at:
+        others = ", ".join(f'"{n}" = excluded."{n}"' for n in names if n not in replace_at)
+        sql += f" ON CONFLICT ({', '.join(replace_at)}) DO UPDATE SET {others}"
     return _Plan(sql + (" ON CONFLICT DO NOTHING" if keep_first else ""), columns)
+
+
+@lru_cache(maxsize=50)
+def _repeated(constant: Update, names: tuple[str, ...], dialect: Dialect) -> _Plan:
+    compiled = constant.compile(dialect=dialect, column_keys=list(names))
+    assert isinstance(compiled, SQLCompiler)
+    places = compiled.positiontup or []
+    assert set(places) == set(names), "every parameter of a repeated statement stands in its rows"
+    return _Plan(compiled.string, tuple((n, _converter(compiled.binds[n].type, dialect)) for n in places))
+
+
+def _converter(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """How the driver wants values of a type; None where it takes them as they are."""
+    if dialect.name == "sqlite" and isinstance(kind, UTCDateTime):
+        return _moment
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _moment(at: datetime | None) -> str | None:
+    """An aware moment as SQLAlchemy writes it on SQLite, a quarter of the price."""
+    if at is None:
+        return None
+    if at.tzinfo is None:
+        raise ValueError("a moment without a time zone")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 class Database:

@@ -347,7 +347,7 @@ _FINISH = (
 
 async def finish(tx: Transaction, finished: Sequence[Finished], epoch: int, now: datetime) -> None:
     """Write decisions to their messages, with the normal form they were made from."""
-    await tx.many(
+    await tx.repeat(
         _FINISH,
         [
             {
@@ -369,20 +369,12 @@ async def finish(tx: Transaction, finished: Sequence[Finished], epoch: int, now:
             for f in finished
         ],
     )
-    dialect = sqlite if tx.dialect == "sqlite" else postgresql
-    statement = dialect.insert(NORMAL)
-    statement = statement.on_conflict_do_update(
-        index_elements=["message"],
-        set_={"data": statement.excluded.data, "parser_version": statement.excluded.parser_version},
-    )
     theirs = await keys(tx, [f.id for f in finished]) if tx.seal is not None else {}
-    await tx.many(
-        statement,
-        [
-            {"message": f.id, "parser_version": f.parser_version, "data": _sealed_normal(tx, f, theirs.get(f.id))}
-            for f in finished
-        ],
-    )
+    rows = [
+        {"message": f.id, "parser_version": f.parser_version, "data": _sealed_normal(tx, f, theirs.get(f.id))}
+        for f in finished
+    ]
+    await tx.insert(NORMAL, rows, replace_at=("message",))
 
 
 def _sealed_normal(tx: Transaction, one: Finished, key: DataKey | None) -> bytes:

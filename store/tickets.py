@@ -108,7 +108,7 @@ _CHANGE = (
 
 async def change(tx: Transaction, tickets: Sequence[Ticket]) -> None:
     """Write back tickets that were changed (everything but what is frozen at opening)."""
-    await tx.many(
+    await tx.repeat(
         _CHANGE,
         [
             {
