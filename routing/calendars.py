@@ -72,8 +72,7 @@ def due_at(spec: CalendarSpec, start: datetime, budget: Budget) -> datetime:
         return _after_open_time(clockwork(spec), start, budget.amount)
     if budget.unit is BudgetUnit.WORKING_DAYS:
         return _closing_of_nth(clockwork(spec), start, budget.days)
-    clock = clockwork(spec)
-    return clock.instant(clock.local_day(start) + (budget.days + 1) * DAY, MIDNIGHT)
+    return _end_of_nth_day(clockwork(spec), start, budget.days)
 
 
 def elapsed(spec: CalendarSpec, start: datetime, end: datetime) -> timedelta:
@@ -168,6 +167,18 @@ def _spans_from(clock: Clockwork, start: datetime, until: datetime | None = None
         day += DAY
     if until is None:
         raise NoOpenHours(f"calendar {clock.spec.name} has no open hour in {MAX_DAYS} days")
+
+
+def _end_of_nth_day(clock: Clockwork, start: datetime, days: int) -> datetime:
+    """Midnight that ends the Nth day after that of receipt. A day that a zone has left out (Samoa, 2011) is none."""
+    day = clock.local_day(start)
+    ends = clock.instant(day + DAY, MIDNIGHT)
+    left = days
+    while left:
+        day += DAY
+        began, ends = ends, clock.instant(day + DAY, MIDNIGHT)
+        left -= began < ends
+    return ends
 
 
 def _after_open_time(clock: Clockwork, start: datetime, amount: timedelta) -> datetime:

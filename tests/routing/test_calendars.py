@@ -405,3 +405,11 @@ def test_half_comes_before_eighty_percent_before_the_end(spec: CalendarSpec, sta
     half, short = (split_point(spec, start, budget, share) for share in (0.5, 0.8))
 
     assert start <= half <= short <= due_at(spec, start, budget)
+
+
+def test_a_day_that_a_zone_has_left_out_is_no_calendar_day() -> None:
+    samoa = CalendarSpec(name="apia", timezone="Pacific/Apia", week={}, version="1")
+    received = datetime(2011, 12, 29, 9, 0, tzinfo=UTC)  # 28 December there; the 30th did not happen
+
+    ends = [due_at(samoa, received, Budget(BudgetUnit.CALENDAR_DAYS, timedelta(), n)) for n in (1, 2)]
+    assert ends == [datetime(2011, 12, 30, 10, 0, tzinfo=UTC), datetime(2011, 12, 31, 10, 0, tzinfo=UTC)]
