@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from routing.budgets import BadBudget, parse_budget
 from routing.days import (
@@ -109,13 +110,21 @@ def split_point(spec: CalendarSpec, start: datetime, budget: Budget, share: floa
 
 def share_of(spec: CalendarSpec, start: datetime, budget: Budget, share: float) -> Budget:
     """A part of a budget; days become the open, or for calendar days the wall-clock, time they stand for."""
-    written = f"half of {budget.written}" if share == 0.5 else f"{share:.0%} of {budget.written}"
     if budget.unit in (BudgetUnit.WALL, BudgetUnit.WORKING_HOURS):
-        return replace(budget, amount=budget.amount * share, written=written)
-    end = due_at(spec, start, budget)
+        return _share_of_time(budget, share)
+    end, written = due_at(spec, start, budget), _share_written(budget, share)
     if budget.unit is BudgetUnit.WORKING_DAYS:
         return Budget(BudgetUnit.WORKING_HOURS, elapsed(spec, start, end) * share, written=written)
     return Budget(BudgetUnit.WALL, (end - start) * share, written=written)
+
+
+@lru_cache(maxsize=200)  # a policy has few budgets, and every ticket asks for shares of them
+def _share_of_time(budget: Budget, share: float) -> Budget:
+    return replace(budget, amount=budget.amount * share, written=_share_written(budget, share))
+
+
+def _share_written(budget: Budget, share: float) -> str:
+    return f"half of {budget.written}" if share == 0.5 else f"{share:.0%} of {budget.written}"
 
 
 def intervals(spec: CalendarSpec, start: datetime, budget: Budget, language: str = "en") -> list[Interval]:

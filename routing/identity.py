@@ -23,6 +23,7 @@ from routing.words import Evidence, Speaker, Standing
 
 MAX_HEADER = 8 * 1024  # characters of one header field that are read
 MAX_RESULTS = 50  # results read of one Authentication-Results field
+MAX_ASKED = 4096  # domains outside of which it is remembered whom they resemble
 MIN_NEAR_LABEL = 5  # characters: shorter names are a letter apart by chance (qq.com, qy.com)
 
 
@@ -207,6 +208,7 @@ class KnownDomains:
     domains: frozenset[str]
     _skeletons: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     _near: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _asked: dict[str, str] = field(default_factory=dict, repr=False, compare=False)  # most mail is of few domains
 
     @classmethod
     def of(cls, domains: Iterable[str]) -> KnownDomains:
@@ -224,6 +226,13 @@ class KnownDomains:
         domain = _domain(domain)
         if not domain or domain in self.domains:
             return ""
+        if (known := self._asked.get(domain)) is None:
+            if len(self._asked) >= MAX_ASKED:
+                self._asked.clear()
+            known = self._asked[domain] = self._resembled(domain)
+        return known
+
+    def _resembled(self, domain: str) -> str:
         if known := self._skeletons.get(_skeleton(domain), ""):
             return known
         for variant in _with_one_missing(domain):

@@ -92,7 +92,9 @@ def lookup(message: Message) -> Lookup:
     """The keys by which a message may be found to belong somewhere, bounded."""
     nearest_first = (*message.in_reply_to, *reversed(message.references))
     ids = tuple(dict.fromkeys(i for i in nearest_first if i))[:MAX_REFERENCES]
-    numbers = dict.fromkeys(int(found) for found in _NUMBER.findall(fold(message.subject[:998])))
+    subject = message.subject[:998]
+    is_numbered = "#" in subject or "＃" in subject  # hardly any is
+    numbers = dict.fromkeys(map(int, _NUMBER.findall(fold(subject)))) if is_numbered else ()
     return Lookup(ids, tuple(numbers)[:MAX_NUMBERS])
 
 
