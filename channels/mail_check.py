@@ -13,6 +13,7 @@ import aiosmtplib
 from channels.adapter import CheckLine, CheckState, Clock, LoginRefused, TemporaryFailure
 from channels.credential_dates import endings
 from channels.imap_client import Imap, open_imap
+from channels.imap_names import junk_among
 from channels.imap_position import Position
 from channels.imap_words import RefusedByServer, since_date
 from channels.oauth_account import OAuthAccount
@@ -44,6 +45,7 @@ class MailChecker:
         self._channel = channel
         self._settings = settings
         self._read_cursor = read_cursor
+        self._junk = ""  # what is wrong with the folder for junk
 
     async def check(self) -> list[CheckLine]:
         """One line when all is well, else one for each side; then warnings."""
@@ -102,6 +104,7 @@ class MailChecker:
                 except RefusedByServer as refused:
                     mend = await folder_mend(imap)
                     return self._line(found, f'folder "{folder}": {refused.reason}', mend)
+            self._junk = await _junk_missing(imap, settings)
             facts = [imap.tls_version.replace("TLSv", "TLS ") or "no TLS"]
             facts += ["IDLE" if imap.has_idle else "no IDLE", f"{news} new"]
             return self._line(f"{found} ({', '.join(facts)})")
@@ -187,6 +190,9 @@ class MailChecker:
 
     def _warnings(self) -> Iterator[CheckLine]:
         yield from self._endings()
+        if self._junk and self._settings.imap is not None:
+            problem = "there is no such folder for junk: it is not read"
+            yield self._warning(f'junk_folder "{self._settings.imap.junk_folder}"', problem, self._junk)
         named: list[tuple[str, ImapSettings | SmtpSettings]] = [
             *([("imap", self._settings.imap)] if self._settings.imap is not None else []),
             ("smtp", self._settings.smtp),
@@ -233,6 +239,18 @@ async def _knock(settings: LmtpSettings) -> tuple[asyncio.StreamReader, asyncio.
     if settings.path is not None:
         return await asyncio.open_unix_connection(str(settings.path))
     return await asyncio.open_connection(settings.host, settings.port)
+
+
+async def _junk_missing(imap: Imap, settings: ImapSettings) -> str:
+    """What to do about a folder for junk that is not there; "" where it is, or where none is read."""
+    if settings.junk_folder is None:
+        return ""
+    folders = await imap.folders()
+    wanted = junk_among(folders) if settings.junk_folder == "auto" else settings.junk_folder
+    names = [folder.name for folder in folders]
+    if wanted in names:
+        return ""
+    return f"set imap.junk_folder to one of: {', '.join(names[:MAX_NAMED])}"
 
 
 async def folder_mend(imap: Imap) -> str:

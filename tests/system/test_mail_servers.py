@@ -320,6 +320,23 @@ async def test_check_shows_one_line_when_all_is_well(dovecot: Dovecot, postfix: 
     assert (line.subject, line.name, line.found, line.state) == ("mail", "support", expected, CheckState.OK)
 
 
+async def test_check_warns_of_a_folder_for_junk_that_is_not_there(
+    dovecot: Dovecot, postfix: Postfix, tmp_path: Path
+) -> None:
+    plain = {"host": "127.0.0.1", "security": "none"}
+    imap = {"port": dovecot.imap_port, **plain, "junk_folder": "Nowhere"}
+    checker = build(
+        "support", mail_settings(tmp_path, imap, {"port": postfix.port, **plain}), tools_for(Ledger())
+    ).checker
+    assert checker is not None
+
+    (line, warning) = await checker.check()
+
+    assert (line.state, warning.state) == (CheckState.OK, CheckState.WARNING)
+    assert warning.found == 'junk_folder "Nowhere"'
+    assert warning.mend.startswith("set imap.junk_folder to one of: INBOX")
+
+
 @pytest.mark.parametrize(
     ("imap", "mend"),
     [
