@@ -93,11 +93,13 @@ class Writer:
     message_id: str
 
 
-def new(writer: Writer, to: str, subject: str, text: str) -> EmailMessage:
-    """A new mail. Raises ValueError where a header cannot hold what was typed."""
+def new(writer: Writer, to: str, subject: str, text: str, cc: str = "") -> EmailMessage:
+    """A new mail; `cc` is what was typed, commas between. Raises ValueError where a header cannot hold it."""
     mail = EmailMessage(policy=SMTP)
     mail["From"] = formataddr((writer.name, writer.address))
     mail["To"] = to
+    if cc:
+        mail["Cc"] = cc
     mail["Subject"] = " ".join(subject.split())[:MAX_SUBJECT]
     mail["Date"] = format_datetime(writer.at)
     mail["Message-ID"] = writer.message_id

@@ -34,6 +34,7 @@ from intake.demo.people import PEOPLE, Part, Person
 
 MAX_BODY = 128 * 1024  # octets of a post
 BODY_TIMEOUT = 10.0  # seconds
+MAX_CC = 500  # characters
 CALL_TIMEOUT = 10.0  # seconds for the daemon's answer to the exchange
 NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -246,7 +247,8 @@ class Playground:
                 original = await self._letter(request, account, asked["reply"])
                 mail = letters.reply(writer, original, text)
             else:
-                mail = letters.new(writer, self._desk(), _text(asked, "subject"), text)
+                cc = str(asked.get("cc") or "").strip()[:MAX_CC]
+                mail = letters.new(writer, self._desk(), _text(asked, "subject"), text, cc)
         except ValueError as wrong:
             raise Refusal(400, str(wrong)) from None
         await account.send(mail)

@@ -71,3 +71,12 @@ def test_a_new_mail_cannot_be_given_further_headers() -> None:
 
     assert mail["Bcc"] is None
     assert mail["Subject"] == "hello Bcc: evil@x.example"
+
+
+def test_a_new_mail_names_who_gets_a_copy_and_no_other_header() -> None:
+    mail = letters.new(CHEN, "support@firm.example", "hello", "words", "Emma <emma@customer.example>, lee@b.example")
+
+    assert mail["Cc"] == "Emma <emma@customer.example>, lee@b.example"
+    assert letters.new(CHEN, "support@firm.example", "hello", "words")["Cc"] is None
+    with pytest.raises(ValueError, match="linefeed"):
+        letters.new(CHEN, "support@firm.example", "hello", "words", "a@b.example\r\nBcc: evil@x.example")

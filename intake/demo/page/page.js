@@ -219,7 +219,10 @@ class Mailboxes {
   compose() {
     const person = this.who;
     const subject = make("input", { placeholder: say("subject"), maxLength: 200 });
+    const cc = make("input", { placeholder: say("cc"), maxLength: 200, inputMode: "email" });
     const text = make("textarea", { placeholder: say("text"), rows: 4 });
+    cc.dataset.optional = "yes";
+    cc.setAttribute("aria-label", say("cc"));
     subject.setAttribute("aria-label", say("subject"));
     text.setAttribute("aria-label", say("text"));
     let turn = 0;
@@ -227,9 +230,9 @@ class Mailboxes {
       const examples = WORDS[language].examples;
       [subject.value, text.value] = examples[turn++ % examples.length];
     } });
-    const form = this.form([subject, text], say("send"), example, async () => {
-      await ask(`/demo/mail/${person.key}`, { subject: subject.value, text: text.value });
-      subject.value = text.value = "";
+    const form = this.form([subject, cc, text], say("send"), example, async () => {
+      await ask(`/demo/mail/${person.key}`, { subject: subject.value, cc: cc.value, text: text.value });
+      subject.value = cc.value = text.value = "";
     });
     form.className = "compose";
     form.dataset.who = person.key + language;
@@ -242,7 +245,7 @@ class Mailboxes {
     const form = make("form", {}, ...fields, make("div", { className: "row" }, said, ...(beside ? [beside] : []), button));
     form.onsubmit = async (event) => {
       event.preventDefault();
-      const empty = fields.find((field) => !field.value.trim());
+      const empty = fields.find((field) => !field.dataset.optional && !field.value.trim());
       if (empty) return empty.focus();
       button.disabled = true;
       try {
