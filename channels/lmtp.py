@@ -16,9 +16,10 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -29,12 +30,17 @@ from channels.http import is_within, parse_networks
 from channels.message import Medium
 from channels.settings import LmtpSettings
 
-MAX_LINE = 256 * 1024  # octets; real mail breaks the 998 of RFC 5322 §2.1.1
+MAX_LINE = 64 * 1024  # octets read ahead of a connection; of a command far fewer are allowed
+CHUNK = 64 * 1024  # octets of a mail read at a time
+LARGE = 512 * 1024  # octets: of larger mails …
+LARGE_AT_ONCE = 4  # … so many are in memory at one time; the next is read no further meanwhile
 MAX_RECIPIENTS = 100  # of one mail
 MAX_HEAD = 32 * 1024  # octets looked at for who had signed in; a filter's findings above it may be long
 GRACE = 2.0  # seconds a mail that is being taken may need at the end
 TURN = 3600.0  # seconds: it waits to be called, and says so once an hour
 SOCKET_MODE = 0o660  # of a socket in the file system: its group is the mail server's
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +103,7 @@ class _Door:
         self._clock = clock
         self._accept = accept
         self._sources = parse_networks(settings.sources)
+        self.room = asyncio.Semaphore(LARGE_AT_ONCE)
         self._open: set[Any] = set()
         self._taking: set[asyncio.Future[None]] = set()  # done once the answer can be said
 
@@ -131,7 +138,9 @@ class _Door:
         answered = asyncio.get_running_loop().create_future()
         self._taking.add(answered)
         try:
-            receipts = await self._accept([self._arrival(session, envelope)])
+            size = len(envelope.original_content or b"")
+            arrival = await _beside(size, lambda: self._arrival(session, envelope))
+            receipts = await self._accept([arrival])
         except StoreUnavailable as error:
             return f"451 4.3.1 the store cannot take it now, try again later: {_plain(str(error))}"
         except Exception:  # noqa: BLE001  # unknown is temporary: the server that has it keeps it (G4)
@@ -213,6 +222,21 @@ def _plain(words: str) -> str:
     return re.sub(r"[^ -~]+", " ", words)[:200]
 
 
+_END = b"\r\n.\r\n"
+
+
+def _undotted(octets: bytes) -> bytes:
+    """The mail as it was before its dots were doubled (RFC 5321 §4.5.2)."""
+    if octets.startswith(b"."):
+        octets = octets[1:]
+    return octets.replace(b"\r\n.", b"\r\n")
+
+
+async def _beside(octets: int, work: Callable[[], T]) -> T:
+    """In a thread where it is about many octets, so that nobody waits for it."""
+    return work() if octets < LARGE else await asyncio.to_thread(work)
+
+
 class _Guarded(SMTP):
     """A connection that is refused at once where it may not be."""
 
@@ -221,6 +245,7 @@ class _Guarded(SMTP):
 
     def __init__(self, door: _Door, settings: LmtpSettings) -> None:
         self._door = door
+        self._limit = settings.max_size
         super().__init__(
             door,
             data_size_limit=settings.max_size,
@@ -230,6 +255,8 @@ class _Guarded(SMTP):
             timeout=settings.timeout.total_seconds(),
             loop=asyncio.get_running_loop(),
         )
+
+    _is_hasty = False  # something stood behind the final dot
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._door.lets_in(self, transport.get_extra_info("peername")):
@@ -244,6 +271,57 @@ class _Guarded(SMTP):
         self._door.gone(self)
         if self.session is not None:
             super().connection_lost(error)
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802  # the library's
+        """Take one mail in. The library keeps every line by itself: of blank lines that is a hundred times their size.
+
+        It also never lets others run while lines are there to be read, and refuses long ones for good.
+        """
+        if await self.check_helo_needed():
+            return
+        if self.envelope is None or not self.envelope.rcpt_tos:
+            await self.push("503 5.5.1 need RCPT first")
+            return
+        if arg:
+            await self.push("501 5.5.4 DATA takes no word")
+            return
+        await self.push("354 go on, and end with a dot")
+        async with AsyncExitStack() as room:
+            octets = await self._octets(room)
+            if octets is None:
+                answer = "552 5.3.4 larger than this desk takes in"
+            else:
+                self.envelope.original_content = self.envelope.content = octets
+                answer = await self._door.handle_DATA(self, self.session, self.envelope)
+        self._set_post_data_state()  # type: ignore[no-untyped-call]
+        await self.push(answer)
+        if self._is_hasty:  # what was sent before the answer could be another's words smuggled in
+            assert self.transport is not None
+            self.transport.close()
+
+    async def _octets(self, room: AsyncExitStack) -> bytes | None:
+        """The mail, up to its final dot; None where it is too large. Raises ConnectionError when it is cut off."""
+        body = bytearray(b"\r\n")  # so that the dot of an empty mail stands behind a line end too
+        seen, is_large, is_too_large = 0, False, False
+        while (end := body.find(_END, max(0, seen - len(_END)))) < 0:
+            seen = len(body)
+            if seen > self._limit + 2:
+                is_too_large = True
+                del body[: -len(_END)]
+                seen = 0
+            elif seen > LARGE and not is_large:
+                is_large = True
+                await room.enter_async_context(self._door.room)
+            chunk = await self._reader.read(CHUNK)
+            if not chunk:
+                raise ConnectionResetError("cut off within a mail")
+            self._reset_timeout()
+            body += chunk
+            await asyncio.sleep(0)  # what lies ready is read without a pause: others must have their turn
+        self._is_hasty = end + len(_END) < len(body)
+        if is_too_large or end > self._limit:
+            return None
+        return await _beside(end, lambda: _undotted(bytes(memoryview(body)[2 : end + 2])))
 
 
 class _Smtp(_Guarded):

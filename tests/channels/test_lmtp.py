@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -251,8 +253,6 @@ def test_who_had_signed_in_is_read_where_only_the_server_writes(head: bytes, log
 
 
 def test_reading_who_signed_in_is_linear() -> None:
-    import time
-
     start = time.process_time()
     signed_in(b"Received: " + b"\r\n\t(Authenticated sender: " * 1_000_000)
     assert time.process_time() - start < 0.5
@@ -280,3 +280,71 @@ async def test_a_place_that_may_not_be_opened_ends_it(ledger: Ledger, monkeypatc
 
     with pytest.raises(Fatal, match=r"127\.0\.0\.1:24 may not be opened: Permission denied"):
         await LmtpReceiver("support", LmtpSettings(port=24), tools_for(ledger)).receive(ledger.accept)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\r\n" * 5_000_000, b".x\r\n" * 2_000_000, b"x" * 8_000_000, b"\n.\r\n" * 2_000_000, b"\r\n.\n" * 2_000_000],
+    ids=["blank lines", "dots", "one line", "half ends", "other half ends"],
+)
+async def test_g9_a_mail_of_nothing_costs_its_size_and_nobody_waits_for_it(ledger: Ledger, body: bytes) -> None:
+    adapter, port = receiver(ledger)
+    raw = b"Subject: bomb\r\n\r\n" + body
+    raw += b"" if raw.endswith(b"\r\n") else b"\r\n"
+    async with running(adapter, ledger.accept):
+        await listens(port)
+        client = await connected(port)
+        await client.begin("a@c.example", ["support@firm.example"])
+        on_the_wire = raw.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+        gaps: list[float] = []
+        ticking = asyncio.create_task(_tick(gaps))
+        tracemalloc.start()
+        start = time.process_time()
+        client.writer.write(on_the_wire)
+        answer = await client.answer()
+        cost, (_, peak) = time.process_time() - start, tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        ticking.cancel()
+        client.close()
+
+    assert answer == "250 2.0.0 kept as 1"
+    assert next(iter(ledger.arrivals.values())).raw == raw
+    # The test's own side, in the same process, holds the mail once more on its way out.
+    assert (cost < 3, peak < 6 * len(on_the_wire), max(gaps) < 0.5) == (True, True, True)
+
+
+async def _tick(gaps: list[float]) -> None:
+    """How long each turn of the loop took that was to take a millisecond."""
+    while True:
+        start = time.perf_counter()
+        await asyncio.sleep(0.001)
+        gaps.append(time.perf_counter() - start)
+
+
+async def test_a_long_line_is_no_reason_to_refuse_a_mail(port: int, ledger: Ledger) -> None:
+    raw = MAIL + b"x" * 90_000 + b"\r\n"
+
+    assert await handed_over(port, raw) == ["250 2.0.0 kept as 1"]
+    assert [a.raw for a in ledger.arrivals.values()] == [raw]
+
+
+async def test_an_empty_mail_is_kept_too(port: int, ledger: Ledger) -> None:
+    client = await connected(port)
+    await client.begin("a@c.example", ["support@firm.example"])
+
+    assert await client.say(".") == "250 2.0.0 kept as 1"
+    client.close()
+    assert [a.raw for a in ledger.arrivals.values()] == [b""]
+
+
+async def test_who_goes_on_before_the_answer_is_answered_and_sent_away(port: int, ledger: Ledger) -> None:
+    client = await connected(port)
+    await client.begin("a@c.example", ["support@firm.example"])
+    client.writer.write(MAIL + b".\r\nMAIL FROM:<smuggled@evil.example>\r\n")
+    answer = await client.answer()
+
+    assert answer == "250 2.0.0 kept as 1"
+    with pytest.raises(EOFError):
+        await client.answer()
+    client.close()
+    assert [a.raw for a in ledger.arrivals.values()] == [MAIL]
