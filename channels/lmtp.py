@@ -279,6 +279,7 @@ class _Guarded(SMTP):
         """
         if await self.check_helo_needed():
             return
+        assert self.session is not None
         if self.envelope is None or not self.envelope.rcpt_tos:
             await self.push("503 5.5.1 need RCPT first")
             return
