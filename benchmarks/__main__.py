@@ -1,7 +1,7 @@
 """`make bench`: what this machine takes in a second, the whole way.
 
     python -m benchmarks                 everything, a table at the end
-    python -m benchmarks mail            only this: mail, phone, chat, limit, stall
+    python -m benchmarks mail            only this: mail, latency, phone, chat, limit, stall
     python -m benchmarks mail --json
     python -m benchmarks backlog --size 200000     a mailbox full at the first start; only by name: it takes minutes
 
@@ -19,9 +19,16 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from benchmarks import backlog, chat, limit, mail, phone, stall  # noqa: E402  # after the path is set
+from benchmarks import backlog, chat, latency, limit, mail, phone, stall  # noqa: E402  # after the path is set
 
-BENCHES = {"mail": mail.run, "phone": phone.run, "chat": chat.run, "limit": limit.run, "stall": stall.run}
+BENCHES = {
+    "mail": mail.run,
+    "latency": latency.run,
+    "phone": phone.run,
+    "chat": chat.run,
+    "limit": limit.run,
+    "stall": stall.run,
+}
 
 
 def main() -> None:

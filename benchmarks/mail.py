@@ -42,17 +42,22 @@ key = {{ file = "token.key" }}
 type = "mail"
 address = "support@perf.local"
 smtp = {{ host = "127.0.0.1", port = {smtp}, security = "none" }}
-[channels.support.imap]
+{way_in}
+{agents}
+[teams.all]
+display_name = "All"
+members = [{members}]
+"""
+MAILBOX = """[channels.support.imap]
 host = "127.0.0.1"
 port = {imap}
 security = "none"
 username = "support@perf.local"
 password = {{ file = "password" }}
 since = "all"
-{agents}
-[teams.all]
-display_name = "All"
-members = [{members}]
+"""
+DOOR = """[channels.support.lmtp]
+port = {lmtp}
 """
 AGENT = '[agents.a{n}]\ndisplay_name = "A{n}"\naddresses = ["a{n}@perf.local"]\ncapacity = 1000000\n'
 
@@ -68,10 +73,10 @@ def corpus(folder: Path) -> list[bytes]:
 CHAT = '[channels.site]\ntype = "webchat"\norigins = ["http://127.0.0.1"]\nreply_channel = "support"\n'
 
 
-def config(imap: int, smtp: int, http: int, agents: int = 20, *, chat: bool = False) -> str:
-    """`chat`: with a web chat beside, so that there is a listener to ask how it goes."""
+def config(imap: int, smtp: int, http: int, agents: int = 20, *, chat: bool = False, lmtp: int = 0) -> str:
+    """`chat`: with a web chat beside, so that there is a listener to ask how it goes. `lmtp`: no mailbox, a door."""
     text = CONFIG.format(
-        imap=imap,
+        way_in=DOOR.format(lmtp=lmtp) if lmtp else MAILBOX.format(imap=imap),
         smtp=smtp,
         http=http,
         agents="".join(AGENT.format(n=n) for n in range(agents)),
