@@ -5,6 +5,7 @@ All of it is internal: it goes to agents, and `guarded` says what of it must not
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -142,7 +143,7 @@ async def exchanges_of(
         .order_by(MESSAGE.c.id.desc())
         .limit(MAX_EXCHANGES)
     )
-    spoken = await _spoken(tx, [r["id"] for r in rows])
+    spoken = await messages_of(tx, [r["id"] for r in rows])
     said = [
         compose.Exchange(
             who=_who(spoken[r["id"]], ticket, with_.policy) or with_.texts.say("card.visitor", language),
@@ -176,10 +177,6 @@ async def _told_as_one(tx: Transaction, ticket: Ticket) -> tuple[int, ...]:
     return (ticket.id, older.id)
 
 
-async def _spoken(tx: Transaction, ids: list[int]) -> dict[int, Message]:
-    return {number: loads(data) for number, data in (await messages.normals(tx, ids)).items()} if ids else {}
-
-
 def _who(message: Message, ticket: Ticket, policy: Policy) -> str:
     """Who said it: others may speak on a ticket beside its customer."""
     forms = (c.web_forms for c in policy.channels.values())
@@ -195,10 +192,16 @@ def _loads(text: str) -> dict[str, Any]:
 
 
 async def message_of(tx: Transaction, number: int | None) -> Message | None:
-    if number is None:
-        return None
-    found = (await messages.normals(tx, [number])).get(number)
-    return loads(found) if found else None
+    return (await messages_of(tx, [number])).get(number) if number is not None else None
+
+
+async def messages_of(tx: Transaction, numbers: Iterable[int]) -> dict[int, Message]:
+    """The normal forms that are stored, read. Raises SealBroken."""
+
+    async def read(wanted: list[int]) -> dict[int, Message]:
+        return {number: loads(data) for number, data in (await messages.normals(tx, wanted)).items()}
+
+    return await tx.once("message", numbers, read)
 
 
 async def files_of(

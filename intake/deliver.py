@@ -31,7 +31,7 @@ from channels.pacing import DAY
 from intake.bundle import Bundle
 from intake.cards import Stationery
 from intake.gathering import Gathering
-from intake.letters import outbound
+from intake.letters import foresee, outbound
 from intake.logs import tell
 from intake.results import Consequences, Result
 from intake.ways_out import WayOut, WaysOut
@@ -205,6 +205,7 @@ class Deliverer:
             gone = [item for item in items if item.channel not in self._senders]
             items = [item for item in items if item.channel in self._senders]
             stored = await outbox.stored_bytes(tx, [i.id for i in items if i.attempts])
+            await foresee(tx, items)
             composed = [(i, await self._compose(tx, i, stored.get(i.id), now)) for i in items]
         ready = [(item, message) for item, message in composed if isinstance(message, OutboundMessage)]
         broken = [(item, message) for item, message in composed if isinstance(message, str)]
@@ -327,10 +328,8 @@ class Deliverer:
             await self._write_down([Result(item=result.item, at=result.at, failure=why)])
 
     async def _write_down(self, results: Sequence[Result]) -> None:
-        written: list[Event] = []
         async with self._db.transaction() as tx:
-            for result in results:
-                written += await self._consequences.of(tx, result)
+            written = await self._consequences.of_all(tx, results)
             await events.append(tx, written)
             crashpoint("record.before_commit")
         crashpoint("record.after_commit")

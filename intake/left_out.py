@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,9 +24,17 @@ FILES_PATH = "/files"  # where the page with a message's files lies, below [http
 
 async def arrived_of(tx: Transaction, number: int | None) -> Mapping[str, Any]:
     """How a message came: channel, received_at, size, is_truncated; {} for none."""
-    columns = (MESSAGE.c.channel, MESSAGE.c.received_at, MESSAGE.c.size, MESSAGE.c.is_truncated)
-    rows = await tx.rows(select(*columns).where(MESSAGE.c.id == number)) if number is not None else []
-    return rows[0] if rows else {}
+    return (await all_arrived(tx, [number])).get(number, {}) if number is not None else {}
+
+
+async def all_arrived(tx: Transaction, numbers: Iterable[int]) -> dict[int, Mapping[str, Any]]:
+    """The same of several messages, by number."""
+    columns = (MESSAGE.c.id, MESSAGE.c.channel, MESSAGE.c.received_at, MESSAGE.c.size, MESSAGE.c.is_truncated)
+
+    async def read(wanted: list[int]) -> dict[int, Mapping[str, Any]]:
+        return {r["id"]: r for r in await tx.rows(select(*columns).where(MESSAGE.c.id.in_(wanted)))}
+
+    return await tx.once("arrived", numbers, read)
 
 
 def left_out(

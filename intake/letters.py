@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -29,11 +30,12 @@ from intake.cards import (
     frozen_subject,
     matter_of,
     message_of,
+    messages_of,
     shown_contact,
     topic_name,
     value_of,
 )
-from intake.left_out import link_to_files
+from intake.left_out import all_arrived, link_to_files
 from intake.said import said_by
 from intake.who_gets_it import recipients_of
 from routing.calendars import next_opening
@@ -44,9 +46,11 @@ from routing.reasons import Reason
 from routing.records import Ticket
 from routing.tokens import canary, reply_address
 from routing.words import Kind, NoticeKind, Purpose, Standing, TargetKind
+from store import customers, deadlines, participants, tickets
 from store.engine import Transaction
 from store.messages import MESSAGE
 from store.outbox import OutboxItem
+from store.seal import SealBroken
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +97,24 @@ async def _compose(
     if item.purpose is Purpose.ACKNOWLEDGEMENT:
         return await _acknowledgement(tx, item, with_, channel, matter, now)
     return await _to_agent(tx, item, with_, channel, matter, now)
+
+
+async def foresee(tx: Transaction, items: Sequence[OutboxItem]) -> None:
+    """Read what composing these will ask for, with one query a kind: `Transaction.once` then has it."""
+    found = await tickets.by_ids(tx, (i.ticket for i in items if i.ticket is not None))
+    theirs = {ticket.customer for ticket in found.values()}
+    await customers.by_ids(tx, theirs)
+    await customers.contacts_of(tx, theirs)
+    await customers.contacts(tx, {ticket.contact for ticket in found.values()})
+    await deadlines.of_tickets(tx, found)
+    await participants.of_tickets(tx, found)
+    sources = {i.source for i in items if i.source is not None and i.purpose in _ABOUT_A_MESSAGE}
+    await all_arrived(tx, sources)
+    with suppress(SealBroken):  # which of them it is, composing that one will tell
+        await messages_of(tx, sources)
+
+
+_ABOUT_A_MESSAGE = (Purpose.ASSIGNMENT, Purpose.UPDATE, Purpose.ACKNOWLEDGEMENT)
 
 
 def _octets_in(files: Sequence[compose.File]) -> int:

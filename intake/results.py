@@ -29,7 +29,7 @@ from routing.records import Event, NewOutbox, Target, Ticket
 from routing.words import OutboxState, Purpose, TargetKind
 from store import deadlines, outbox, queues, tickets
 from store.engine import Transaction
-from store.outbox import OutboxItem
+from store.outbox import HandedOver, OutboxItem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,17 @@ class Consequences:
     unknown_retry_after: timedelta
     on_reopened: Callable[[], None] = lambda: None  # a ticket waits for its agent again
 
+    async def of_all(self, tx: Transaction, results: Sequence[Result]) -> list[Event]:
+        """As `of` for each of them; what was handed over is written together."""
+        await outbox.record_handed_over(tx, [_handed_over(r.item, r.delivery, r.at) for r in results if r.delivery])
+        written: list[Event] = []
+        for result in results:
+            if result.delivery is not None:
+                written += await self._after_delivery(tx, result.item, result.delivery, result.at)
+            else:
+                written += await self.of(tx, result)
+        return written
+
     async def of(self, tx: Transaction, result: Result) -> list[Event]:
         """Write down what became of an attempt, as of when it was known; the events, which the caller appends."""
         item, failure, now = result.item, result.failure, result.at
@@ -64,15 +75,12 @@ class Consequences:
         return await self._later(tx, item, failure, now)
 
     async def delivered(self, tx: Transaction, item: OutboxItem, delivery: Delivery, now: datetime) -> list[Event]:
-        is_stored = delivery.state is DeliveryState.STORED
-        await outbox.record_delivered(
-            tx,
-            {item.id: delivery.remote_id},
-            now,
-            stored=is_stored,
-            keep_bytes=not item.mail_id,
-            remote_mail_id=delivery.remote_mail_id or None,
-        )
+        await outbox.record_handed_over(tx, [_handed_over(item, delivery, now)])
+        return await self._after_delivery(tx, item, delivery, now)
+
+    async def _after_delivery(
+        self, tx: Transaction, item: OutboxItem, delivery: Delivery, now: datetime
+    ) -> list[Event]:
         if delivery.remote_mail_id and item.ticket is not None:
             # Whoever answers refers to the id that he was shown, which is the provider's.
             await tickets.add_keys(tx, [(delivery.remote_mail_id, item.ticket, True)])
@@ -218,6 +226,17 @@ class Consequences:
                 data={"why": f"the {item.purpose.value} could not be delivered", "told": [r.agent for r in rows]},
             )
         ]
+
+
+def _handed_over(item: OutboxItem, delivery: Delivery, at: datetime) -> HandedOver:
+    return HandedOver(
+        id=item.id,
+        at=at,
+        remote_id=delivery.remote_id,
+        remote_mail_id=delivery.remote_mail_id or None,
+        is_stored=delivery.state is DeliveryState.STORED,
+        keeps_bytes=not item.mail_id,
+    )
 
 
 def supervisors(teams: Mapping[str, object], ticket: Ticket) -> Sequence[str]:

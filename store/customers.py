@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
@@ -15,31 +16,37 @@ CONTACT = ContactRow.__table__  # type: ignore[attr-defined]
 
 
 async def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Customer]:
-    wanted = list(set(ids))
-    if not wanted:
-        return {}
-    rows = await tx.rows(select(CUSTOMER).where(CUSTOMER.c.id.in_(wanted)))
-    return {r["id"]: Customer(**r) for r in rows}
+    async def read(wanted: list[int]) -> dict[int, Customer]:
+        return {r["id"]: Customer(**r) for r in await tx.rows(select(CUSTOMER).where(CUSTOMER.c.id.in_(wanted)))}
+
+    return await tx.once("customer", ids, read)
 
 
 async def contacts(tx: Transaction, addresses: Iterable[str]) -> dict[str, Contact]:
     """Known contacts by address; unknown ones are left out."""
-    wanted = list(set(addresses))
-    if not wanted:
-        return {}
-    rows = await tx.rows(select(CONTACT).where(CONTACT.c.address.in_(wanted)))
-    return {r["address"]: Contact(**{**r, "is_verified": bool(r["is_verified"])}) for r in rows}
+
+    async def read(wanted: list[str]) -> dict[str, Contact]:
+        rows = await tx.rows(select(CONTACT).where(CONTACT.c.address.in_(wanted)))
+        return {r["address"]: _contact(r) for r in rows}
+
+    return await tx.once("contact", addresses, read)
+
+
+def _contact(row: Mapping[str, Any]) -> Contact:
+    return Contact(**{**row, "is_verified": bool(row["is_verified"])})
 
 
 async def contacts_of(tx: Transaction, customers: Iterable[int]) -> dict[int, list[Contact]]:
     """Every contact of some customers."""
-    wanted = list(set(customers))
-    if not wanted:
-        return {}
-    found: dict[int, list[Contact]] = {}
-    for row in await tx.rows(select(CONTACT).where(CONTACT.c.customer.in_(wanted)).order_by(CONTACT.c.first_seen_at)):
-        found.setdefault(row["customer"], []).append(Contact(**{**row, "is_verified": bool(row["is_verified"])}))
-    return found
+
+    async def read(wanted: list[int]) -> dict[int, list[Contact]]:
+        found: dict[int, list[Contact]] = {}
+        statement = select(CONTACT).where(CONTACT.c.customer.in_(wanted)).order_by(CONTACT.c.first_seen_at)
+        for row in await tx.rows(statement):
+            found.setdefault(row["customer"], []).append(_contact(row))
+        return found
+
+    return {number: list(theirs) for number, theirs in (await tx.once("contacts", customers, read)).items()}
 
 
 async def add(tx: Transaction, customers: Sequence[Customer], contacts: Sequence[Contact]) -> None:

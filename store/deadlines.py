@@ -31,16 +31,18 @@ async def add(tx: Transaction, targets: Sequence[Target]) -> None:
 
 async def of_tickets(tx: Transaction, tickets: Iterable[int], *, only_open: bool = False) -> dict[int, list[Target]]:
     """Targets by ticket, by due time."""
-    wanted = list(set(tickets))
-    if not wanted:
-        return {}
-    statement = select(TARGET).where(TARGET.c.ticket.in_(wanted)).order_by(TARGET.c.due_at)
-    if only_open:
-        statement = statement.where(TARGET.c.met_at.is_(None), TARGET.c.withdrawn_at.is_(None))
-    found: dict[int, list[Target]] = {}
-    for row in await tx.rows(statement):
-        found.setdefault(row["ticket"], []).append(_target(row))
-    return found
+
+    async def read(wanted: list[int]) -> dict[int, list[Target]]:
+        statement = select(TARGET).where(TARGET.c.ticket.in_(wanted)).order_by(TARGET.c.due_at)
+        if only_open:
+            statement = statement.where(*_AND_OPEN)
+        found: dict[int, list[Target]] = {}
+        for row in await tx.rows(statement):
+            found.setdefault(row["ticket"], []).append(_target(row))
+        return found
+
+    what = "open targets" if only_open else "targets"
+    return {number: list(theirs) for number, theirs in (await tx.once(what, tickets, read)).items()}
 
 
 async def upcoming(tx: Transaction, limit: int) -> list[Target]:

@@ -35,6 +35,7 @@ from channels.adapter import StoreUnavailable
 from store import onehop
 from store.seal import Seal
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 10_000  # ms; only another process can hold the lock that long
@@ -49,10 +50,13 @@ Params = Mapping[str, Any]
 class Transaction:
     """What may be done inside `Database.transaction()` and `Database.reading()`."""
 
-    def __init__(self, connection: AsyncConnection, dialect: str, seal: Seal | None = None) -> None:
+    def __init__(
+        self, connection: AsyncConnection, dialect: str, seal: Seal | None = None, *, is_reading: bool = False
+    ) -> None:
         self.connection = connection
         self.dialect = dialect
         self.seal = seal  # None: what people wrote is kept as it came
+        self._read: dict[str, dict[Any, Any]] | None = {} if is_reading else None  # what -> key -> found, or None
 
     async def execute(
         self, statement: Executable, params: Params | Sequence[Params] | None = None
@@ -96,6 +100,22 @@ class Transaction:
         result = await self.execute(statement, params)
         names = tuple(result.keys())
         return [dict(zip(names, row, strict=True)) for row in result]
+
+    async def once(
+        self, what: str, keys: Iterable[K], read: Callable[[list[K]], Awaitable[Mapping[K, T]]]
+    ) -> dict[K, T]:
+        """What `read` finds for these keys. While a transaction only reads, it is asked once for each of them.
+
+        So a batch is read with one query and then asked for one by one. Callers must not change what they are given.
+        """
+        wanted = list(dict.fromkeys(keys))
+        if self._read is None:
+            return dict(await read(wanted)) if wanted else {}
+        known = self._read.setdefault(what, {})
+        if missing := [key for key in wanted if key not in known]:
+            found = await read(missing)
+            known.update((key, found.get(key)) for key in missing)
+        return {key: known[key] for key in wanted if known[key] is not None}
 
     async def scalar(self, statement: Executable, params: Params | None = None) -> Any:
         """The first column of the first row, or None."""
@@ -175,14 +195,16 @@ class Database:
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Write. On SQLite one at a time, in the order of asking."""
-        return self._begun(self._writer, self._to_write)
+        return self._begun(self._writer, self._to_write, is_reading=False)
 
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         """Read, never waiting for the writer; on SQLite a consistent snapshot."""
-        return self._begun(self._reader, self._to_read)
+        return self._begun(self._reader, self._to_read, is_reading=True)
 
     @asynccontextmanager
-    async def _begun(self, engine: AsyncEngine, turn: asyncio.Semaphore) -> AsyncIterator[Transaction]:
+    async def _begun(
+        self, engine: AsyncEngine, turn: asyncio.Semaphore, *, is_reading: bool
+    ) -> AsyncIterator[Transaction]:
         async with turn:
             with _Translated():
                 connection = await _to_the_end(engine.connect())
@@ -191,7 +213,7 @@ class Database:
                     transaction = await _to_the_end(_begin(connection))
                 try:
                     with _Translated():
-                        yield Transaction(connection, self.url.get_backend_name(), self.seal)
+                        yield Transaction(connection, self.url.get_backend_name(), self.seal, is_reading=is_reading)
                 except BaseException:
                     with suppress(SQLAlchemyError, OSError):  # a lost server has rolled back already
                         await _to_the_end(_end(connection, transaction.rollback()))

@@ -8,13 +8,14 @@ a held or finally unknown row blocks nobody.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, literal_column, null, or_, select, update
 
 from routing.records import NewOutbox
 from routing.words import URGENT, OutboxState, Purpose, Speaker
@@ -180,20 +181,23 @@ async def begin_attempts(
     tx: Transaction, attempts: Sequence[tuple[OutboxItem, bytes]], now: datetime, lease_until: datetime
 ) -> set[int]:
     """Write down that rows are being attempted, with their bytes; the ids that are really ours to attempt."""
-    ours: set[int] = set()
+    alike: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for item, _ in attempts:
-        done = await tx.execute(
+        alike[item.state.value, item.attempts].append(item.id)
+    ours: set[int] = set()
+    for (state, times), ids in alike.items():
+        begun = await tx.execute(
             update(OUTBOX)
-            .where(OUTBOX.c.id == item.id, OUTBOX.c.state == item.state.value, OUTBOX.c.attempts == item.attempts)
+            .where(OUTBOX.c.id.in_(ids), OUTBOX.c.state == state, OUTBOX.c.attempts == times)
             .values(
                 state=OutboxState.ATTEMPTING.value,
-                attempts=item.attempts + 1,
-                first_attempt_at=item.first_attempt_at or now,
+                attempts=times + 1,
+                first_attempt_at=func.coalesce(OUTBOX.c.first_attempt_at, now),
                 next_attempt_at=lease_until,
             )
+            .returning(OUTBOX.c.id)
         )
-        if done.rowcount == 1:
-            ours.add(item.id)
+        ours.update(row.id for row in begun)
     await tx.insert(
         BYTES,
         [{"outbox": item.id, "data": data} for item, data in attempts if item.id in ours],
@@ -217,22 +221,61 @@ async def record_delivered(
 
     A chat's lines keep their bytes: they are its transcript.
     """
-    state = OutboxState.STORED if stored else OutboxState.DELIVERED
-    await tx.many(
-        update(OUTBOX)
-        .where(OUTBOX.c.id == bindparam("the_id"), OUTBOX.c.state != OutboxState.DELIVERED.value)
-        .values(
-            state=state.value,
-            delivered_at=now,
-            next_attempt_at=None,
-            remote_id=bindparam("the_remote_id"),
-            remote_mail_id=remote_mail_id,
-            error=None,
-        ),
-        [{"the_id": number, "the_remote_id": remote[:500]} for number, remote in ids.items()],
+    await record_handed_over(
+        tx,
+        [
+            HandedOver(
+                id=n, at=now, remote_id=r, remote_mail_id=remote_mail_id, is_stored=stored, keeps_bytes=keep_bytes
+            )
+            for n, r in ids.items()
+        ],
     )
-    if not (stored or keep_bytes):
-        await tx.execute(delete(BYTES).where(BYTES.c.outbox.in_(list(ids))))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HandedOver:
+    """One row that reached the other side."""
+
+    id: int
+    at: datetime
+    remote_id: str  # what the other side calls it
+    remote_mail_id: str | None = None  # the Message-ID that the provider put for ours
+    is_stored: bool = False  # kept for a visitor who is away
+    keeps_bytes: bool = False  # a chat's lines are its transcript
+
+
+_HANDED_OVER = (
+    update(OUTBOX)
+    .where(OUTBOX.c.id == bindparam("the_id"), OUTBOX.c.state != literal_column(f"'{OutboxState.DELIVERED.value}'"))
+    .values(
+        state=bindparam("the_state"),
+        delivered_at=bindparam("the_time"),
+        next_attempt_at=null(),
+        remote_id=bindparam("the_remote_id"),
+        remote_mail_id=bindparam("the_remote_mail_id"),
+        error=null(),
+    )
+)
+
+
+async def record_handed_over(tx: Transaction, rows: Sequence[HandedOver]) -> None:
+    """Done: all of them with one statement."""
+    await tx.repeat(
+        _HANDED_OVER,
+        [
+            {
+                "the_id": row.id,
+                "the_state": (OutboxState.STORED if row.is_stored else OutboxState.DELIVERED).value,
+                "the_time": row.at,
+                "the_remote_id": row.remote_id[:500],
+                "the_remote_mail_id": row.remote_mail_id,
+            }
+            for row in rows
+        ],
+    )
+    spent = [row.id for row in rows if not (row.is_stored or row.keeps_bytes)]
+    if spent:
+        await tx.execute(delete(BYTES).where(BYTES.c.outbox.in_(spent)))
 
 
 async def record_seen(tx: Transaction, number: int, channel: str, now: datetime) -> None:

@@ -16,14 +16,15 @@ PARTICIPANT = ParticipantRow.__table__  # type: ignore[attr-defined]
 
 async def of_tickets(tx: Transaction, tickets: Iterable[int]) -> dict[int, dict[str, Participant]]:
     """Everybody named in these tickets, {ticket: {address: participant}}, in the order in which they came."""
-    wanted = list(set(tickets))
-    found: dict[int, dict[str, Participant]] = {}
-    if not wanted:
+
+    async def read(wanted: list[int]) -> dict[int, dict[str, Participant]]:
+        found: dict[int, dict[str, Participant]] = {}
+        statement = select(PARTICIPANT).where(PARTICIPANT.c.ticket.in_(wanted))
+        for row in await tx.rows(statement.order_by(PARTICIPANT.c.added_at, PARTICIPANT.c.address)):
+            found.setdefault(row["ticket"], {})[row["address"]] = Participant(**row)
         return found
-    statement = select(PARTICIPANT).where(PARTICIPANT.c.ticket.in_(wanted))
-    for row in await tx.rows(statement.order_by(PARTICIPANT.c.added_at, PARTICIPANT.c.address)):
-        found.setdefault(row["ticket"], {})[row["address"]] = Participant(**row)
-    return found
+
+    return {number: dict(theirs) for number, theirs in (await tx.once("participants", tickets, read)).items()}
 
 
 async def put(tx: Transaction, participants: Sequence[Participant]) -> None:

@@ -34,11 +34,11 @@ def _ticket(row: Mapping[str, Any]) -> Ticket:
 
 async def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Ticket]:
     """Tickets by number; unknown numbers are left out."""
-    wanted = list(set(ids))
-    if not wanted:
-        return {}
-    rows = await tx.rows(select(TICKET).where(TICKET.c.id.in_(wanted)))
-    return {r["id"]: _ticket(r) for r in rows}
+
+    async def read(wanted: list[int]) -> dict[int, Ticket]:
+        return {r["id"]: _ticket(r) for r in await tx.rows(select(TICKET).where(TICKET.c.id.in_(wanted)))}
+
+    return await tx.once("ticket", ids, read)
 
 
 async def open_of_customers(tx: Transaction, customers: Iterable[int]) -> dict[int, list[Ticket]]:
