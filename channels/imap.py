@@ -18,10 +18,11 @@ from datetime import timedelta
 
 import structlog
 
-from channels.adapter import Accept, TemporaryFailure, Tools
+from channels.adapter import Accept, Cursor, TemporaryFailure, Tools
 from channels.imap_client import open_imap
-from channels.imap_folder import FolderReader
+from channels.imap_folder import FolderReader, known_position
 from channels.imap_names import junk_among
+from channels.imap_position import Position
 from channels.imap_words import FolderRefused
 from channels.oauth_account import OAuthAccount
 from channels.settings import ImapSettings
@@ -29,6 +30,8 @@ from channels.settings import ImapSettings
 LOOK_AGAIN = timedelta(minutes=5)  # for a folder that is not there
 JUNK_AGAIN = timedelta(minutes=15)  # for whatever is wrong with the folder for junk; a login may have been refused
 AUTO = "auto"
+#: Cursor of a folder for junk whose name is not known yet, after what the server marks it with (RFC 6154 §2).
+NAMELESS_JUNK = "\\Junk"
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,8 @@ class ImapReceiver:
         self._settings = settings
         self._account = account  # whose token signs in; None: the password does
         self._tools = tools
+        # Servers date mail in whole seconds. What comes before we are connected is no old mail.
+        self._began = tools.clock.now().replace(microsecond=0)
         self._readers = {folder: self._reader(folder) for folder in settings.folders}
         self._junk: FolderReader | None = None  # once it has been found
         self._away: dict[str, str] = {}  # folder that cannot be read -> why
@@ -49,6 +54,8 @@ class ImapReceiver:
 
     async def receive(self, accept: Accept) -> None:
         self._refused.clear()
+        for name in self._cursors():  # before anything is tried
+            await self._known(name)
         work = [self._keep_reading(folder, accept) for folder in self._settings.folders]
         if self._settings.junk_folder is not None:
             work.append(self._keep_reading_junk(accept))
@@ -91,6 +98,7 @@ class ImapReceiver:
         wanted = str(self._settings.junk_folder)
         if wanted != AUTO:
             return wanted
+        began = (await self._known(NAMELESS_JUNK)).began
         imap = await open_imap(self._settings, self._account)
         try:
             name = junk_among(await imap.folders())
@@ -98,12 +106,23 @@ class ImapReceiver:
             imap.abort()
         if name is None or name in self._settings.folders:
             raise FolderRefused("the server names no folder for junk: write its name as junk_folder")
+        await known_position(self._tools, self._channel, name, began)
+        # From now on a folder of yet another name has come later than this one.
+        until = str(Position.before_any(self._tools.clock.now()))
+        await self._tools.save_cursor(self._channel, Cursor(name=NAMELESS_JUNK, value=until))
         return name
+
+    def _cursors(self) -> list[str]:
+        junk = self._settings.junk_folder
+        return [*self._settings.folders, *([NAMELESS_JUNK if junk == AUTO else junk] if junk is not None else [])]
+
+    async def _known(self, cursor: str) -> Position:
+        return await known_position(self._tools, self._channel, cursor, self._began)
 
     def _reader(self, folder: str, *, is_junk: bool = False) -> FolderReader:
         return FolderReader(
             self._channel, folder, self._settings, self._tools,
-            account=self._account, is_junk=is_junk, say=self._sayer(folder),
+            began=self._began, account=self._account, is_junk=is_junk, say=self._sayer(folder),
             note=lambda note, within: self._note(folder, note, within),
         )  # fmt: skip
 

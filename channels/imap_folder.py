@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from channels.adapter import Accept, Arrival, Cursor, Envelope, Tools
@@ -32,12 +32,23 @@ class Batch:
     uids: list[int]
 
 
+async def known_position(tools: Tools, channel: str, name: str, began: datetime) -> Position:
+    """How far this folder, or whatever else a cursor is called after, has been read. Where nothing is known, it was
+    to be read from `began` on: that is written down, so that no start that fails loses what comes meanwhile."""
+    stored = await tools.read_cursor(channel, name)
+    if stored is not None:
+        return Position.parse(stored)
+    position = Position.before_any(began)
+    await tools.save_cursor(channel, Cursor(name=name, value=str(position)))
+    return position
+
+
 class FolderReader:
     """One folder of a mailbox. `read` may be called again after it has failed."""
 
     def __init__(
         self, channel: str, folder: str, settings: ImapSettings, tools: Tools, *,
-        account: OAuthAccount | None = None, is_junk: bool = False,
+        began: datetime, account: OAuthAccount | None = None, is_junk: bool = False,
         say: Callable[[str], None], note: Callable[[str, float], None],
     ) -> None:  # fmt: skip
         self.folder = folder
@@ -45,8 +56,7 @@ class FolderReader:
         self._settings = settings
         self._account = account
         self._tools = tools
-        # Servers date mail in whole seconds. What comes while we are still connecting is no old mail.
-        self._began = tools.clock.now().replace(microsecond=0)
+        self._began = began
         self._is_junk = is_junk  # nothing in it is changed, and what lay there at the first start is left alone
         self._say = say
         self._note = note
@@ -88,13 +98,12 @@ class FolderReader:
             raise FolderRefused(f'folder "{self.folder}": {refused.reason}') from refused
         opened()
         last = await self._last_uid(imap)
-        stored = await self._tools.read_cursor(self._channel, self.folder)
-        if stored is None:
+        known = await known_position(self._tools, self._channel, self.folder, self._began)
+        if known.is_before_any:
             since: date | Literal["now", "all"] = "now" if self._is_junk else self._settings.since
-            position = first_position(self._opened, last, since, self._tools.clock.now(), self._began)
+            position = first_position(self._opened, last, since, known.began)
             await self._save(position)
         else:
-            known = Position.parse(stored)
             anew = renumbered(known, self._opened, last)
             if anew is None:
                 await self._tidy_again(imap, known)

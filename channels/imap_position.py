@@ -25,7 +25,7 @@ _NEVER_READ = datetime(1970, 1, 2, tzinfo=UTC)
 class Position:
     """How far a folder has been read; written as "UIDVALIDITY:UID:NEWEST:TURN:BEGAN:OLD_UID:FLOOR:BATCH_UID"."""
 
-    uid_validity: int
+    uid_validity: int  # 0, which no server tells (RFC 3501 §9): the folder has not been opened yet
     uid: int  # the last one read
     newest: datetime = _NEVER_READ  # the latest INTERNALDATE read; where to go on when the UIDs are void
     turn: int = 0  # how often the server has gone back to lower UIDs under the same UIDVALIDITY
@@ -33,6 +33,11 @@ class Position:
     old_uid: int = 0  # the last one that lay there when it was first looked into, or numbered anew
     floor: datetime = UNDATED  # of the mails up to old_uid, those that came before it are left alone
     batch_uid: int = 0  # where the last batch began: it may have been accepted and not yet flagged
+
+    @classmethod
+    def before_any(cls, began: datetime) -> Position:
+        """Of a folder that was to be read from `began` on, and could not be opened yet."""
+        return cls(uid_validity=0, uid=0, began=began)
 
     @classmethod
     def parse(cls, value: str) -> Position:
@@ -54,6 +59,10 @@ class Position:
         began, newest, floor = (int(moment.timestamp()) for moment in (self.began, self.newest, self.floor))
         return f"{self.uid_validity}:{self.uid}:{newest}:{self.turn}:{began}:{self.old_uid}:{floor}:{self.batch_uid}"
 
+    @property
+    def is_before_any(self) -> bool:
+        return self.uid_validity == 0
+
     def beyond(self, mark: Mark, now: datetime) -> Position:
         """The position once this mail has been read. A date in the future, which servers do tell, counts as now:
         else everything that comes before it would be passed over when the UIDs are void one day."""
@@ -74,23 +83,20 @@ class Position:
         return UNDATED < mark.received_at < self.began - SKEW
 
 
-def first_position(
-    folder: Folder, last: int, since: date | Literal["now", "all"], now: datetime, began: datetime
-) -> Position:
+def first_position(folder: Folder, last: int, since: date | Literal["now", "all"], began: datetime) -> Position:
     """Where to begin in a folder that was never looked into; `last` is the highest UID in it.
 
-    What was there before the program `began` is old mail; what came since is not, though it is looked at only `now`.
+    What was there before the program first `began` is old mail. What came since is not, though it is looked at only
+    now: days may lie between where the password was wrong or the server away. So "now" is a moment too, and UIDs, of
+    which nothing is known from then, do not stand for it.
     """
     floor = UNDATED
     if isinstance(since, date):
         floor = max(UNDATED, datetime.combine(since, time(), UTC))
     elif since == "now":
-        floor = now
-    done = last if since == "now" else 0
-    newest = now if since == "now" else _NEVER_READ
-    return Position(
-        uid_validity=folder.uid_validity, uid=done, newest=newest, began=began, old_uid=last, floor=floor
-    )  # fmt: skip
+        floor = began
+    newest = began if since == "now" else _NEVER_READ
+    return Position(uid_validity=folder.uid_validity, uid=0, newest=newest, began=began, old_uid=last, floor=floor)
 
 
 def renumbered(known: Position, folder: Folder, last: int) -> Position | None:

@@ -11,13 +11,15 @@ import pytest
 from support.imapscript import ScriptedImap
 from support.mailbox import Ledger, StandingClock, imap_settings, running, tools_for
 
-from channels.adapter import StoreUnavailable
-from channels.imap import ImapReceiver
+from channels.adapter import StoreUnavailable, TemporaryFailure
+from channels.imap import NAMELESS_JUNK, ImapReceiver
 from channels.imap_position import Position, first_position
 from channels.imap_words import UNDATED, Folder, Mark
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OLD = "03-Mar-2019 10:00:00 +0800"
+EARLY = "23-Nov-2026 19:59:59 +0800"  # a second before noon UTC
+LATE = "23-Nov-2026 20:30:00 +0800"
 A_MAIL = b"Subject: one of many\r\n\r\nx\r\n"
 
 
@@ -42,6 +44,7 @@ def read_uids(ledger: Ledger) -> list[int]:
     [
         Position(uid_validity=17, uid=42, newest=NOON, turn=1),
         Position(uid_validity=17, uid=42, newest=NOON, began=NOON, old_uid=40, floor=NOON, batch_uid=41),
+        Position.before_any(NOON),
     ],
 )
 def test_a_position_is_written_and_read(position: Position) -> None:
@@ -77,6 +80,8 @@ MIDNIGHT = datetime(2026, 11, 1, tzinfo=UTC)
         (date(2026, 11, 1), 101, MIDNIGHT - timedelta(days=9), True, True),  # put there later; nobody is thanked for it
         (date(2026, 11, 1), 1, UNDATED, False, True),
         (date(2027, 1, 1), 101, NOON + timedelta(minutes=1), True, False),
+        ("now", 100, NOON - timedelta(seconds=1), False, True),
+        ("now", 100, NOON, True, False),  # it came before we were connected
         ("now", 101, NOON - timedelta(minutes=50), True, False),  # the server's clock is behind
         ("now", 101, NOON - timedelta(minutes=70), True, True),
         ("all", 100, NOON, True, False),  # it came while we began
@@ -85,7 +90,7 @@ MIDNIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 def test_what_of_the_old_mail_is_wanted_and_what_is_backlog(
     since: Any, uid: int, received_at: datetime, wanted: bool, is_backlog: bool
 ) -> None:
-    position = first_position(FOLDER, 100, since, NOON, NOON)
+    position = first_position(FOLDER, 100, since, NOON)
     mark = Mark(uid=uid, size=1, received_at=received_at)
 
     assert (position.wants(mark), position.is_backlog(mark)) == (wanted, is_backlog)
@@ -98,14 +103,20 @@ async def test_200_000_old_mails_are_left_alone_at_once(tmp_path: Path) -> None:
     ledger = Ledger()
     async with ScriptedImap() as server:
         server.mails = dict.fromkeys(range(1, 200_001), A_MAIL)
+        server.date = OLD
+        server.dates = dict.fromkeys(range(199_901, 200_001), EARLY)
         async with running(reader(server, ledger, tmp_path, since="now"), ledger.accept):
             await ledger.waits(seconds=5)
             server.put(b"Subject: new\r\n\r\n")
             await ledger.holds(1)
 
         assert ledger.raw == [b"Subject: new\r\n\r\n"]
-        searches = [command for command in server.commands if "SEARCH" in command]
-        assert searches[0] == "UID SEARCH UID 200001:*"
+        before = server.commands[: server.commands.index("UID SEARCH UID 200001:*")]
+        searches = [command for command in before if "SEARCH" in command]
+        assert [command for command in searches if not command.endswith("SINCE 22-Nov-2026")] == []
+        assert len(searches) == 5
+        # Of what came yesterday and today the exact time is asked for.
+        assert [command for command in before if "FETCH" in command and "199901:200000" not in command] == []
 
 
 async def test_of_200_000_old_mails_those_from_a_day_on_are_read_in_bounded_steps(tmp_path: Path) -> None:
@@ -259,8 +270,103 @@ async def test_a_server_that_tells_no_uidnext(tmp_path: Path) -> None:
 
 
 def test_what_came_while_we_were_still_connecting_is_no_old_mail() -> None:
-    late = NOON + timedelta(minutes=5)  # when the server could be reached at last
-    position = first_position(FOLDER, 100, "all", late, NOON)
+    position = first_position(FOLDER, 100, "all", NOON)
 
     assert not position.is_backlog(Mark(uid=100, size=1, received_at=NOON + timedelta(seconds=1)))
     assert position.is_backlog(Mark(uid=99, size=1, received_at=NOON - timedelta(seconds=1)))
+
+
+# ---- a first start that fails
+
+
+REFUSED = {"LOGIN": "NO [AUTHENTICATIONFAILED] not yet"}
+
+
+async def fails(receiver: ImapReceiver, ledger: Ledger) -> None:
+    with pytest.raises(TemporaryFailure):
+        await receiver.receive(ledger.accept)
+
+
+@pytest.mark.parametrize("since", ["now", "all", "2026-11-23"])
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_mail_that_came_while_the_first_start_was_refused_is_read(
+    since: str, is_restarted: bool, tmp_path: Path
+) -> None:
+    """One lay there before; two come while the password is wrong, one once it is right."""
+    ledger = Ledger()
+    clock = StandingClock(NOON)
+    async with ScriptedImap(numbered(1), answers=dict(REFUSED)) as server:
+        settings = imap_settings(tmp_path, server.port, since=since)
+        server.dates = dict(enumerate((OLD, LATE, LATE, LATE), start=1))
+        receiver = ImapReceiver("mail", settings, tools_for(ledger, clock))
+        await fails(receiver, ledger)
+        clock.shows = NOON + timedelta(hours=2)
+        for raw in numbered(3)[1:]:
+            server.put(raw)
+        if is_restarted:
+            receiver = ImapReceiver("mail", settings, tools_for(ledger, clock))
+            await fails(receiver, ledger)
+        server.answers.clear()
+        async with running(receiver, ledger.accept):
+            await ledger.waits()
+            server.put(numbered(4)[3])
+            await ledger.until(lambda it: numbered(4)[3] in it.raw)
+
+    assert read_uids(ledger) == ([1, 2, 3, 4] if since == "all" else [2, 3, 4])
+    assert {
+        a.envelope.is_backlog for uid, a in zip(read_uids(ledger), ledger.arrivals.values(), strict=True) if uid > 1
+    } == {False}
+
+
+async def test_a_server_that_was_away_at_the_first_start(tmp_path: Path) -> None:
+    ledger = Ledger()
+    async with ScriptedImap(numbered(2), greeting=b"* BYE come again") as server:
+        server.dates = {1: EARLY, 2: LATE}
+        await fails(reader(server, ledger, tmp_path, since="now"), ledger)
+        server.greeting = b"* OK ready"
+        later = StandingClock(NOON + timedelta(days=1))
+        settings = imap_settings(tmp_path, server.port, since="now")
+        async with running(ImapReceiver("mail", settings, tools_for(ledger, later)), ledger.accept):
+            await ledger.waits()
+
+    assert read_uids(ledger) == [2]
+    assert Position.parse(ledger.cursors["mail", "INBOX"]).began == NOON
+
+
+@pytest.mark.parametrize("junk", ["Junk", "auto"])
+async def test_junk_that_came_while_the_first_start_was_refused_is_read(junk: str, tmp_path: Path) -> None:
+    """Also where its name is known only once the server can be reached. The inbox is read from its first mail on."""
+    ledger = Ledger()
+    clock = StandingClock(NOON)
+    listed = ['(\\Junk) "/" Junk', '() "/" INBOX']
+    async with ScriptedImap(numbered(2), answers=dict(REFUSED), folders=listed) as server:
+        server.dates = {1: EARLY, 2: LATE}
+        settings = imap_settings(tmp_path, server.port, junk_folder=junk)
+        await fails(ImapReceiver("mail", settings, tools_for(ledger, clock)), ledger)
+        clock.shows = NOON + timedelta(hours=2)
+        server.answers.clear()
+        async with running(ImapReceiver("mail", settings, tools_for(ledger, clock)), ledger.accept):
+            await ledger.holds(3)
+            await asyncio.sleep(0.05)
+
+    assert sorted(external_id for _, external_id in ledger.arrivals) == ["INBOX;17;1", "INBOX;17;2", "Junk;17;2"]
+
+
+async def test_junk_under_a_new_name_is_read_from_when_the_old_one_was_known(tmp_path: Path) -> None:
+    ledger = Ledger()
+    clock = StandingClock(NOON)
+    async with ScriptedImap(numbered(1), folders=['(\\Junk) "/" Junk']) as server:
+        settings = imap_settings(tmp_path, server.port, junk_folder="auto", folders=("INBOX",))
+        server.dates = {1: LATE, 2: "24-Nov-2026 20:30:00 +0800"}
+        async with running(ImapReceiver("mail", settings, tools_for(ledger, clock)), ledger.accept):
+            await ledger.holds(2)
+        clock.shows = NOON + timedelta(days=1)
+        async with running(ImapReceiver("mail", settings, tools_for(ledger, clock)), ledger.accept):
+            await ledger.until(lambda it: Position.parse(it.cursors["mail", NAMELESS_JUNK]).began == clock.shows)
+        server.folders = ['(\\Junk) "/" Spam']
+        server.put(numbered(2)[1])
+        async with running(ImapReceiver("mail", settings, tools_for(ledger, clock)), ledger.accept):
+            await ledger.holds(4)
+            await asyncio.sleep(0.05)
+
+    assert sorted(i for _, i in ledger.arrivals if not i.startswith("INBOX")) == ["Junk;17;1", "Spam;17;2"]
