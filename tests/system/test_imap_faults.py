@@ -238,7 +238,7 @@ async def test_taken_mail_is_flagged_with_our_own_flag(dovecot: Dovecot, tmp_pat
 
 async def test_junk_is_read_and_nothing_in_it_changes(dovecot: Dovecot, tmp_path: Path) -> None:
     """Dovecot names it as such (SPECIAL-USE); it goes away, and comes again; the inbox goes on all the while."""
-    await off_loop(dovecot.append, DESK, mails(1, 2), "Spamverdacht")
+    await off_loop(dovecot.append, DESK, mails(1, 2), "Spamverdacht", OLD)
     desk = Desk(dovecot.imap_port, tmp_path, junk_folder="auto")
     async with desk.at_work():
         await desk.ledger.until(lambda ledger: ("mail", "Spamverdacht") in ledger.cursors)
