@@ -55,6 +55,7 @@ class Told(StrEnum):
     BAD_ADDRESS = "bad_address"
     NO_REPLY_TO = "no_reply_to"
     NO_OTHER = "no_other"
+    NOT_TOGETHER = "not_together"
     NOT_COPIED = "not_copied"
     COPY_UNDELIVERED = "copy_undelivered"
     ACKNOWLEDGEMENT_FAILED = "acknowledgement_failed"
@@ -63,6 +64,7 @@ class Told(StrEnum):
     RECIPIENTS = "recipients"
     JOINED_WORDS = "joined_words"
     SPAM_WORDS = "spam_words"
+    SPAM_WORDS_HERE = "spam_words_here"
     HELP = "help"
 
 

@@ -110,7 +110,7 @@ _CALM = {Told.HELP, Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RE
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
 _WRITTEN = _CALM | {
     *(Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN, Told.COPY_UNDELIVERED),
-    *(Told.JOINED_WORDS, Told.SPAM_WORDS),
+    *(Told.JOINED_WORDS, Told.SPAM_WORDS, Told.SPAM_WORDS_HERE),
 }
 
 

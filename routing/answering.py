@@ -173,17 +173,11 @@ def _set_aside(
     other = other_of(desk, ticket, joining.argument) if joining else None
     if other is not None:
         join(incoming, desk, agent, ticket, other)
+        code = "joined_words"
     else:
-        mark_spam(incoming, desk, agent, ticket)
+        code = "spam_words" if mark_spam(incoming, desk, agent, ticket) else "spam_words_here"
     if asked.rest and not is_signature(asked.rest):
-        tell_agent(
-            incoming,
-            desk,
-            agent,
-            ticket,
-            "joined_words" if other else "spam_words",
-            would_have_left=asked.rest[:4000],
-        )
+        tell_agent(incoming, desk, agent, ticket, code, would_have_left=asked.rest[:4000])
     return _done(Outcome.NOTED, agent, ticket, reasons)
 
 

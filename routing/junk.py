@@ -1,7 +1,8 @@
 """Junk: what lay in the provider's junk folder, and what comes from senders whom an agent called junk.
 
 Of somebody we know, or in answer to a mail of ours, it is brought in and the agent is told where it lay. The rest opens
-nothing and is counted: a person sees the list once a day. An agent's word on a sender goes before the provider's.
+nothing and is counted: a person sees the list once a day. An agent's word on a sender goes before the provider's; what
+he said of mail that nobody vouched for counts against no verified mail.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def _why(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Reason | N
         return because("junk_folder") if lay_in_junk and not is_his else None
     contact = desk.contacts.get(incoming.sender)
     mark = contact.spam_mark if contact else None
-    if mark == SpamMark.SPAM:
+    is_marked = mark == SpamMark.SPAM or (mark == SpamMark.SPAM_UNPROVEN and judged.standing is not Standing.VERIFIED)
+    if is_marked:
         return None if _goes_on(incoming, desk, judged) else because("marked_sender")
     if lay_in_junk and contact is None and not answers_us(incoming, desk):
         return because("junk_folder")

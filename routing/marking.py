@@ -2,6 +2,9 @@
 
 `!spam` closes it: nothing is owed, its figures stand apart (`closed_reason`), and its sender is remembered. `!notspam`
 takes the mark back, opens what was closed by it, and what was owed is owed again with its old deadline.
+
+Whose name stands on a mail that nobody vouched for may know nothing of it: a forged mail that is called junk must not
+silence the customer whose name it bears. There only a sender of whom nothing else is known is remembered.
 """
 
 from __future__ import annotations
@@ -10,22 +13,32 @@ from dataclasses import replace
 
 from routing.desk import Desk, Incoming
 from routing.policy import Agent
-from routing.records import Ticket
-from routing.words import SpamMark, TicketState
+from routing.records import Contact, Ticket
+from routing.words import SpamMark, Standing, TicketState
 
 SPAM = "spam"  # the reason of such a closing
 
 
-def mark_spam(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
-    """Close it as junk, and remember its sender."""
+def mark_spam(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> bool:
+    """Close it as junk, and remember its sender where it is his own; True if he is remembered."""
     for target in desk.open_targets(ticket.id):
         desk.withdraw(target, desk.now)
     current = desk.tickets[ticket.id]
     desk.put_ticket(
         replace(current, state=TicketState.CLOSED, closed_at=desk.now, closed_reason=SPAM, updated_at=desk.now)
     )
-    _mark(desk, ticket, SpamMark.SPAM)
-    desk.tell("marked_spam", ticket=ticket.id, message=incoming.id, agent=agent.name, customer=ticket.customer)
+    mark = _mark_of(ticket, desk.contacts.get(ticket.contact))
+    if mark is not None:
+        _mark(desk, ticket, mark)
+    desk.tell(
+        "marked_spam",
+        ticket=ticket.id,
+        message=incoming.id,
+        agent=agent.name,
+        customer=ticket.customer,
+        remembered=mark.value if mark else "",
+    )
+    return mark is not None
 
 
 def mark_not_spam(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
@@ -52,6 +65,17 @@ def mark_not_spam(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) 
         customer=ticket.customer,
         reopened=was_spam,
     )
+
+
+def _mark_of(ticket: Ticket, contact: Contact | None) -> SpamMark | None:
+    """How its sender is remembered; None for whoever was known before a mail that may be forged."""
+    if contact is None:
+        return None
+    if ticket.standing == Standing.VERIFIED or contact.spam_mark == SpamMark.SPAM:
+        return SpamMark.SPAM
+    # A contact is registered while his first message is decided, so after that came in.
+    is_new = not contact.is_verified and contact.first_seen_at >= ticket.opened_at
+    return SpamMark.SPAM_UNPROVEN if is_new or contact.spam_mark == SpamMark.SPAM_UNPROVEN else None
 
 
 def _mark(desk: Desk, ticket: Ticket, mark: SpamMark) -> None:

@@ -121,7 +121,7 @@ class Contact:
     is_verified: bool = False
     reply_to: str | None = None  # where he asks for answers, if not to `address`: "mailto:…"
     reply_to_state: str | None = None  # asked | confirmed | refused
-    spam_mark: str | None = None  # an agent's word on this sender: spam | not_spam
+    spam_mark: str | None = None  # an agent's word on this sender: spam | spam_unproven | not_spam
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -124,6 +124,7 @@ class SpamMark(StrEnum):
     """An agent's word on a sender."""
 
     SPAM = "spam"
+    SPAM_UNPROVEN = "spam_unproven"  # said of mail that nobody vouched for: it counts against no verified mail
     NOT_SPAM = "not_spam"
 
 

@@ -210,3 +210,62 @@ async def test_at_most_ten_senders_are_listed(desk: AttackedDesk) -> None:
 
     assert line.plain.count("@evil.example") == 10
     assert "12 封" in line.plain
+
+
+# ---- an agent calls a mail junk that nobody vouched for
+
+
+FORGED = (RECEIVED, f"From: {MEI}", "Message-ID: <forged@evil.example>", "Subject: invoice")
+
+
+async def called_junk(desk: AttackedDesk, ticket: int, words: str = "") -> None:
+    [work] = [i for i in await desk.outbox("assignment") if i.ticket == ticket]
+    await desk.takes(reply(work, f"！垃圾\n{words}"))
+
+
+async def writes(desk: AttackedDesk, *, is_vouched: bool, name: str = "true") -> str:
+    top = [vouched("example.com")] if is_vouched else []
+    await desk.takes(octets(*top, RECEIVED, f"From: {MEI}", TO, f"Message-ID: <{name}@example.com>", body=name))
+    return str((await desk.messages("outcome"))[-1])
+
+
+@pytest.mark.parametrize("is_vouched", [True, False])
+async def test_a_forged_mail_called_junk_silences_no_customer(desk: AttackedDesk, is_vouched: bool) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item))
+    await desk.takes(reply(item, "！結案"))
+    desk.clock.at += timedelta(minutes=5)
+    await desk.takes(octets(*FORGED, TO))
+    await called_junk(desk, 1002)
+
+    assert [t.closed_reason for t in await desk.tickets()][-1] == "spam"
+    assert await writes(desk, is_vouched=is_vouched) == "opened"
+
+
+async def test_an_agent_who_wrote_beside_it_hears_that_the_sender_is_not_marked(desk: AttackedDesk) -> None:
+    await desk.opened()
+    desk.clock.at += timedelta(minutes=5)
+    await desk.takes(octets(*FORGED, TO))
+    await desk.leaves()
+    await called_junk(desk, 1002, "請勿再寄。")
+    [told] = [letter for letter in await desk.leaves() if letter.purpose == "told"]
+
+    assert "冒名" in told.plain
+    assert [e["remembered"] for e in await desk.why("marked_spam")] == [""]
+
+
+@pytest.mark.parametrize(("is_vouched", "outcome"), [(True, "opened"), (False, "junk")])
+async def test_a_mark_on_mail_of_a_stranger_counts_against_no_verified_mail(
+    desk: AttackedDesk, is_vouched: bool, outcome: str
+) -> None:
+    await desk.takes(octets(*FORGED, TO))
+    await called_junk(desk, 1001)
+
+    assert await writes(desk, is_vouched=is_vouched) == outcome
+
+
+async def test_a_mark_on_verified_mail_counts_against_all(desk: AttackedDesk) -> None:
+    await desk.opened()
+    await called_junk(desk, 1001)
+
+    assert await writes(desk, is_vouched=True) == "junk"
