@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ import aiosmtplib
 
 from channels.adapter import CheckLine, CheckState, Clock, LoginRefused, TemporaryFailure
 from channels.credential_dates import endings
-from channels.imap_client import Imap, open_imap
+from channels.imap_client import MAX_UIDS_A_COMMAND, Imap, every, open_imap
 from channels.imap_names import junk_among
 from channels.imap_position import Position
 from channels.imap_words import RefusedByServer, since_date
@@ -117,15 +117,17 @@ class MailChecker:
         """How many mails wait to be fetched."""
         opened = await imap.select(folder)
         stored = await self._read_cursor(self._channel, folder)
-        if stored is None:
+        try:
+            known = Position.parse(stored) if stored is not None else None
+        except ValueError:
+            return opened.exists
+        if known is None or known.is_before_any:
             since = settings.since
             if isinstance(since, date):
                 return len(await imap.search("SINCE", since_date(datetime.combine(since, time(), UTC))))
-            return opened.exists if since == "all" else 0
-        try:
-            known = Position.parse(stored)
-        except ValueError:
-            return opened.exists
+            if since == "all":
+                return opened.exists
+            return await _come_since(imap, known.began) if known is not None else 0
         if known.uid_validity != opened.uid_validity:
             return opened.exists
         return sum(uid > known.uid for uid in await imap.search("UID", f"{known.uid + 1}:*"))
@@ -239,6 +241,15 @@ async def _knock(settings: LmtpSettings) -> tuple[asyncio.StreamReader, asyncio.
     if settings.path is not None:
         return await asyncio.open_unix_connection(str(settings.path))
     return await asyncio.open_connection(settings.host, settings.port)
+
+
+async def _come_since(imap: Imap, began: datetime) -> int:
+    # A day sooner: the server takes the date in whatever time zone it likes (RFC 3501 §6.4.4).
+    uids = await imap.search("SINCE", since_date(began - timedelta(days=1)))
+    count = 0
+    for some in every(uids, MAX_UIDS_A_COMMAND):
+        count += sum(mark.received_at >= began for mark in await imap.marks(some))
+    return count
 
 
 async def _junk_missing(imap: Imap, settings: ImapSettings) -> str:

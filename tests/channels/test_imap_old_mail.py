@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from support.imapscript import ScriptedImap
-from support.mailbox import Ledger, StandingClock, imap_settings, running, tools_for
+from support.mailbox import Ledger, StandingClock, imap_settings, mail_settings, running, tools_for
 
 from channels.adapter import StoreUnavailable, TemporaryFailure
 from channels.imap import NAMELESS_JUNK, ImapReceiver
 from channels.imap_position import Position, first_position
 from channels.imap_words import UNDATED, Folder, Mark
+from channels.mail import build
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OLD = "03-Mar-2019 10:00:00 +0800"
@@ -370,3 +371,18 @@ async def test_junk_under_a_new_name_is_read_from_when_the_old_one_was_known(tmp
             await asyncio.sleep(0.05)
 
     assert sorted(i for _, i in ledger.arrivals if not i.startswith("INBOX")) == ["Junk;17;1", "Spam;17;2"]
+
+
+@pytest.mark.parametrize(("since", "news"), [("now", 2), ("all", 3), ("2026-11-24", 1)])
+async def test_check_counts_what_waits_after_a_first_start_that_failed(since: str, news: int, tmp_path: Path) -> None:
+    ledger = Ledger()
+    async with ScriptedImap(numbered(3)) as server:
+        server.dates = {1: EARLY, 2: LATE, 3: "24-Nov-2026 20:30:00 +0800"}
+        ledger.cursors["mail", "INBOX"] = str(Position.before_any(NOON))
+        settings = mail_settings(tmp_path, {"port": server.port, "since": since}, {"port": 1})
+        checker = build("mail", settings, tools_for(ledger)).checker
+        assert checker is not None
+
+        inward = (await checker.check())[0]
+
+    assert inward.found.endswith(f", {news} new)")
