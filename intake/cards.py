@@ -25,10 +25,11 @@ from routing.policy import Policy
 from routing.records import Customer, Target, Ticket
 from routing.tokens import Keyring, is_marked
 from routing.words import Purpose
-from store import customers, deadlines, messages, tickets
+from store import customers, deadlines, sealed, tickets
 from store.engine import Transaction
-from store.messages import MESSAGE, NORMAL
+from store.messages import MESSAGE
 from store.outbox import OUTBOX
+from store.sealed import NORMAL
 
 MAX_EXCHANGES = 3
 MAX_GUARDED = 50  # messages of the customer whose words an answer may quote
@@ -153,6 +154,15 @@ async def exchanges_of(
         for r in rows
         if r["id"] in spoken and spoken[r["id"]].text
     ]
+    said += [
+        compose.Exchange(
+            who=ticket.contact_name or with_.texts.say("card.visitor", language),
+            at=r["received_at"],
+            text=with_.texts.say("card.gone", language),
+        )
+        for r in rows
+        if r["id"] not in spoken
+    ]
     answers = await tx.rows(
         select(OUTBOX.c.agent, OUTBOX.c.answered_at, OUTBOX.c.recipe)
         .where(OUTBOX.c.ticket.in_(about), OUTBOX.c.purpose == Purpose.ANSWER.value, OUTBOX.c.answered_at.is_not(None))
@@ -196,10 +206,11 @@ async def message_of(tx: Transaction, number: int | None) -> Message | None:
 
 
 async def messages_of(tx: Transaction, numbers: Iterable[int]) -> dict[int, Message]:
-    """The normal forms that are stored, read. Raises SealBroken."""
+    """The normal forms that are stored, read; of what was erased, or cannot be opened, there is none."""
 
     async def read(wanted: list[int]) -> dict[int, Message]:
-        return {number: loads(data) for number, data in (await messages.normals(tx, wanted)).items()}
+        found, _ = await sealed.normals_or_why(tx, wanted)
+        return {number: loads(data) for number, data in found.items()}
 
     return await tx.once("message", numbers, read)
 
@@ -207,8 +218,13 @@ async def messages_of(tx: Transaction, numbers: Iterable[int]) -> dict[int, Mess
 async def files_of(
     tx: Transaction, number: int | None, wanted: set[str] | None = None, limit: int | None = None
 ) -> tuple[File, ...]:
-    """The files of a mail, by part path; all of them for None. With a limit, those that fit into so many octets."""
+    """The files of a mail, by part path; all of them for None. With a limit, those that fit into so many octets.
+
+    Raises SealBroken where files are wanted that nobody can open: an answer does not leave without them.
+    """
     message = await message_of(tx, number)
+    if message is None and wanted and number is not None:
+        await sealed.normals(tx, [number])
     if message is None or not message.attachments or message.medium is not Medium.EMAIL:
         return ()
     assert number is not None
@@ -220,7 +236,12 @@ async def files_of(
             continue
         octets += attachment.size
         chosen.append(attachment)
-    raw = (await messages.raws(tx, [number]))[number]
+    opened, closed = await sealed.raws_or_why(tx, [number])
+    if number in closed:
+        if wanted is None:
+            return ()  # whoever shows the mail names them as left out
+        raise closed[number]
+    raw = opened[number]
     contents = await beside(len(raw), parts_bytes, raw, [a.path for a in chosen])
     return tuple(
         File(
@@ -236,7 +257,7 @@ async def files_of(
 
 async def files_with_marks(tx: Transaction, number: int, message: Message, keyring: Keyring) -> frozenset[str]:
     """The paths of an agent's files in which our mark or a token stands: his mail from us, saved as text or a page."""
-    raw = (await messages.raws(tx, [number]))[number]
+    raw = (await sealed.raws(tx, [number]))[number]
 
     def marked() -> frozenset[str]:
         contents = parts_bytes(raw, [a.path for a in message.attachments])
@@ -286,5 +307,6 @@ async def _latest_of_customer(tx: Transaction, number: int) -> dict[int, bytes]:
         if chosen and octets > MAX_GUARDED_OCTETS:
             break
         chosen.append(row["id"])
-    found = await messages.normals(tx, chosen)
-    return {i: found[i] for i in chosen}
+    # What nobody can open, nobody can quote: an answer may then repeat less, never more.
+    found, _ = await sealed.normals_or_why(tx, chosen)
+    return {i: found[i] for i in chosen if i in found}

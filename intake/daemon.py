@@ -50,7 +50,7 @@ from intake.ways_out import WayOut
 from routing.backoff import RetrySchedule
 from routing.policy import Policy
 from routing.tokens import Keyring
-from store import cursors, messages
+from store import cursors, sealed
 from store.engine import Database
 from store.seal import SealBroken
 from store.upgrade import UpgradeRefused, upgrade
@@ -147,13 +147,14 @@ async def _run(config: Config, *, demo: bool) -> int:
 
 
 async def _see_that_it_opens(db: Database) -> None:
-    """Raises SealBroken where the newest message was sealed with a key that is not here."""
+    """Raises SealBroken where the newest message, or one that waits, was sealed with a key that is not here."""
     async with db.reading() as tx:
-        key_id = await messages.latest_key(tx)
-    if key_id is None or (db.seal is not None and db.seal.knows(key_id)):
+        wanted = await sealed.wanted_keys(tx)
+    missing = [key_id for key_id in wanted if db.seal is None or not db.seal.knows(key_id)]
+    if not missing:
         return
     raise SealBroken(
-        f"what people wrote is sealed with the store key {key_id}, which [store] key does not hold: "
+        f"what people wrote is sealed with the store key {' and '.join(missing)}, which [store] key does not hold: "
         "put that key back into its file, below the newer ones if there are any"
     )
 

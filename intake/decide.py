@@ -45,6 +45,7 @@ from store import (
     messages,
     outbox,
     participants,
+    sealed,
     sent,
     tickets,
     tokens,
@@ -53,6 +54,7 @@ from store.crashpoint import crashpoint
 from store.engine import Database, Transaction
 from store.messages import Claimed, Finished
 from store.numbers import COUNTER, FIRST, keep
+from store.seal import SealBroken
 
 log = structlog.get_logger(__name__)
 
@@ -194,8 +196,8 @@ class Decider:
             return []
         crashpoint("claim.after_commit")
         async with self._db.reading() as tx:
-            raw = await messages.raws(tx, [c.id for c in claimed])
-        parsed = await self._while_renewing(self._parse(claimed, raw))
+            raw, closed = await sealed.raws_or_why(tx, [c.id for c in claimed])
+        parsed = await self._while_renewing(self._parse(claimed, raw, closed))
         return list(zip(claimed, parsed, strict=True))
 
     async def _while_renewing(self, work: Coroutine[Any, Any, list[Parsed]]) -> list[Parsed]:
@@ -212,16 +214,21 @@ class Decider:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def _parse(self, claimed: Sequence[Claimed], raw: Mapping[int, bytes]) -> list[Parsed]:
+    async def _parse(
+        self, claimed: Sequence[Claimed], raw: Mapping[int, bytes], closed: Mapping[int, SealBroken]
+    ) -> list[Parsed]:
         if claimed[0].attempts > messages.MAX_ATTEMPTS:
             stub = _unread(claimed[0])
             return [(_incoming(claimed[0], stub, DEADLY), dumps(stub))]
-        mails = [c for c in claimed if c.medium is Medium.EMAIL]
+        mails = [c for c in claimed if c.medium is Medium.EMAIL and c.id not in closed]
         jobs = [ParseJob(raw=raw[c.id], is_truncated=c.is_truncated) for c in mails]
         from_workers = dict(zip((c.id for c in mails), await self._parsers.parse(jobs) if jobs else [], strict=True))
         result: list[Parsed] = []
         for one in claimed:
-            if one.id in from_workers:
+            if one.id in closed:
+                stub = _unread(one)
+                result.append((_incoming(one, stub, f"could not be opened: {closed[one.id]}"[:400]), dumps(stub)))
+            elif one.id in from_workers:
                 done = from_workers[one.id]
                 result.append((_incoming(one, _told_apart(one, done.message, raw[one.id]), done.failure), done.normal))
             else:

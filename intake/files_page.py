@@ -29,9 +29,9 @@ from intake.logs import tell
 from routing.policy import Agent
 from routing.records import Event
 from routing.tokens import FILES, TokenRecord, judge, message_of_files
-from store import events, messages, tickets, tokens
+from store import events, sealed, tickets, tokens
 from store.engine import Database
-from store.seal import SealBroken
+from store.seal import Erased, SealBroken
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +101,10 @@ class FilesPage:
                     closed_days=with_.policy.closed_token_days,
                 )
                 message = await message_of(tx, message_of_files(record)) if verdict.ok else None
+                if verdict.ok and message is None:
+                    await sealed.normals(tx, [message_of_files(record)])  # a key that is missing may come back
+        except Erased:
+            raise not_found() from None
         except (StoreUnavailable, SealBroken) as error:
             log.warning("files_not_served", error=str(error))
             raise unavailable("The files cannot be read just now.") from None
@@ -111,10 +115,10 @@ class FilesPage:
     async def _octets(self, message: int, attachment: Attachment) -> bytes:
         try:
             async with self._db.reading() as tx:
-                raw = (await messages.raws(tx, [message]))[message]
+                raw = (await sealed.raws(tx, [message]))[message]
             # Beside the loop: a mail of 30 MiB takes a moment to be cut.
             return await asyncio.to_thread(part_bytes, raw, attachment.path)
-        except (KeyError, NoSuchPart):
+        except (KeyError, NoSuchPart, Erased):
             raise not_found() from None
         except (StoreUnavailable, SealBroken) as error:
             log.warning("files_not_served", error=str(error))

@@ -20,7 +20,7 @@ from routing.bulletins import bulletin
 from routing.calendars import is_open
 from routing.records import Event, NewOutbox
 from routing.words import Outcome
-from store import messages
+from store import sealed
 from store.engine import Transaction
 from store.messages import MESSAGE
 from store.numbers import advance, kept
@@ -58,7 +58,7 @@ async def junk_line(
     await advance(tx, TOLD_UP_TO, max(row["latest"] for row in found))
     count = sum(row["count"] for row in found)
     shown = found[:MAX_SENDERS]
-    normals = await messages.normals(tx, [row["latest"] for row in shown])
+    normals = (await sealed.normals_or_why(tx, [row["latest"] for row in shown]))[0]
     lines = [
         _line(
             row["sender"] or "", row["count"], loads(normals[row["latest"]]).subject if row["latest"] in normals else ""

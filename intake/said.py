@@ -42,7 +42,7 @@ async def said_by(
         files = await files_of(tx, item.source, limit=MAX_FILES)
         return Said(
             source=source,
-            words=words_of(source),
+            words=_shown(source, item.source, with_, language),
             html=source.html if source else "",
             arrived=arrived,
             files=tuple(files),
@@ -59,8 +59,8 @@ async def said_by(
         room -= sum(len(file.content) for file in files)
         all_files += files
         missing.append(left_out(source, arrived, files, with_, language))
-        at = arrived.get("received_at")
-        words.append(f"{dates.near(at, timezone, language, now)}\n{words_of(source)}" if at else words_of(source))
+        at, shown = arrived.get("received_at"), _shown(source, number, with_, language)
+        words.append(f"{dates.near(at, timezone, language, now)}\n{shown}" if at else shown)
     return Said(
         source=source,
         words="\n\n".join(words)[:MAX_WORDS],
@@ -70,6 +70,13 @@ async def said_by(
         left_out="\n".join(dict.fromkeys(one for one in missing if one)),
         first=numbers[0],
     )
+
+
+def _shown(source: Message | None, number: int | None, with_: Stationery, language: str) -> str:
+    """The words; of a message that was erased, or that nobody can open, that they are not here."""
+    if source is None and number is not None:
+        return with_.texts.say("card.gone", language)
+    return words_of(source)
 
 
 def words_of(source: Message | None) -> str:

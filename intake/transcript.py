@@ -16,7 +16,7 @@ from channels.adapter import TranscriptLine
 from channels.message import Scheme
 from routing.policy import Policy
 from routing.words import OutboxState, Purpose
-from store import messages, outbox
+from store import outbox, sealed
 from store.engine import Database, Transaction
 from store.messages import MESSAGE
 from store.outbox import OutboxItem
@@ -62,8 +62,8 @@ async def _visitor_lines(tx: Transaction, channel: str, session: str) -> list[Tr
         .order_by(MESSAGE.c.id.desc())
         .limit(MAX_LINES)
     )
-    octets = await messages.raws(tx, [row["id"] for row in rows])
-    return [_visitor_line(row, octets[row["id"]]) for row in reversed(rows)]
+    octets, _ = await sealed.raws_or_why(tx, [row["id"] for row in rows])  # an erased line is not shown
+    return [_visitor_line(row, octets[row["id"]]) for row in reversed(rows) if row["id"] in octets]
 
 
 def _visitor_line(row: dict[str, Any], octets: bytes) -> TranscriptLine:

@@ -19,14 +19,11 @@ from channels.adapter import Arrival, Envelope
 from channels.message import MESSAGING, Medium
 from routing.records import Event, as_row
 from routing.words import MessageState
-from store import cursors, events
+from store import cursors, events, sealed
 from store.engine import Transaction
-from store.schema import MessageRow, NormalRow, RawRow
-from store.seal import SEALED_MARK, DataKey, Seal, SealBroken
+from store.schema import MessageRow
 
 MESSAGE = MessageRow.__table__  # type: ignore[attr-defined]
-RAW = RawRow.__table__  # type: ignore[attr-defined]
-NORMAL = NormalRow.__table__  # type: ignore[attr-defined]
 
 MAX_ATTEMPTS = 3  # made alone
 MAX_BATCH_BYTES = 6 * 1024 * 1024  # octets of raw bytes claimed together, unless one alone is larger
@@ -85,7 +82,7 @@ async def accept(tx: Transaction, arrivals: Sequence[Arrival], now: datetime) ->
     if missing:
         ids.update(await _known(tx, missing))
     ordered = sorted(((number, fresh[key]) for key, number in new.items()), key=lambda pair: pair[0])
-    await tx.insert(RAW, [_raw_row(tx, number, a.raw) for number, a in ordered])
+    await sealed.keep_raws(tx, [(number, a.raw) for number, a in ordered])
     await events.append(tx, [accepted(number, a, now) for number, a in ordered])
     positions = {(a.channel, a.cursor.name): a.cursor.value for a in arrivals if a.cursor}
     if positions:
@@ -97,14 +94,6 @@ async def accept(tx: Transaction, arrivals: Sequence[Arrival], now: datetime) ->
         receipts.append((ids[key], key not in new or key in seen))
         seen.add(key)
     return receipts
-
-
-def _raw_row(tx: Transaction, number: int, octets: bytes) -> dict[str, Any]:
-    if tx.seal is None:
-        return {"message": number, "data": octets}
-    key = tx.seal.new_key(number)
-    sealed = tx.seal.close(key, octets, number, "raw")
-    return {"message": number, "data": sealed, "key_id": key.key_id, "sealed_key": key.wrapped}
 
 
 def _message_row(arrival: Arrival, now: datetime) -> dict[str, Any]:
@@ -216,57 +205,6 @@ def _claimed(row: Mapping[str, Any]) -> Claimed:
     )
 
 
-async def raws(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
-    """The octets of messages: {id: raw}. Raises SealBroken."""
-    rows = await tx.rows(select(RAW).where(RAW.c.message.in_(ids)))
-    return {r["message"]: _opened(tx, r) for r in rows}
-
-
-def _opened(tx: Transaction, row: Mapping[str, Any]) -> bytes:
-    number = row["message"]
-    if row["key_id"] is None:
-        return bytes(row["data"])
-    seal = _seal(tx, number, row["key_id"])
-    return seal.open(seal.unwrap(number, row["key_id"], row["sealed_key"]), row["data"], number, "raw")
-
-
-def _seal(tx: Transaction, number: int, key_id: str) -> Seal:
-    if tx.seal is None:
-        raise SealBroken(f"message {number} is sealed with the store key {key_id}, and [store] names no key")
-    return tx.seal
-
-
-async def keys(tx: Transaction, ids: Sequence[int]) -> dict[int, DataKey]:
-    """The keys of messages that are sealed; the others are left out. Raises SealBroken."""
-    columns = (RAW.c.message, RAW.c.key_id, RAW.c.sealed_key)
-    rows = await tx.rows(select(*columns).where(RAW.c.message.in_(ids), RAW.c.key_id.is_not(None)))
-    return {
-        r["message"]: _seal(tx, r["message"], r["key_id"]).unwrap(r["message"], r["key_id"], r["sealed_key"])
-        for r in rows
-    }
-
-
-async def latest_key(tx: Transaction) -> str | None:
-    """Which of the desk's keys sealed the newest message; None where none did."""
-    found = await tx.scalar(select(RAW.c.key_id).order_by(RAW.c.message.desc()).limit(1))
-    return None if found is None else str(found)
-
-
-async def normals(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
-    """The stored normal forms: {id: JSON}. Raises SealBroken."""
-    rows = await tx.rows(select(NORMAL.c.message, NORMAL.c.data).where(NORMAL.c.message.in_(ids)))
-    found: dict[int, bytes] = {r["message"]: bytes(r["data"]) for r in rows}
-    sealed = [number for number, data in found.items() if data.startswith(SEALED_MARK)]
-    if sealed:
-        theirs = await keys(tx, sealed)
-        for number in sealed:
-            if number not in theirs:
-                raise SealBroken(f"the key of message {number} is gone")
-            seal = _seal(tx, number, theirs[number].key_id)
-            found[number] = seal.open(theirs[number], found[number][len(SEALED_MARK) :], number, "normal")
-    return found
-
-
 async def give_back(tx: Transaction, ids: Sequence[int], *, epoch: int, alone: bool) -> None:
     """Return what this decider had claimed to the queue: `alone` after the batch failed, else as it was."""
     values: dict[str, Any] = {"state": MessageState.ACCEPTED.value}
@@ -369,18 +307,7 @@ async def finish(tx: Transaction, finished: Sequence[Finished], epoch: int, now:
             for f in finished
         ],
     )
-    theirs = await keys(tx, [f.id for f in finished]) if tx.seal is not None else {}
-    rows = [
-        {"message": f.id, "parser_version": f.parser_version, "data": _sealed_normal(tx, f, theirs.get(f.id))}
-        for f in finished
-    ]
-    await tx.insert(NORMAL, rows, replace_at=("message",))
-
-
-def _sealed_normal(tx: Transaction, one: Finished, key: DataKey | None) -> bytes:
-    if tx.seal is None or key is None:  # accepted before there was a key: it lies open already
-        return one.normal
-    return SEALED_MARK + tx.seal.close(key, one.normal, one.id, "normal")
+    await sealed.keep_normals(tx, [(f.id, f.parser_version, f.normal) for f in finished])
 
 
 async def park(tx: Transaction, message: int, reason: str) -> bool:

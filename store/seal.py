@@ -25,6 +25,10 @@ class SealBroken(Exception):
     """Sealed octets cannot be opened: their key is not here, or they were changed. Names the message, not the words."""
 
 
+class Erased(SealBroken):
+    """The key of a message was forgotten on purpose: nobody opens it any more."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class DataKey:
     """The key of one message: in clear, and wrapped for its row."""
@@ -68,13 +72,11 @@ class Seal:
         wrapped = self._close(self._keys[self.current], octets, b"key:%d" % message)
         return DataKey(octets=octets, key_id=self.current, wrapped=wrapped)
 
-    def unwrap(self, message: int, key_id: str, wrapped: bytes | None) -> DataKey:
+    def unwrap(self, message: int, key_id: str, wrapped: bytes) -> DataKey:
         """The key of one message. Raises SealBroken."""
         key = self._keys.get(key_id)
         if key is None:
             raise SealBroken(f"message {message} is sealed with the store key {key_id}, which is not configured")
-        if wrapped is None:
-            raise SealBroken(f"message {message} was erased: its key is gone")
         octets = self._open(key, wrapped, b"key:%d" % message, message)
         return DataKey(octets=octets, key_id=key_id, wrapped=wrapped)
 

@@ -10,7 +10,7 @@ from support.storefacts import MINUTE, NOW, arrival, finished, with_cursor
 
 from channels.adapter import Envelope
 from channels.message import Medium
-from store import cursors, events, messages
+from store import cursors, events, messages, sealed
 from store.engine import Database, Transaction
 
 
@@ -40,7 +40,7 @@ async def test_what_is_accepted_is_kept_with_its_octets_cursor_and_event(db: Dat
     async with db.transaction() as tx:
         [(number, is_duplicate)] = await messages.accept(tx, [one], NOW)
     async with db.transaction() as tx:
-        kept = await messages.raws(tx, [number])
+        kept = await sealed.raws(tx, [number])
         told = await events.of_message(tx, number)
         position = await cursors.read(tx, "mail", "INBOX")
         [claimed] = await messages.claim(tx, 1, 10)
@@ -61,7 +61,7 @@ async def test_g2_a_message_read_twice_is_one_message_in_one_batch_and_across_ba
     async with db.transaction() as tx:
         second = await messages.accept(tx, [arrival(e) for e in ("b", "c", "a", "c")], NOW)
         told = await events.after(tx, 0)
-        kept = await messages.raws(tx, range(1, 20))
+        kept = await sealed.raws(tx, range(1, 20))
 
     ids = {"a": first[0][0], "b": first[1][0], "c": second[1][0]}
     assert first == [(ids["a"], False), (ids["b"], False), (ids["a"], True)]
@@ -75,7 +75,7 @@ async def test_g2_the_first_octets_stay_when_a_source_gives_others_under_the_sam
     await accept(db, "a", raw=b"second")
 
     async with db.reading() as tx:
-        assert await messages.raws(tx, [number]) == {number: b"first"}
+        assert await sealed.raws(tx, [number]) == {number: b"first"}
 
 
 async def test_the_same_id_of_two_channels_is_two_messages(db: Database) -> None:
@@ -239,7 +239,7 @@ async def test_what_is_finished_waits_no_longer_and_keeps_its_normal_form(db: Da
     assert await column(db, "state") == ["done", "parked"]
     async with db.reading() as tx:
         assert not await messages.any_waiting(tx)
-        assert await messages.normals(tx, [a, b]) == {a: b"1", b: b"2"}
+        assert await sealed.normals(tx, [a, b]) == {a: b"1", b: b"2"}
         assert [(p.id, p.reason, p.ticket) for p in await messages.parked(tx)] == [(b, "too deep", 1001)]
 
 
@@ -261,7 +261,7 @@ async def test_deciding_again_writes_a_new_normal_form(db: Database) -> None:
     await finish(db, finished(a, normal=b"2"))
 
     async with db.reading() as tx:
-        assert await messages.normals(tx, [a]) == {a: b"2"}
+        assert await sealed.normals(tx, [a]) == {a: b"2"}
 
 
 async def test_words_known_already_are_found_by_their_key(db: Database) -> None:

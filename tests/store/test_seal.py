@@ -11,6 +11,7 @@ from sqlalchemy import text
 from support.storefacts import NOW, arrival, finished
 
 from store import messages
+from store import sealed as stored
 from store.engine import Database
 from store.seal import Seal, SealBroken
 
@@ -35,7 +36,7 @@ async def taken_in(db: Database, external_id: str = "u1", raw: bytes = CANARY) -
 
 async def both(db: Database, number: int) -> tuple[bytes, bytes]:
     async with db.reading() as tx:
-        return (await messages.raws(tx, [number]))[number], (await messages.normals(tx, [number]))[number]
+        return (await stored.raws(tx, [number]))[number], (await stored.normals(tx, [number]))[number]
 
 
 async def on_the_disk(db: Database) -> bytes:
@@ -82,7 +83,7 @@ async def test_a_new_key_above_the_old_one_opens_both(sealed: Database) -> None:
 
     assert await both(sealed, old) == await both(sealed, new)
     async with sealed.reading() as tx:
-        assert await messages.latest_key(tx) == Seal([NEWER]).current
+        assert await stored.wanted_keys(tx) == [Seal([NEWER]).current]
 
 
 @pytest.mark.parametrize("seal", [None, Seal([NEWER])], ids=["no key", "another key"])
@@ -93,9 +94,9 @@ async def test_without_the_right_key_it_is_said_which_one_is_missing(sealed: Dat
 
     async with sealed.reading() as tx:
         with pytest.raises(SealBroken, match=f"message {number} is sealed with the store key {wanted}"):
-            await messages.raws(tx, [number])
+            await stored.raws(tx, [number])
         with pytest.raises(SealBroken, match=wanted):
-            await messages.normals(tx, [number])
+            await stored.normals(tx, [number])
 
 
 async def test_octets_moved_to_another_message_do_not_open(sealed: Database) -> None:
@@ -111,8 +112,8 @@ async def test_octets_moved_to_another_message_do_not_open(sealed: Database) -> 
 
     async with sealed.reading() as tx:
         with pytest.raises(SealBroken, match=f"octets of message {one} were changed"):
-            await messages.raws(tx, [one])
-        assert (await messages.raws(tx, [other]))[other] == CANARY[::-1]
+            await stored.raws(tx, [one])
+        assert (await stored.raws(tx, [other]))[other] == CANARY[::-1]
 
 
 async def test_forgetting_a_messages_key_erases_its_words(sealed: Database) -> None:
@@ -122,7 +123,7 @@ async def test_forgetting_a_messages_key_erases_its_words(sealed: Database) -> N
 
     async with sealed.reading() as tx:
         with pytest.raises(SealBroken, match=f"message {number} was erased"):
-            await messages.normals(tx, [number])
+            await stored.normals(tx, [number])
 
 
 def test_a_key_tells_nothing_of_itself() -> None:

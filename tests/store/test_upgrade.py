@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from store import cursors, customers, messages, upgrade
+from store import cursors, customers, sealed, upgrade
 from store.engine import Database
 from store.schema import Base
 from store.upgrade import UpgradeRefused
@@ -199,6 +199,6 @@ async def test_a_store_of_the_first_version_keeps_its_customers_and_mails(
     assert await upgrade.upgrade(db) == ("0001", HEAD)
     async with db.reading() as tx:
         (contact,) = (await customers.contacts_of(tx, [3]))[3]
-        raws = await messages.raws(tx, [7])
+        raws = await sealed.raws(tx, [7])
     assert (contact.name, contact.is_verified, contact.reply_to, contact.spam_mark) == ("Wang", True, None, None)
     assert raws == {7: b"From: a@b.example"}
