@@ -163,6 +163,7 @@ class ThreadKeyRow(Base, table=True):
     """Message-IDs, sent and received, and the ticket each belongs to."""
 
     __tablename__ = "thread_key"
+    __table_args__ = (Index("ix_thread_key_ticket", "ticket"),)
     key: str = Field(sa_column=Column(Text, primary_key=True))
     ticket: int = Field(sa_type=BigInteger)
     is_ours: bool  # we sent it

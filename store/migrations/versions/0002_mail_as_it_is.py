@@ -37,3 +37,4 @@ def upgrade() -> None:
         sqlite_where=sa.text("remote_mail_id IS NOT NULL"),
         postgresql_where=sa.text("remote_mail_id IS NOT NULL"),
     )
+    op.create_index("ix_thread_key_ticket", "thread_key", ["ticket"], unique=False)
