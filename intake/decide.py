@@ -474,11 +474,9 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
         await deadlines.withdraw(tx, target, at)
     await participants.put(tx, list(changes.participants.values()))
     for ticket, address in changes.uncopied:
-        await outbox.drop_held_to(tx, ticket, address)
+        await outbox.leave_out(tx, ticket, address, now)
     for ticket, agent in changes.dropped:
         await outbox.drop_held(tx, ticket, agent)
-    for ticket, agent in changes.released:
-        await outbox.release_latest(tx, ticket, agent, now)
     for number, words in changes.bounced:
         await outbox.record_bounce(tx, number, words)
     for number, words in changes.complaints:

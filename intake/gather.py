@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 
 from channels.message import Medium, Scheme
+from routing.addressing import named_in_commands
 from routing.calling import caller_key
 from routing.desk import Desk, Incoming, SentMail
 from routing.filters import is_own_mark
@@ -62,10 +63,11 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
 
 
 def _named(mails: Iterable[Incoming], policy: Policy) -> set[str]:
-    """Whom mails name beside their sender, and where they ask for answers."""
+    """Whom mails name beside their sender, where they ask for answers, and whom an agent's commands are about."""
     found: set[str] = set()
     for one in mails:
         found.update(map(str, named_in(one.message, policy)))
+        found.update(named_in_commands(one.message.text))
         if (asked := asked_reply_to(one.message, policy)) is not None:
             found.add(str(asked))
     return found
@@ -157,7 +159,7 @@ async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, custo
         desk.tickets.update({t.id: t for t in theirs})
     desk.participants = await participants.of_tickets(tx, numbers)
     # What an agent does on a ticket concerns its contact: where he wants his answers, whether he is a sender of junk.
-    acted_on = {desk.tickets[r.ticket].contact for r in desk.tokens.values() if r.ticket in desk.tickets}
+    acted_on = {t.contact for t in desk.tickets.values() if t.id in acted | pointed_at}
     desk.contacts.update(await customers.contacts(tx, acted_on - set(desk.contacts)))
     missing = {t.customer for t in desk.tickets.values()} - set(desk.customers)
     desk.customers.update(await customers.by_ids(tx, missing))

@@ -6,7 +6,7 @@ cannot be done stops the whole mail before anything has happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from routing.addressing import (
@@ -20,21 +20,38 @@ from routing.commands import Command, CommandName
 from routing.desk import Desk, Incoming
 from routing.holding import tell_agent
 from routing.joining import other_of
-from routing.marking import mark_not_spam
+from routing.marking import SPAM, mark_not_spam
 from routing.policy import Agent
 from routing.records import Ticket
 from routing.words import TargetKind, TicketState
 
 _ADDRESSING = frozenset({CommandName.CC, CommandName.REPLY_TO})
+#: They end the ticket: what stands beside them would be done to one that nobody looks at any more.
+_ALONE = frozenset({CommandName.JOIN, CommandName.SPAM})
+#: Whoever hands over leaves these to his colleague.
+_NOT_HANDING_OVER = frozenset({CommandName.CLOSE, CommandName.SEND})
 
 
-def cannot(desk: Desk, commands: Iterable[Command], ticket: Ticket) -> tuple[str, str] | None:
+def cannot(desk: Desk, commands: Sequence[Command], ticket: Ticket) -> tuple[str, str] | None:
     """(what the agent is told, the line) of the first command that cannot be done; None if all can."""
+    names = {c.name for c in commands}
     for command in commands:
+        if _is_at_odds(command.name, names - {command.name}):
+            return "not_together", command.line[:200]
         code = _why_not(desk, command, ticket)
         if code:
             return code, command.line[:200]
     return None
+
+
+def _is_at_odds(name: CommandName, others: Set[CommandName]) -> bool:
+    return bool(others) and (name in _ALONE or (name is CommandName.TO and bool(others & _NOT_HANDING_OVER)))
+
+
+def stays_closed(commands: Iterable[Command], ticket: Ticket) -> bool:
+    """Whether the ticket is closed, and none of these opens it again."""
+    opens = ticket.closed_reason == SPAM and any(c.name is CommandName.NOT_SPAM for c in commands)
+    return ticket.state is TicketState.CLOSED and not opens
 
 
 def _why_not(desk: Desk, command: Command, ticket: Ticket) -> str:

@@ -8,22 +8,25 @@ added: a mail program fills those in by itself. Nobody of the desk is ever shown
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from channels.message import Scheme, mailable
+from routing.commands import Command, CommandName, parse
 from routing.desk import Desk, Incoming
 from routing.folding import fold
 from routing.holding import tell_agent
 from routing.policy import Agent, Policy
 from routing.recipients import (
     MAX_COPIES,
+    MAX_LISTED,
     answer_address,
     copies,
     is_inside,
     named_in,
     participant,
 )
-from routing.records import Contact, Ticket
+from routing.records import Contact, NewOutbox, Ticket
 from routing.words import ParticipantRole, ReplyToState
 
 _ADDRESS = re.compile(r"([-−－–]?)[\s<]*([A-Za-z0-9_][A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{0,63}@[A-Za-z0-9.-]{1,255})")
@@ -56,7 +59,7 @@ def asked_copies(argument: str, policy: Policy) -> Copies | None:
 
 
 def change_copies(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Copies) -> None:
-    """Let people into a ticket, and take people out. What waits for a word does not leave to those any more."""
+    """Let people into a ticket, and take people out: what has not left does not go to those any more."""
     people = desk.participants.get(ticket.id, {})
     before = dict(people)
     to = answer_address(ticket, desk.contacts.get(ticket.contact))
@@ -70,7 +73,7 @@ def change_copies(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, 
         name = known.name if known else ""
         desk.put_participant(participant(ticket.id, address, name, role, at=desk.now, agent=agent.name))
         if role is ParticipantRole.REMOVED:
-            _keep_held_from(desk, ticket, address)
+            _leave_out(desk, ticket, address)
     desk.tell(
         "copies_changed",
         ticket=ticket.id,
@@ -81,13 +84,19 @@ def change_copies(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, 
     )
 
 
-def _keep_held_from(desk: Desk, ticket: Ticket, address: str) -> None:
+def _leave_out(desk: Desk, ticket: Ticket, address: str) -> None:
+    """Nothing that waits goes to him any more, or names him."""
     desk.changes.uncopied.append((ticket.id, address))
     desk.changes.outbox = [
-        item
+        _without(item, address) if item.ticket == ticket.id and "cc" in item.recipe else item
         for item in desk.changes.outbox
-        if item.held_reason is None or (item.ticket, item.address) != (ticket.id, address) or "copy" not in item.recipe
+        if (item.ticket, item.address) != (ticket.id, address) or "copy" not in item.recipe
     ]
+
+
+def _without(item: NewOutbox, address: str) -> NewOutbox:
+    named = [one for one in item.recipe["cc"] if one[1] != address]
+    return replace(item, recipe={**item.recipe, "cc": named})
 
 
 def tell_recipients(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
@@ -101,13 +110,13 @@ def tell_recipients(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket
 def note_outsiders(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
     """Whom an agent named beside the desk gets nothing from us: he is listed, and the agent hears it."""
     to = answer_address(ticket, desk.contacts.get(ticket.contact))
-    people = desk.participants.get(ticket.id, {})
+    people = desk.participants.setdefault(ticket.id, {})
     known = {ticket.contact, to, *(p.address for p in copies(people))}
     outsiders = {str(a): a for a in named_in(incoming.message, desk.policy) if str(a) not in known}
     if not outsiders:
         return
     for address, person in outsiders.items():
-        if address not in people:
+        if address not in people and len(people) < MAX_LISTED:
             desk.put_participant(
                 participant(ticket.id, address, person.display_name, ParticipantRole.LISTED, at=desk.now)
             )
@@ -134,16 +143,13 @@ def asked_address(argument: str, contact: Contact | None, policy: Policy) -> str
 
 def change_reply_to(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, address: str) -> None:
     """Let a contact's answers go to an address from now on; "" refuses what he asked for."""
-    contact = desk.contacts[ticket.contact]
-    is_own = address == contact.address  # back to where he writes from
-    if not address or is_own:
-        state = ReplyToState.REFUSED
-        desk.put_contact(replace(contact, reply_to_state=state.value))
+    contact = _answered_at(desk.contacts[ticket.contact], address)
+    desk.put_contact(contact)
+    if contact.reply_to_state == ReplyToState.REFUSED:
         desk.tell(
             "reply_to_refused", ticket=ticket.id, message=incoming.id, agent=agent.name, customer=contact.customer
         )
         return
-    desk.put_contact(replace(contact, reply_to=address, reply_to_state=ReplyToState.CONFIRMED.value))
     if address not in desk.contacts:
         # He answers from where he reads: he must not be a stranger there.
         desk.new_contact(
@@ -156,3 +162,28 @@ def change_reply_to(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket
             )
         )
     desk.tell("reply_to_confirmed", ticket=ticket.id, message=incoming.id, agent=agent.name, customer=contact.customer)
+
+
+def _answered_at(contact: Contact, address: str) -> Contact:
+    """The contact once an agent has said where its answers go; "" and its own address end what was asked for."""
+    if not address or address == contact.address:
+        return replace(contact, reply_to_state=ReplyToState.REFUSED.value)
+    return replace(contact, reply_to=address, reply_to_state=ReplyToState.CONFIRMED.value)
+
+
+def contact_after(contact: Contact | None, commands: Iterable[Command], policy: Policy) -> Contact | None:
+    """The contact as these commands will leave it."""
+    for command in commands:
+        if contact is not None and command.name is CommandName.REPLY_TO:
+            address = asked_address(command.argument, contact, policy)
+            contact = contact if address is None else _answered_at(contact, address)
+    return contact
+
+
+def named_in_commands(text: str) -> set[str]:
+    """The addresses ("mailto:…") that the commands at the top of a mail name: what is known of them is asked first."""
+    if not text.lstrip().startswith(("!", "！")):
+        return set()
+    named = (c.argument for c in parse(text).commands if c.name in (CommandName.CC, CommandName.REPLY_TO))
+    found = {value.lower().rstrip(".") for argument in named for _, value in _ADDRESS.findall(argument)}
+    return {f"{Scheme.MAIL.value}:{value}" for value in found if mailable(value)}

@@ -9,19 +9,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from channels.message import Medium, Scheme, mailable
-from routing.acting import after_words, before_words, cannot
+from channels.message import Medium
+from routing.acting import after_words, before_words, cannot, stays_closed
 from routing.addressing import note_outsiders
+from routing.answer_letters import (
+    LIKE_A_NOTE,
+    Way,
+    drop_held,
+    held_words,
+    hold_words,
+    send_words,
+    way_to_customer,
+)
 from routing.commands import CommandName, Parsed, is_signature, parse
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, Inspection, inspect
+from routing.handing_over import colleague, hand_over
 from routing.holding import held, hold_and_tell, may_tell, tell_agent, tell_plainly
 from routing.identity import SpeakerJudgement
 from routing.joining import join, other_of
 from routing.marking import mark_spam
 from routing.policy import Agent, ChannelPolicy
-from routing.reasons import Reason, because
-from routing.recipients import answer_address, copies
+from routing.reasons import Reason
 from routing.records import NewOutbox, Ticket
 from routing.signatures import without_signature
 from routing.threads import refers_to
@@ -33,7 +42,6 @@ from routing.tokens import (
     tokens_in_references,
 )
 from routing.words import Outcome, Purpose, Speaker, TicketState
-from routing.writing import send_to_agent
 
 #: What the judge of tokens says -> what the agent is told. A forged token is, to him, none.
 _TOLD = {
@@ -136,32 +144,26 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
             detail=asked.unknown[0][:200],
             would_have_left=incoming.message.text.strip()[:4000],
         )
-    if CommandName.NOTE in names:
-        return _note(incoming, desk, agent, ticket, reasons)
     if (refused := cannot(desk, asked.commands, ticket)) is not None:
         code, line = refused
         return hold_and_tell(
             incoming, desk, agent, ticket, code, reasons, detail=line, would_have_left=asked.rest[:4000]
         )
+    if CommandName.NOTE in names:
+        return _note(incoming, desk, agent, ticket, reasons)
     if names & {CommandName.JOIN, CommandName.SPAM}:
         return _set_aside(incoming, desk, agent, ticket, asked, reasons)
-    before_words(incoming, desk, agent, asked.commands, ticket.id)
-    ticket = desk.tickets[ticket.id]
-    handing_over = next((c for c in asked.commands if c.name is CommandName.TO), None)
-    if handing_over is not None:
-        # Words beside a hand-over are for the colleague: they reach no customer.
-        return _hand_over(incoming, desk, agent, ticket, handing_over.argument, asked.rest, reasons)
-    if ticket.state is TicketState.CLOSED and (asked.rest or CommandName.SEND in names):
-        return hold_and_tell(incoming, desk, agent, ticket, "closed_ticket", reasons)
-    decision: Decision | None = None
+    if CommandName.TO in names:
+        return _hand_over(incoming, desk, agent, ticket, asked, reasons)
+    if stays_closed(asked.commands, ticket) and (asked.rest or CommandName.SEND in names):
+        return hold_and_tell(incoming, desk, agent, ticket, "closed_ticket", reasons, would_have_left=asked.rest[:4000])
     if CommandName.SEND in names and not asked.rest:
-        decision = _release(incoming, desk, agent, ticket, reasons)
-    elif asked.rest or not asked.commands:
-        decision = _answer(incoming, desk, agent, ticket, asked.rest, reasons, ask=asked.looks_like_note)
-        if decision.outcome is Outcome.HELD:
-            return decision
-    after_words(incoming, desk, agent, asked.commands, ticket.id, is_bare=decision is None)
-    return decision or _done(Outcome.NOTED, agent, ticket, reasons)
+        return _release(incoming, desk, agent, ticket, asked, reasons)
+    if asked.rest or not asked.commands:
+        return _answer(incoming, desk, agent, ticket, asked, reasons)
+    before_words(incoming, desk, agent, asked.commands, ticket.id)
+    after_words(incoming, desk, agent, asked.commands, ticket.id, is_bare=True)
+    return _done(Outcome.NOTED, agent, ticket, reasons)
 
 
 def _set_aside(
@@ -181,76 +183,96 @@ def _set_aside(
     return _done(Outcome.NOTED, agent, ticket, reasons)
 
 
-def _answer(
-    incoming: Incoming,
-    desk: Desk,
-    agent: Agent,
-    ticket: Ticket,
-    words: str,
-    reasons: tuple[Reason, ...],
-    *,
-    ask: bool,
+def _hand_over(
+    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
 ) -> Decision:
-    """Send the agent's words to the customer, if they came whole and nothing internal is in them."""
-    if incoming.message.is_cut:
-        return hold_and_tell(incoming, desk, agent, ticket, "incomplete", reasons, would_have_left=words[:4000])
-    _drop_held(desk, agent, ticket)
-    found = inspect(replace(incoming.message, text=words), guard_facts(incoming, desk, agent, ticket))
-    if not found.is_clean:
-        code = "internal_survived" if found.survived else "empty_reply"
+    """Words beside a hand-over are for the colleague: they reach no customer."""
+    name = next(c.argument for c in asked.commands if c.name is CommandName.TO)
+    other, channel = colleague(desk, name), desk.mail_channel_of(ticket)
+    if other is None or channel is None:
         return hold_and_tell(
             incoming,
             desk,
             agent,
             ticket,
-            code,
-            (*reasons, *found.reasons),
-            detail="; ".join(s for s in found.survived if not s.startswith("ik"))[:200],
-            would_have_left=found.text[:4000],
+            "unknown_agent",
+            reasons,
+            detail=name[:100],
+            would_have_left=asked.rest[:4000],
         )
-    way = _way_to_customer(desk, ticket)
+    before_words(incoming, desk, agent, asked.commands, ticket.id)
+    hand_over(incoming, desk, agent, desk.tickets[ticket.id], other, channel, asked.rest)
+    return _note(incoming, desk, agent, desk.tickets[ticket.id], reasons)
+
+
+def _answer(
+    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
+) -> Decision:
+    """Send the agent's words to the customer, if they came whole and nothing internal is in them.
+
+    His commands are carried out once nothing can hold the mail any more, and before its recipients are settled.
+    """
+    words = asked.rest
+    if incoming.message.is_cut:
+        return hold_and_tell(incoming, desk, agent, ticket, "incomplete", reasons, would_have_left=words[:4000])
+    drop_held(desk, ticket, agent)
+    found = inspect(replace(incoming.message, text=words), guard_facts(incoming, desk, agent, ticket))
+    if not found.is_clean:
+        return _internal(incoming, desk, agent, ticket, found, reasons)
+    way = way_to_customer(desk, ticket, asked.commands)
     if way is None:
         return hold_and_tell(incoming, desk, agent, ticket, "no_way", reasons, would_have_left=found.text[:4000])
-    for letter in _letters(incoming, desk, agent, ticket, found, way, held_reason="looks_like_note" if ask else None):
-        desk.send(letter)
+    before_words(incoming, desk, agent, asked.commands, ticket.id)
+    ticket = desk.tickets[ticket.id]
+    answer = _words(incoming, desk, agent, ticket, found, way)
+    if asked.looks_like_note:
+        hold_words(desk, ticket, agent, answer)
+        note_outsiders(incoming, desk, agent, ticket)
+        return hold_and_tell(incoming, desk, agent, ticket, LIKE_A_NOTE, reasons, would_have_left=found.text[:4000])
+    send_words(desk, ticket, answer, way)
     note_outsiders(incoming, desk, agent, ticket)
-    if ask:
-        return hold_and_tell(
-            incoming, desk, agent, ticket, "looks_like_note", reasons, would_have_left=found.text[:4000]
-        )
-    return _answered(incoming, desk, agent, ticket, (*reasons, *found.reasons), files=len(found.attachments), way=way)
+    reasons = (*reasons, *found.reasons)
+    done = _answered(incoming, desk, agent, ticket, reasons, files=len(found.attachments), way=way)
+    after_words(incoming, desk, agent, asked.commands, ticket.id, is_bare=False)
+    return done
 
 
-def _letters(
-    incoming: Incoming,
-    desk: Desk,
-    agent: Agent,
-    ticket: Ticket,
-    found: Inspection,
-    way: tuple[ChannelPolicy, str],
-    held_reason: str | None,
-) -> list[NewOutbox]:
-    """The agent's words as they go to the customer, and the same mail to each who gets a copy."""
+def _internal(
+    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, found: Inspection, reasons: tuple[Reason, ...]
+) -> Decision:
+    """Something internal is left in the words, or nothing is left of them."""
+    return hold_and_tell(
+        incoming,
+        desk,
+        agent,
+        ticket,
+        "internal_survived" if found.survived else "empty_reply",
+        (*reasons, *found.reasons),
+        detail="; ".join(s for s in found.survived if not s.startswith("ik"))[:200],
+        would_have_left=found.text[:4000],
+    )
+
+
+def _words(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, found: Inspection, way: Way) -> NewOutbox:
+    """The agent's words as they go to the customer."""
     channel, address = way
     is_mail = channel.medium == Medium.EMAIL
-    others = copies(desk.participants.get(ticket.id, {}), address, ticket.contact) if is_mail else ()
-    files, links = [a.path for a in found.attachments], list(found.links)
-    recipe = {"message": incoming.id, "words": found.text, "files": files, "links": links}
-    if others:
-        recipe |= {"to": address, "cc": [[p.name, p.address] for p in others]}
-    his = NewOutbox(
+    return NewOutbox(
         ticket=ticket.id,
         source=incoming.id,
         channel=channel.name,
         address=address,
         purpose=Purpose.ANSWER,
         agent=agent.name,
-        recipe=recipe,
+        recipe={
+            "message": incoming.id,
+            "words": found.text,
+            "files": [a.path for a in found.attachments],
+            "links": list(found.links),
+        },
         mail_id=mail_id(desk.keyring, domain_of(channel), "answer", ticket.id, incoming.id) if is_mail else "",
         answered_at=incoming.received_at,
-        held_reason=held_reason,
     )
-    return [his, *(replace(his, address=p.address, recipe={**recipe, "copy": True}) for p in others)]
 
 
 def _answered(
@@ -261,7 +283,7 @@ def _answered(
     reasons: tuple[Reason, ...],
     *,
     files: int,
-    way: tuple[ChannelPolicy, str],
+    way: Way,
 ) -> Decision:
     """Take note that an answer is on its way."""
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
@@ -300,106 +322,28 @@ def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) ->
     )
 
 
-def _way_to_customer(desk: Desk, ticket: Ticket) -> tuple[ChannelPolicy, str] | None:
-    """By which channel and to which address words reach the customer: the stored address, or the confirmed one."""
-    own = desk.channel(ticket.channel)
-    if own.medium != Medium.PHONE:
-        address = answer_address(ticket, desk.contacts.get(ticket.contact))
-        scheme, _, value = address.partition(":")
-        return (own, address) if scheme != Scheme.MAIL or mailable(value) else None
-    mail = desk.mail_channel_of(ticket)
-    known = desk.contacts_of.get(ticket.customer, ())
-    mails = (c.address for c in known if c.address.startswith(f"{Scheme.MAIL.value}:"))
-    first = next((a for a in mails if mailable(a.partition(":")[2])), None)
-    return (mail, first) if mail is not None and first else None
-
-
-def _release(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
-    """`!send` alone: what was held for a question leaves after all."""
-    if not _let_go(desk, agent, ticket):
+def _release(
+    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
+) -> Decision:
+    """`!send` alone: what was held for a question leaves after all, to those whom it concerns by now."""
+    answer = held_words(desk, ticket, agent)
+    if answer is None:
         return hold_and_tell(incoming, desk, agent, ticket, "empty_reply", reasons)
+    way = way_to_customer(desk, ticket, asked.commands)
+    if way is None:
+        return hold_and_tell(
+            incoming, desk, agent, ticket, "no_way", reasons, would_have_left=str(answer.recipe["words"])[:4000]
+        )
+    before_words(incoming, desk, agent, asked.commands, ticket.id)
+    drop_held(desk, ticket, agent)
+    send_words(desk, desk.tickets[ticket.id], answer, way)
     desk.put_ticket(replace(desk.tickets[ticket.id], state=TicketState.ANSWERED, updated_at=desk.now))
     desk.tell("held_released", ticket=ticket.id, message=incoming.id, agent=agent.name)
+    after_words(incoming, desk, agent, asked.commands, ticket.id, is_bare=False)
     return _done(Outcome.ANSWERED, agent, ticket, reasons)
-
-
-def _let_go(desk: Desk, agent: Agent, ticket: Ticket) -> bool:
-    """Release the agent's latest held answer, of this batch or of an earlier one; False if there is none."""
-    his = [
-        i for i in desk.changes.outbox if i.held_reason is not None and (i.ticket, i.agent) == (ticket.id, agent.name)
-    ]
-    if his:
-        desk.changes.outbox = [
-            replace(i, held_reason=None) if i in his and i.source == his[-1].source else i for i in desk.changes.outbox
-        ]
-        return True
-    waiting = desk.held.get((ticket.id, agent.name), 0)
-    if not waiting:
-        return False
-    desk.held[ticket.id, agent.name] = waiting - 1
-    desk.changes.released.append((ticket.id, agent.name))
-    return True
-
-
-def _drop_held(desk: Desk, agent: Agent, ticket: Ticket) -> None:
-    """He has written again: a later `!send` must not let go what he had thought better of."""
-    desk.changes.outbox = [
-        item
-        for item in desk.changes.outbox
-        if item.held_reason != "looks_like_note" or (item.ticket, item.agent) != (ticket.id, agent.name)
-    ]
-    if desk.held.pop((ticket.id, agent.name), 0):
-        desk.changes.dropped.append((ticket.id, agent.name))
 
 
 def _note(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
     desk.tell("note_recorded", ticket=ticket.id, message=incoming.id, agent=agent.name)
     return _done(Outcome.NOTED, agent, ticket, reasons)
-
-
-def _hand_over(
-    incoming: Incoming,
-    desk: Desk,
-    agent: Agent,
-    ticket: Ticket,
-    name: str,
-    words: str,
-    reasons: tuple[Reason, ...],
-) -> Decision:
-    """Give the ticket to a colleague, with a note if there are words; the former holder's reply addresses end."""
-    wanted = name.strip().lower()
-    other = next(
-        (a for a in desk.policy.agents.values() if wanted in (a.name.lower(), a.display_name.lower(), *a.addresses)),
-        None,
-    )
-    channel = desk.mail_channel_of(ticket)
-    if other is None or channel is None:
-        return hold_and_tell(
-            incoming, desk, agent, ticket, "unknown_agent", reasons, detail=name[:100], would_have_left=words[:4000]
-        )
-    by = because("handed_over", agent=agent.name)
-    desk.put_ticket(replace(ticket, agent=other.name, updated_at=desk.now, state=TicketState.OPEN))
-    desk.note_assigned(other.name)
-    desk.tell(
-        "assigned",
-        ticket=ticket.id,
-        message=incoming.id,
-        agent=other.name,
-        by=agent.name,
-        reasons=reason_data((by,)),
-    )
-    if other.name != agent.name:
-        desk.revoke(ticket.id, agent.name)
-        tell_plainly(incoming, desk, agent, "moved", ticket=ticket.id, detail=other.display_name)
-    send_to_agent(
-        desk,
-        desk.tickets[ticket.id],
-        other,
-        channel,
-        Purpose.ASSIGNMENT,
-        message=ticket.opened_by,
-        reasons=(by,),
-        note=words[:4000],
-    )
-    return _note(incoming, desk, agent, desk.tickets[ticket.id], reasons)

@@ -98,8 +98,7 @@ class Changes:
     reopened: list[Target] = field(default_factory=list)
     withdrawn_targets: list[tuple[Target, datetime]] = field(default_factory=list)
     outbox: list[NewOutbox] = field(default_factory=list)
-    released: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): what was held for a question
-    dropped: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): what was held, superseded since
+    dropped: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): what was held waits no more
     bounced: list[tuple[int, str]] = field(default_factory=list)  # (outbox row, the remote server's words)
     complaints: list[tuple[int, str]] = field(default_factory=list)  # (outbox row, of what kind)
     counters: dict[str, int] = field(default_factory=dict)  # values to keep by name
@@ -112,7 +111,7 @@ class Changes:
     verified: set[str] = field(default_factory=set)  # contacts that somebody vouched for
     changed_contacts: dict[str, Contact] = field(default_factory=dict)
     participants: dict[tuple[int, str], Participant] = field(default_factory=dict)  # (ticket, address)
-    uncopied: list[tuple[int, str]] = field(default_factory=list)  # (ticket, address): held copies do not leave
+    uncopied: list[tuple[int, str]] = field(default_factory=list)  # (ticket, address): what waits does not go there
     merged: list[tuple[int, int]] = field(default_factory=list)  # (ticket, the one that its messages now belong to)
     events: list[Event] = field(default_factory=list)
 
@@ -141,7 +140,7 @@ class Desk:
     complained: set[str] = field(default_factory=set)  # contacts who reported a mail of ours as abuse
     #: Message-ID, or the digest of a mark, of what is reported on -> its rows, one a recipient
     sent: dict[str, tuple[SentMail, ...]] = field(default_factory=dict)
-    held: dict[tuple[int, str], int] = field(default_factory=dict)  # (ticket, agent) -> his answers that are held
+    held: dict[tuple[int, str], NewOutbox] = field(default_factory=dict)  # (ticket, agent) -> his answer that waits
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
     loads: dict[str, int] = field(default_factory=dict)
     presence: dict[str, bool] = field(default_factory=dict)  # absent: on duty

@@ -13,6 +13,7 @@ from channels.message import Medium, Message, Scheme, mailable
 from routing.desk import Incoming
 from routing.identity import KnownDomains, standing
 from routing.policy import ChannelPolicy, Policy
+from routing.recipients import is_inside
 from routing.words import Standing
 
 _VOUCHING = "authentication-results"
@@ -27,6 +28,8 @@ def read_as_form(incoming: Incoming, policy: Policy) -> Incoming:
     if len(people) != 1:
         return incoming
     [writer] = people.values()
+    if is_inside(writer.value, policy):
+        return incoming  # nobody of the desk is its customer: what leaves for him would come back
     return replace(
         incoming,
         message=_of_writer(replace(message, sender=writer)),

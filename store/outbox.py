@@ -327,30 +327,54 @@ async def cut_off(tx: Transaction, now: datetime, *, everybody: bool) -> list[Ou
 _HELD = (OUTBOX.c.state == OutboxState.HELD.value, OUTBOX.c.held_reason != CHANNEL_REMOVED)
 
 
-async def release(tx: Transaction, number: int, now: datetime) -> bool:
-    """Let a held row go; False if it is not held."""
-    done = await tx.execute(
-        update(OUTBOX)
-        .where(OUTBOX.c.id == number, OUTBOX.c.state == OutboxState.HELD.value)
-        .values(state=OutboxState.PENDING.value, next_attempt_at=now, held_reason=None)
-    )
-    return done.rowcount == 1
+async def leave_out(tx: Transaction, ticket: int, address: str, now: datetime) -> None:
+    """Who was taken out of a ticket gets no copy that still waits, and is named in no answer that nobody has got yet.
+
+    An answer of which something has left, or may have, stays as it is for the others: its copies are the same octets.
+    """
+    answers: dict[str, list[OutboxItem]] = {}
+    for item in await of_ticket(tx, ticket):
+        if item.purpose is Purpose.ANSWER and item.mail_id and item.state is not OutboxState.CANCELLED:
+            answers.setdefault(item.mail_id, []).append(item)
+    for group in answers.values():
+        his = [i for i in group if i.address == address and i.recipe.get("copy") and i.state in _WAITING]
+        is_named = any(other == address for item in group for _, other in item.recipe.get("cc", ()))
+        if is_named and all(i.state in _WAITING and not i.attempts for i in group):
+            # New rows: what was composed from the old ones a moment ago finds them gone, and does not leave.
+            await _cancel(tx, group)
+            await add(tx, [_without(address, item) for item in group if item not in his], now)
+        else:
+            await _cancel(tx, his)
 
 
-async def release_latest(tx: Transaction, ticket: int, agent: str, now: datetime) -> bool:
-    """Let the latest held answer of an agent on a ticket go, with its copies; False if there is none."""
-    his = (OUTBOX.c.ticket == ticket, OUTBOX.c.agent == agent, *_HELD)
-    rows = await tx.rows(select(OUTBOX.c.id, OUTBOX.c.source).where(*his).order_by(OUTBOX.c.id.desc()))
-    latest = [r["id"] for r in rows if r["id"] == rows[0]["id"] or (r["source"] and r["source"] == rows[0]["source"])]
-    return any([await release(tx, number, now) for number in reversed(latest)])
+_WAITING = frozenset({OutboxState.PENDING, OutboxState.HELD})
 
 
-async def drop_held_to(tx: Transaction, ticket: int, address: str) -> None:
-    """Copies of answers that wait for a word do not go to somebody who was taken out meanwhile."""
+async def _cancel(tx: Transaction, items: Iterable[OutboxItem]) -> None:
     await tx.execute(
         update(OUTBOX)
-        .where(OUTBOX.c.ticket == ticket, OUTBOX.c.address == address, OUTBOX.c.state == OutboxState.HELD.value)
-        .values(state=OutboxState.CANCELLED.value)
+        .where(OUTBOX.c.id.in_([item.id for item in items]))
+        .values(state=OutboxState.CANCELLED.value, next_attempt_at=None)
+    )
+
+
+def _without(address: str, item: OutboxItem) -> NewOutbox:
+    named = [one for one in item.recipe.get("cc", ()) if one[1] != address]
+    return _anew(item, recipe={**item.recipe, "cc": named})
+
+
+def _anew(item: OutboxItem, recipe: Mapping[str, Any]) -> NewOutbox:
+    return NewOutbox(
+        ticket=item.ticket,
+        source=item.source,
+        channel=item.channel,
+        address=item.address,
+        purpose=item.purpose,
+        agent=item.agent,
+        recipe=recipe,
+        mail_id=item.mail_id,
+        answered_at=item.answered_at,
+        held_reason=item.held_reason,
     )
 
 
@@ -363,17 +387,18 @@ async def drop_held(tx: Transaction, ticket: int, agent: str) -> None:
     )
 
 
-async def held(tx: Transaction, tickets: Iterable[int]) -> dict[tuple[int, str], int]:
-    """How many answers wait for a word of their author: {(ticket, agent): count}."""
+async def held(tx: Transaction, tickets: Iterable[int]) -> dict[tuple[int, str], NewOutbox]:
+    """The latest answer that waits for a word of its author, as it was put here: {(ticket, agent): answer}."""
     wanted = list(set(tickets))
     if not wanted:
         return {}
-    rows = await tx.rows(
-        select(OUTBOX.c.ticket, OUTBOX.c.agent, func.count(OUTBOX.c.source.distinct()).label("count"))
-        .where(OUTBOX.c.ticket.in_(wanted), *_HELD, OUTBOX.c.agent.is_not(None))
-        .group_by(OUTBOX.c.ticket, OUTBOX.c.agent)
-    )
-    return {(r["ticket"], r["agent"]): r["count"] for r in rows}
+    his = (OUTBOX.c.ticket.in_(wanted), OUTBOX.c.agent.is_not(None), OUTBOX.c.purpose == Purpose.ANSWER.value)
+    items = map(item_of, await tx.rows(select(*COLUMNS).where(*his, *_HELD).order_by(OUTBOX.c.id)))
+    return {
+        (item.ticket, item.agent): _anew(item, item.recipe)
+        for item in items
+        if item.ticket is not None and item.agent is not None and not item.recipe.get("copy")
+    }
 
 
 async def of_ticket(tx: Transaction, ticket: int) -> list[OutboxItem]:

@@ -326,10 +326,11 @@ async def test_what_looks_like_a_note_is_held_until_the_agent_says_send(desk: Ru
     [held] = await desk.outbox("answer")
     state = (await desk.ticket()).state
     await desk.takes(await desk.reply_to(assignment, "！寄出"))
-    [released] = await desk.outbox("answer")
+    old, released = await desk.outbox("answer")
 
     assert (held.state.value, held.held_reason, state) == ("held", "looks_like_note", TicketState.OPEN)
-    assert (released.state.value, released.id) == ("pending", held.id)
+    assert (old.id, old.state.value, released.state.value) == (held.id, "cancelled", "pending")
+    assert (released.mail_id, released.recipe) == (held.mail_id, held.recipe)
     assert (await desk.ticket()).state is TicketState.ANSWERED
 
 

@@ -554,16 +554,12 @@ async def test_what_cannot_be_written_before_it_leaves_does_not_leave(
     assert [(i.state, i.attempts) for i in await rows(post.db)] == [(OutboxState.PENDING, 0)]
 
 
-async def test_a_held_row_leaves_once_somebody_releases_it(post: Post) -> None:
+async def test_a_held_row_does_not_leave(post: Post) -> None:
     [number] = await put(post.db, NOW, answer(held_reason="looks_like_note"))
     await post.at(NOW)
-    before = len(post.mail.sent)
-    async with post.db.transaction() as tx:
-        await outbox.release_latest(tx, 1001, "chen", NOW)
-
     await post.at(NOW + MINUTE)
 
-    assert (before, (await row(post.db, number)).state) == (0, OutboxState.DELIVERED)
+    assert (post.mail.sent, (await row(post.db, number)).state) == ([], OutboxState.HELD)
 
 
 async def test_the_octets_are_in_the_store_before_a_socket_opens(post: Post) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from support.attackdesk import ATTACKER, RECEIVED, AttackedDesk, Keeper, Letter, octets, reply, vouched
 from support.handdesk import store
 
 from channels.adapter import Delivery, OutboundMessage, PermanentFailure, TemporaryFailure
-from routing.records import Contact
+from routing.recipients import MAX_LISTED
+from routing.records import Contact, Customer
 from store import customers
+from store.engine import Transaction
 from store.outbox import OutboxItem
 
 MEI = "mei@example.com"
@@ -222,7 +225,91 @@ async def test_a_held_answer_takes_its_copies_along_and_not_to_whom_was_taken_ou
     assert sorted(letter.to for letter in await answers(desk)) == [LEE, MEI]
 
 
+@pytest.mark.parametrize(
+    ("commands", "to", "named"),
+    [
+        ([f"！副本 {LEE}\n！寄出"], [LEE, MEI], LEE),
+        ([f"！副本 {LEE}", "！寄出"], [LEE, MEI], LEE),
+        (["！回覆到 new@example.com\n！寄出"], ["new@example.com"], None),
+        (["！回覆到 new@example.com", "！寄出"], ["new@example.com"], None),
+        ([f"！副本 {LEE} wu@example.com", "！副本 -wu@example.com", "！寄出"], [LEE, MEI], LEE),
+    ],
+)
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_what_was_held_goes_to_whom_it_concerns_when_it_leaves(
+    desk: AttackedDesk, commands: list[str], to: list[str], named: str | None, at_once: bool
+) -> None:
+    item = await desk.opened(*FIRST)
+    mails = [reply(item, words) for words in ("備註：客戶很急", *commands)]
+    for batch in [mails] if at_once else [[mail] for mail in mails]:
+        await desk.takes(*batch)
+    held = (await desk.outbox("answer"))[0]
+    left = await answers(desk)
+
+    assert sorted(letter.to for letter in left) == to
+    assert len({letter.body for letter in left}) == 1
+    assert left[0].mail["Cc"] == named
+    assert left[0].plain.startswith("備註：客戶很急")
+    assert {letter.mail["Message-ID"] for letter in left} == {held.mail_id}
+    assert (await desk.ticket()).state == "answered"
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_who_is_taken_out_before_it_leaves_is_not_named_in_it(desk: AttackedDesk, at_once: bool) -> None:
+    item = await desk.opened(*FIRST)
+    mails = [reply(item, f"！副本 {LEE} wu@example.com\n您好"), reply(item, "！副本 -wu@example.com")]
+    for batch in [mails] if at_once else [[mail] for mail in mails]:
+        await desk.takes(*batch)
+    left = await answers(desk)
+
+    assert sorted(letter.to for letter in left) == [LEE, MEI]
+    assert len({letter.body for letter in left}) == 1
+    assert left[0].mail["Cc"] == LEE
+
+
+@pytest.mark.parametrize("command", [f"！副本 {LEE}", "！回覆到 new@example.com"])
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("！寄出", "empty_reply"),
+        ("客戶編號 ik1_aaaaaaaaaaaaaaaaaaaaaaaaaa", None),
+        ("！轉給 沒有這個人", "unknown_agent"),
+        ("！說什麼", "unknown_command"),
+    ],
+)
+async def test_of_a_mail_that_is_held_no_command_is_carried_out(
+    desk: AttackedDesk, command: str, words: str, why: str | None
+) -> None:
+    item = await desk.opened(*FIRST)
+    words = f"support+{item.recipe['token']}@firm.example" if why is None else words
+    await desk.takes(reply(item, f"{command}\n{words}"))
+
+    assert [i.recipe["code"] for i in await desk.outbox("told")] == [why or "internal_survived"]
+    assert await roles(desk) == {}
+    assert [r["reply_to"] for r in await desk.rows("SELECT reply_to FROM contact")] == [None]
+
+
+@pytest.mark.parametrize("command", [f"！副本 {LEE}", "！回覆到 new@example.com"])
+async def test_on_a_closed_ticket_no_command_beside_words_is_carried_out(desk: AttackedDesk, command: str) -> None:
+    item = await desk.opened(*FIRST)
+    await desk.takes(reply(item, "！結案"))
+    await desk.takes(reply(item, f"{command}\n您好"))
+
+    assert [i.recipe["code"] for i in await desk.outbox("told")] == ["closed_ticket"]
+    assert await roles(desk) == {}
+    assert [r["reply_to"] for r in await desk.rows("SELECT reply_to FROM contact")] == [None]
+
+
 # ---- what an agent's own mail program fills in
+
+
+async def test_however_many_an_agent_names_no_more_are_remembered_than_of_a_customer(desk: AttackedDesk) -> None:
+    item = await desk.opened(*FIRST)
+    for batch in range(3):
+        crowd = ", ".join(f"p{batch}.{n}@outside.example" for n in range(48))
+        await desk.takes(reply(item, f"第 {batch} 封", Cc=crowd))
+
+    assert len(await roles(desk)) == MAX_LISTED
 
 
 async def test_an_agents_copy_line_never_leaves_and_an_outsider_in_it_gets_nothing(desk: AttackedDesk) -> None:
@@ -324,6 +411,25 @@ async def test_a_later_wish_does_not_undo_what_was_confirmed(desk: AttackedDesk)
     assert unwrapped(f"「！回覆到 {ATTACKER}」") in shown
 
 
+async def test_attack_another_customers_address_is_not_taken_over_where_an_agent_names_it(
+    desk: AttackedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.opened("From: Lee <lee@example.com>", "Message-ID: <l@example.com>", "Subject: his own")
+    await desk.takes(octets(*PROVEN, *FIRST, TO))
+    added: list[Contact] = []
+    add = customers.add
+
+    async def noting(tx: Transaction, people: Sequence[Customer], contacts: Sequence[Contact]) -> None:
+        added.extend(contacts)
+        await add(tx, people, contacts)
+
+    monkeypatch.setattr(customers, "add", noting)
+    await desk.takes(reply(await newest(desk, 1002), f"！回覆到 {LEE}"))
+
+    assert added == []
+    assert "reply_to_confirmed" in await desk.told()
+
+
 # ---- web forms
 
 
@@ -375,8 +481,11 @@ async def test_attack_a_form_makes_nobody_an_agent_or_verified(desk: AttackedDes
         (form(MEI, proven=False), FORM),
         (form(f"{MEI}, {ATTACKER}"), FORM),
         (form("not an address"), FORM),
+        (form("support@firm.example"), FORM),
+        (form("support+note@firm.example"), FORM),
+        (form("chen@firm.example"), FORM),
     ],
-    ids=["not proven to be the site's", "two customers", "nobody"],
+    ids=["not proven to be the site's", "two customers", "nobody", "the desk", "the desk with a tag", "an agent"],
 )
 async def test_what_is_no_good_form_is_what_it_looks_like(desk: AttackedDesk, mail: bytes, contact: str) -> None:
     with_form(desk)
@@ -465,6 +574,47 @@ async def test_there_must_be_a_ticket_to_join(desk: AttackedDesk, ticket: int, w
 
     assert [i.recipe["code"] for i in await desk.outbox("told")] == ["no_other"]
     assert [t.state for t in await desk.tickets()] == ["open", "open"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "！併入\n！結案",
+        f"！副本 {LEE}\n！併入",
+        "！垃圾\n！併入",
+        "！垃圾\n！轉給 lin",
+        "！備註\n！垃圾",
+        "！轉給 lin\n！結案",
+    ],
+)
+async def test_commands_that_do_not_go_together_are_refused_with_a_word(desk: AttackedDesk, words: str) -> None:
+    await desk.opened(*FIRST)
+    await desk.takes(stranger())
+    before = await desk.tickets()
+    await desk.takes(reply(await newest(desk, 1002), words))
+    after = await desk.tickets()
+    [told] = await desk.outbox("told")
+
+    assert told.recipe["code"] == "not_together"
+    assert unwrapped("這些指令不能寫在同一封信") in await plain_of(desk, told)
+    assert [(t.state, t.agent, t.standing) for t in after] == [(t.state, t.agent, t.standing) for t in before]
+    assert await roles(desk, 1002) == {}
+
+
+async def test_joining_sees_where_the_other_customer_is_answered(desk: AttackedDesk) -> None:
+    """He writes from where she has her answers sent: he gets them already, and no copy beside."""
+    await desk.opened(*FIRST)
+    await desk.takes(stranger())
+    contact = await desk.rows("SELECT address FROM contact WHERE address = :a", a=f"mailto:{MEI}")
+    assert len(contact) == 1
+    async with desk.db.transaction() as tx:
+        await tx.execute(
+            text("UPDATE contact SET reply_to = :r, reply_to_state = 'confirmed' WHERE address = :a"),
+            {"r": f"mailto:{ATTACKER}", "a": f"mailto:{MEI}"},
+        )
+    await desk.takes(reply(await newest(desk, 1002), "！併入"))
+
+    assert await roles(desk, 1001) == {}
 
 
 async def test_words_beside_joining_come_back_to_their_author(desk: AttackedDesk) -> None:

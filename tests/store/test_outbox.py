@@ -131,13 +131,10 @@ async def test_what_matters_less_does_not_hold_back_what_matters_more(db: Databa
     assert behind == [words + 1]
 
 
-async def test_what_is_held_blocks_nobody_and_leaves_when_it_is_released(db: Database) -> None:
-    a1, a2 = await add(db, outgoing(held_reason="looks_like_note"), outgoing())
+async def test_what_is_held_blocks_nobody(db: Database) -> None:
+    _, a2 = await add(db, outgoing(held_reason="looks_like_note"), outgoing())
 
     assert await due(db) == [a2]
-    async with db.transaction() as tx:
-        released = [await outbox.release(tx, n, NOW) for n in (a1, a1, a2)]
-    assert (released, await due(db)) == ([True, False, False], [a1])
 
 
 async def test_an_unknown_one_is_tried_once_more_in_its_turn(db: Database) -> None:
@@ -247,20 +244,64 @@ async def test_a_bounce_undoes_the_delivery(db: Database) -> None:
     assert (found.state, found.delivered_at, found.error) == (OutboxState.FAILED, None, "5.1.1 no such user")
 
 
-async def test_the_latest_held_answer_of_an_agent_is_released(db: Database) -> None:
+async def test_an_agents_latest_answer_that_waits_is_found_and_dropped(db: Database) -> None:
     held = {"held_reason": "looks_like_note"}
-    old, new, copy, of_lin = await add(
+    numbers = await add(
         db,
         outgoing(**held),
         outgoing(**held, source=2),
-        outgoing(**held, source=2, address="mailto:partner@example.com"),
+        outgoing(**held, source=2, address="mailto:partner@example.com", recipe={"copy": True}),
         outgoing(**held, agent="lin"),
+        outgoing(held_reason=outbox.CHANNEL_REMOVED, source=3),
     )
     async with db.transaction() as tx:
-        released = [await outbox.release_latest(tx, 1001, a, NOW) for a in ("chen", "nobody")]
+        found = await outbox.held(tx, [1001, 1002])
+        await outbox.drop_held(tx, 1001, "chen")
 
-    states = [(await item(db, n)).state.value for n in (old, new, copy, of_lin)]
-    assert (released, states) == ([True, False], ["held", "pending", "pending", "held"])
+    states = [(await item(db, n)).state.value for n in numbers]
+    assert found == {(1001, "chen"): outgoing(**held, source=2), (1001, "lin"): outgoing(**held, agent="lin")}
+    assert states == ["cancelled", "cancelled", "cancelled", "held", "held"]
+
+
+LEE, WU = "mailto:lee@example.com", "mailto:wu@example.com"
+
+
+def copied() -> list[NewOutbox]:
+    recipe = {"words": "w", "to": "mailto:wang@example.com", "cc": [["", LEE], ["", WU]]}
+    copies = [outgoing(address=a, recipe={**recipe, "copy": True}) for a in (LEE, WU)]
+    return [outgoing(recipe=recipe), *copies]
+
+
+async def waiting(db: Database) -> list[tuple[str, list[str]]]:
+    """(address, whom its Cc names) of what may still leave."""
+    async with db.reading() as tx:
+        rows = await outbox.of_ticket(tx, 1001)
+    return [(i.address, [a for _, a in i.recipe["cc"]]) for i in rows if i.state is OutboxState.PENDING]
+
+
+async def test_who_was_taken_out_is_in_no_answer_that_waits(db: Database) -> None:
+    numbers = await add(db, *copied())
+    async with db.transaction() as tx:
+        await outbox.leave_out(tx, 1001, WU, NOW)
+    async with db.transaction() as tx:
+        begun = await outbox.begin_attempts(tx, [(i, b"with his name") for i in await taken(db, numbers)], NOW, LEASE)
+
+    assert await waiting(db) == [(outgoing().address, [LEE]), (LEE, [LEE])]
+    assert begun == set(), "what was composed before does not leave"
+
+
+async def taken(db: Database, numbers: list[int]) -> list[outbox.OutboxItem]:
+    """Rows as they were read before anything happened to them."""
+    return [replace(await item(db, n), state=OutboxState.PENDING) for n in numbers]
+
+
+async def test_an_answer_that_has_begun_to_leave_keeps_its_octets_but_not_his_copy(db: Database) -> None:
+    customer, _, _ = await add(db, *copied())
+    await begin(db, customer)
+    async with db.transaction() as tx:
+        await outbox.leave_out(tx, 1001, WU, NOW)
+
+    assert await waiting(db) == [(LEE, [LEE, WU])]
 
 
 # ---- looking
@@ -278,7 +319,11 @@ async def test_rows_are_found_by_message_id_ticket_and_address(db: Database) -> 
         of_ticket = await outbox.of_ticket(tx, 1001)
         to_visitor = await outbox.to_address(tx, "web:v1", [Purpose.ANSWER])
 
-    assert ({k: [i.id for i in some] for k, some in by_id.items()}, [i.id for i in of_ticket], [i.id for i in to_visitor]) == (
+    assert (
+        {k: [i.id for i in some] for k, some in by_id.items()},
+        [i.id for i in of_ticket],
+        [i.id for i in to_visitor],
+    ) == (
         {"<b@firm.example>": [b]},
         [a, c],
         [c],
