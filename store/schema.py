@@ -96,9 +96,18 @@ class RawRow(Base, table=True):
     message: int = Field(
         sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
     )
-    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))  # sealed where `key_id` is set
-    key_id: str | None = None  # which configured key wraps `sealed_key`; empty: the octets stand as they came
-    sealed_key: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))  # sealed where `raw_key` has a row
+
+
+class RawKeyRow(Base, table=True):
+    """The key of a sealed message. Not beside its octets: a key is read without walking through those."""
+
+    __tablename__ = "raw_key"
+    message: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
+    key_id: str  # which of the desk's keys wraps it
+    sealed_key: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))  # None: erased
 
 
 class NormalRow(Base, table=True):

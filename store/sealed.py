@@ -1,7 +1,7 @@
 """What people wrote, as it lies in the store: octets and normal forms, sealed where there is a key.
 
 Each message is opened by itself: one whose key is gone, or whose octets were changed, keeps no other from being read.
-Erased is a message whose row of `raw` names a desk's key and has no key of its own any more.
+Erased is a message whose row of `raw_key` holds no key any more; the row stays, to say that the octets are sealed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import select, text
 
 from store.engine import Transaction
-from store.schema import MessageRow, NormalRow, RawRow
+from store.schema import MessageRow, NormalRow, RawKeyRow, RawRow
 from store.seal import SEALED_MARK, DataKey, Erased, Seal, SealBroken
 
 MESSAGE = MessageRow.__table__  # type: ignore[attr-defined]
 RAW = RawRow.__table__  # type: ignore[attr-defined]
+KEY = RawKeyRow.__table__  # type: ignore[attr-defined]
 NORMAL = NormalRow.__table__  # type: ignore[attr-defined]
 
 Opened = tuple[dict[int, bytes], dict[int, SealBroken]]  # what could be opened, and why the others could not
@@ -27,15 +28,13 @@ Opened = tuple[dict[int, bytes], dict[int, SealBroken]]  # what could be opened,
 
 async def keep_raws(tx: Transaction, new: Sequence[tuple[int, bytes]]) -> None:
     """Write the octets of new messages: (message, octets)."""
-    await tx.insert(RAW, [_raw_row(tx, number, octets) for number, octets in new])
-
-
-def _raw_row(tx: Transaction, number: int, octets: bytes) -> dict[str, Any]:
-    if tx.seal is None:
-        return {"message": number, "data": octets}
-    key = tx.seal.new_key(number)
-    sealed = tx.seal.close(key, octets, number, "raw")
-    return {"message": number, "data": sealed, "key_id": key.key_id, "sealed_key": key.wrapped}
+    seal = tx.seal
+    if seal is None:
+        await tx.insert(RAW, [{"message": number, "data": octets} for number, octets in new])
+        return
+    keys = {number: seal.new_key(number) for number, _ in new}
+    await tx.insert(RAW, [{"message": n, "data": seal.close(keys[n], octets, n, "raw")} for n, octets in new])
+    await tx.insert(KEY, [{"message": n, "key_id": k.key_id, "sealed_key": k.wrapped} for n, k in keys.items()])
 
 
 async def keep_normals(tx: Transaction, made: Sequence[tuple[int, int, bytes]]) -> None:
@@ -69,7 +68,9 @@ async def raws(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
 
 async def raws_or_why(tx: Transaction, ids: Sequence[int]) -> Opened:
     """The octets of messages, each opened by itself: ({id: raw}, {id: why it stays closed})."""
-    rows = await tx.rows(select(RAW).where(RAW.c.message.in_(ids)))
+    both = RAW.outerjoin(KEY, KEY.c.message == RAW.c.message)
+    columns = (RAW.c.message, RAW.c.data, KEY.c.key_id, KEY.c.sealed_key)
+    rows = await tx.rows(select(*columns).select_from(both).where(RAW.c.message.in_(ids)))
     opened: dict[int, bytes] = {}
     broken: dict[int, SealBroken] = {}
     for row in rows:
@@ -125,8 +126,7 @@ def _all_of(found: Opened) -> dict[int, bytes]:
 
 async def _keys(tx: Transaction, ids: Sequence[int]) -> tuple[dict[int, DataKey], dict[int, SealBroken]]:
     """The keys of messages that are sealed, and why some of them do not open; messages that lie open are in neither."""
-    columns = (RAW.c.message, RAW.c.key_id, RAW.c.sealed_key)
-    rows = await tx.rows(select(*columns).where(RAW.c.message.in_(ids), RAW.c.key_id.is_not(None)))
+    rows = await tx.rows(select(KEY).where(KEY.c.message.in_(ids)))
     keys: dict[int, DataKey] = {}
     broken: dict[int, SealBroken] = {}
     for row in rows:
@@ -153,11 +153,11 @@ def _seal(tx: Transaction, number: int, key_id: str) -> Seal:
 
 async def wanted_keys(tx: Transaction) -> list[str]:
     """Which of the desk's keys must be there to go on: those of the newest message and of all that wait, sorted."""
-    is_there = RAW.c.sealed_key.is_not(None)
-    newest = await tx.scalar(select(RAW.c.key_id).where(is_there).order_by(RAW.c.message.desc()).limit(1))
+    is_there = KEY.c.sealed_key.is_not(None)
+    newest = await tx.scalar(select(KEY.c.key_id).where(is_there).order_by(KEY.c.message.desc()).limit(1))
     waiting = await tx.rows(
-        select(RAW.c.key_id)
-        .join(MESSAGE, MESSAGE.c.id == RAW.c.message)
+        select(KEY.c.key_id)
+        .join(MESSAGE, MESSAGE.c.id == KEY.c.message)
         .where(text("message.state IN ('accepted', 'claimed')"), is_there)
         .distinct()
     )

@@ -267,3 +267,21 @@ async def test_a_store_that_another_key_sealed_is_not_opened(firm: Firm) -> None
         f"what people wrote is sealed with the store key {Seal(['k' * 43]).current}, which [store] key does not hold: "
         "put that key back into its file, below the newer ones if there are any"
     )
+
+
+async def test_a_key_that_only_what_waits_was_sealed_with_is_missed_too(firm: Firm) -> None:
+    (firm.folder / "store.key").write_text("n" * 43)
+    config = firm.folder / "config.toml"
+    config.write_text(config.read_text().replace("[store]", '[store]\nkey = { file = "store.key" }'))
+    db = Database(f"sqlite:///{firm.database}", Seal(["k" * 43]))
+    await upgrade(db)
+    for key, name in (("k", "u1"), ("n", "u2")):
+        db.seal = Seal([key * 43])
+        async with db.transaction() as tx:
+            await messages.accept(tx, [arrival(name)], NOW)
+    await db.close()
+
+    code, said = refused(firm)
+
+    assert code == WRONG
+    assert f"the store key {Seal(['k' * 43]).current}, which [store] key does not hold" in said

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,11 +16,14 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
 from support.deskrun import KEYRING, RunningDesk, mail
 from support.handdesk import stationery, store
 from support.storefacts import NOW
 
 from channels.http import Listener
+from intake import files_page
 from intake.cards import Stationery
 from intake.files_page import FilesPage, size_words
 from intake.letters import outbound
@@ -144,6 +150,64 @@ async def test_a_sealed_mail_gives_its_files_as_well(desk: RunningDesk, url: str
         latest = [i for i in await outbox.due(tx, desk.clock.at, 10) if i.recipe.get("files")][-1]
     status, octets, _ = await answer("POST", f"{url}/{latest.recipe['files']}/0")
     assert (status, octets) == (200, b"y" * 20_000)
+
+
+async def a_slow_reader(url: str, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Somebody who presses the button, and takes in nothing of the file but its headers."""
+    host, port = url.removeprefix("http://").removesuffix("/files").split(":")
+    line = socket.create_connection((host, int(port)))
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader, writer = await asyncio.open_connection(sock=line, limit=1024)
+    writer.write(f"POST /files/{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    return reader, writer
+
+
+async def test_who_takes_a_file_in_too_slowly_is_cut_off_and_makes_room(
+    desk: RunningDesk, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as may fetch at one time, with a file that no buffer on the way swallows; one more is put off first."""
+    large = b"y" * 12_000_000
+    await desk.takes(with_file("a.pdf", large, From="li@other.example"))
+    async with desk.db.reading() as tx:
+        latest = [i for i in await outbox.due(tx, desk.clock.at, 10) if i.recipe.get("files")][-1]
+    path = f"{latest.recipe['files']}/0"
+    monkeypatch.setattr(files_page, "WAIT", 0.05)
+    monkeypatch.setattr(files_page, "SENDING", 2.0)
+    with capture_logs() as lines:
+        slow = [await a_slow_reader(url, path) for _ in range(files_page.DOWNLOADS)]
+        put_off, _, headers = await answer("POST", f"{url}/{path}")
+        monkeypatch.setattr(files_page, "WAIT", 10.0)
+        status, octets, _ = await answer("POST", f"{url}/{path}")
+        taken = []
+        for reader, writer in slow:
+            with contextlib.suppress(ConnectionError):
+                while part := await reader.read(1_000_000):
+                    taken.append(len(part))
+            writer.close()
+
+    assert (put_off, "Retry-After" in headers) == (503, True)
+    assert (status, octets) == (200, large)
+    assert sum(taken) < files_page.DOWNLOADS * len(large)
+    assert [line["event"] for line in lines].count("file_too_slow") == files_page.DOWNLOADS
+
+
+async def test_the_files_of_an_erased_mail_are_no_longer_there_and_a_missing_key_may_come_back(
+    desk: RunningDesk, url: str
+) -> None:
+    desk.db.seal = ours = Seal(["k" * 43])
+    await desk.takes(with_file("a.pdf", b"y" * 20_000, From="li@other.example"))
+    async with desk.db.reading() as tx:
+        latest = [i for i in await outbox.due(tx, desk.clock.at, 10) if i.recipe.get("files")][-1]
+    link = f"{url}/{latest.recipe['files']}"
+
+    desk.db.seal = Seal(["n" * 43])
+    without_key = {(await answer("GET", link))[0], (await answer("POST", f"{link}/0"))[0]}
+    desk.db.seal = ours
+    async with desk.db.transaction() as tx:
+        await tx.execute(text("UPDATE raw_key SET sealed_key = NULL"))
+    erased = {(await answer("GET", link))[0], (await answer("POST", f"{link}/0"))[0]}
+    assert (without_key, erased) == ({503}, {404})
 
 
 @pytest.mark.parametrize(

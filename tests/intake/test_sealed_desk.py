@@ -45,7 +45,7 @@ async def arrives(desk: AttackedDesk, name: str, raw: bytes, medium: Medium = Me
 
 async def erase(desk: AttackedDesk, message: int) -> None:
     async with desk.db.transaction() as tx:
-        await tx.execute(text("UPDATE raw SET sealed_key = NULL WHERE message = :m"), {"m": message})
+        await tx.execute(text("UPDATE raw_key SET sealed_key = NULL WHERE message = :m"), {"m": message})
 
 
 async def damage(desk: AttackedDesk, message: int) -> None:

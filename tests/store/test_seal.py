@@ -102,13 +102,14 @@ async def test_without_the_right_key_it_is_said_which_one_is_missing(sealed: Dat
 async def test_octets_moved_to_another_message_do_not_open(sealed: Database) -> None:
     one, other = await taken_in(sealed), await taken_in(sealed, "u2", CANARY[::-1])
     async with sealed.transaction() as tx:
-        await tx.execute(
-            text(
-                "UPDATE raw SET data = (SELECT data FROM raw WHERE message = :other), "
-                "sealed_key = (SELECT sealed_key FROM raw WHERE message = :other) WHERE message = :one"
-            ),
-            {"one": one, "other": other},
-        )
+        for table, column in (("raw", "data"), ("raw_key", "sealed_key")):
+            await tx.execute(
+                text(
+                    f"UPDATE {table} SET {column} = "
+                    f"(SELECT {column} FROM {table} WHERE message = :other) WHERE message = :one"
+                ),
+                {"one": one, "other": other},
+            )
 
     async with sealed.reading() as tx:
         with pytest.raises(SealBroken, match=f"octets of message {one} were changed"):
@@ -119,11 +120,51 @@ async def test_octets_moved_to_another_message_do_not_open(sealed: Database) -> 
 async def test_forgetting_a_messages_key_erases_its_words(sealed: Database) -> None:
     number = await taken_in(sealed)
     async with sealed.transaction() as tx:
-        await tx.execute(text("UPDATE raw SET sealed_key = NULL"))
+        await tx.execute(text("UPDATE raw_key SET sealed_key = NULL"))
 
     async with sealed.reading() as tx:
         with pytest.raises(SealBroken, match=f"message {number} was erased"):
             await stored.normals(tx, [number])
+
+
+async def test_one_that_does_not_open_keeps_the_others_from_nothing(sealed: Database) -> None:
+    gone, kept = await taken_in(sealed), await taken_in(sealed, "u2")
+    async with sealed.transaction() as tx:
+        await tx.execute(text("UPDATE raw_key SET sealed_key = NULL WHERE message = :gone"), {"gone": gone})
+
+    async with sealed.reading() as tx:
+        for opened, closed in (
+            await stored.raws_or_why(tx, [gone, kept]),
+            await stored.normals_or_why(tx, [gone, kept]),
+        ):
+            assert ([*opened], [*closed]) == ([kept], [gone])
+
+
+async def test_words_erased_while_they_were_decided_are_not_laid_open_by_the_decision(sealed: Database) -> None:
+    async with sealed.transaction() as tx:
+        [(number, _)] = await messages.accept(tx, [arrival("u1")], NOW)
+        await messages.claim(tx, 1, 10)
+        await tx.execute(text("UPDATE raw_key SET sealed_key = NULL"))
+        await messages.finish(tx, [finished(number)], 1, NOW)
+
+    async with sealed.reading() as tx:
+        assert await tx.rows(text("SELECT data FROM normal")) == []
+
+
+async def test_the_keys_to_go_on_are_those_of_the_newest_and_of_all_that_wait(sealed: Database) -> None:
+    old, waits, new = Seal(["1" * 43]), Seal(["2" * 43]), Seal(["3" * 43])
+    sealed.seal = old
+    await taken_in(sealed, "done")
+    sealed.seal = waits
+    async with sealed.transaction() as tx:
+        await messages.accept(tx, [arrival("waits")], NOW)
+    sealed.seal = new
+    async with sealed.transaction() as tx:
+        [(number, _)] = await messages.accept(tx, [arrival("newest")], NOW)
+        await messages.park(tx, number, "looked at")
+
+    async with sealed.reading() as tx:
+        assert await stored.wanted_keys(tx) == sorted([waits.current, new.current])
 
 
 def test_a_key_tells_nothing_of_itself() -> None:

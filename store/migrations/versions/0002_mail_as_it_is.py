@@ -22,12 +22,17 @@ def upgrade() -> None:
         sa.Column("added_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("ticket", "address", name=op.f("pk_participant")),
     )
+    op.create_table(
+        "raw_key",
+        sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("key_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("sealed_key", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("message", name=op.f("pk_raw_key")),
+    )
     # Columns are added in place: a table is not copied, however large it is.
     op.add_column("contact", sa.Column("reply_to", sa.Text(), nullable=True))
     op.add_column("contact", sa.Column("reply_to_state", sqlmodel.sql.sqltypes.AutoString(), nullable=True))
     op.add_column("contact", sa.Column("spam_mark", sqlmodel.sql.sqltypes.AutoString(), nullable=True))
-    op.add_column("raw", sa.Column("key_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True))
-    op.add_column("raw", sa.Column("sealed_key", sa.LargeBinary(), nullable=True))
     op.add_column("outbox", sa.Column("remote_mail_id", sa.Text(), nullable=True))
     op.create_index(
         "ix_outbox_remote_mail_id",
