@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from channels.message import Medium, Message, Scheme
 from channels.mime import parts_bytes
@@ -26,7 +26,7 @@ from routing.records import Customer, Target, Ticket
 from routing.tokens import Keyring, is_marked
 from routing.words import Purpose
 from store import customers, deadlines, sealed, tickets
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.messages import MESSAGE
 from store.outbox import OUTBOX
 from store.sealed import NORMAL
@@ -106,12 +106,7 @@ async def card_of(
     contacts = (await customers.contacts_of(tx, [ticket.customer])).get(ticket.customer, [])
     shown = [value_of(c.address) for c in contacts if not c.address.startswith(f"{Scheme.WEB.value}:")]
     others = (await tickets.open_of_customers(tx, [ticket.customer])).get(ticket.customer, [])
-    last = await tx.scalar(
-        select(MESSAGE.c.received_at)
-        .where(MESSAGE.c.customer == ticket.customer, MESSAGE.c.ticket != ticket.id)
-        .order_by(MESSAGE.c.id.desc())
-        .limit(1)
-    )
+    last = await tx.scalar(_LAST_ELSEWHERE, {"the_customer": ticket.customer, "the_ticket": ticket.id})
     rows = [
         (texts.say("card.name", language), customer_name(matter, with_, language)),
         (texts.say("card.contacts", language), "、".join(shown)),
@@ -130,7 +125,28 @@ async def card_of(
     return tuple((label, value) for label, value in rows if value)
 
 
+_LAST_ELSEWHERE = (
+    select(MESSAGE.c.received_at)
+    .where(MESSAGE.c.customer == bindparam("the_customer"), MESSAGE.c.ticket != bindparam("the_ticket"))
+    .order_by(MESSAGE.c.id.desc())
+    .limit(1)
+)
 _SPEAKS = {"zh-Hant": "card.speaks_hant", "zh-Hans": "card.speaks_hans", "en": "card.speaks_en"}
+
+
+_SAID_BEFORE = (
+    select(MESSAGE.c.id, MESSAGE.c.received_at)
+    .where(MESSAGE.c.ticket.in_(WANTED), MESSAGE.c.speaker == "customer", MESSAGE.c.id < bindparam("before"))
+    .order_by(MESSAGE.c.id.desc())
+    .limit(MAX_EXCHANGES)
+)
+_ANSWERED = (
+    select(OUTBOX.c.agent, OUTBOX.c.answered_at, OUTBOX.c.recipe)
+    .where(OUTBOX.c.ticket.in_(WANTED), OUTBOX.c.purpose == Purpose.ANSWER.value, OUTBOX.c.answered_at.is_not(None))
+    .where(OUTBOX.c.recipe.not_like('%"copy":true%'))  # the same words once
+    .order_by(OUTBOX.c.id.desc())
+    .limit(MAX_EXCHANGES)
+)
 
 
 async def exchanges_of(
@@ -138,12 +154,7 @@ async def exchanges_of(
 ) -> tuple[compose.Exchange, ...]:
     """What was said on a ticket before a message, oldest first: the last three."""
     about = await _told_as_one(tx, ticket)
-    rows = await tx.rows(
-        select(MESSAGE.c.id, MESSAGE.c.received_at)
-        .where(MESSAGE.c.ticket.in_(about), MESSAGE.c.speaker == "customer", MESSAGE.c.id < (before or 0))
-        .order_by(MESSAGE.c.id.desc())
-        .limit(MAX_EXCHANGES)
-    )
+    rows = await tx.rows(_SAID_BEFORE, {"wanted": about, "before": before or 0})
     spoken = await messages_of(tx, [r["id"] for r in rows])
     said = [
         compose.Exchange(
@@ -163,14 +174,7 @@ async def exchanges_of(
         for r in rows
         if r["id"] not in spoken
     ]
-    answers = await tx.rows(
-        select(OUTBOX.c.agent, OUTBOX.c.answered_at, OUTBOX.c.recipe)
-        .where(OUTBOX.c.ticket.in_(about), OUTBOX.c.purpose == Purpose.ANSWER.value, OUTBOX.c.answered_at.is_not(None))
-        .where(OUTBOX.c.recipe.not_like('%"copy":true%'))  # the same words once
-        .order_by(OUTBOX.c.id.desc())
-        .limit(MAX_EXCHANGES)
-    )
-    for row in answers:
+    for row in await tx.rows(_ANSWERED, {"wanted": about}):
         agent = with_.policy.agents.get(row["agent"] or "")
         words = _loads(row["recipe"]).get("words", "")
         said.append(

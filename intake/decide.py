@@ -16,7 +16,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from channels.adapter import Clock, Decided, ProgressNote, StoreUnavailable
 from channels.message import Address, Medium, Message, Scheme
@@ -448,8 +447,8 @@ async def _numbers(tx: Transaction, desk: Desk, first: tuple[int, int]) -> None:
     ):
         if began == next_free:
             continue
-        dialect = sqlite if tx.dialect == "sqlite" else postgresql
-        await tx.execute(dialect.insert(COUNTER).on_conflict_do_nothing(), {"name": name, "value": FIRST[name]})
+        if began - 1 == FIRST[name]:  # perhaps the first of all
+            await tx.insert(COUNTER, [{"name": name, "value": FIRST[name]}], keep_first=True)
         done = await tx.execute(
             update(COUNTER).where(COUNTER.c.name == name, COUNTER.c.value == began - 1).values(value=next_free - 1)
         )

@@ -14,7 +14,7 @@ from intake import dates
 from intake.cards import Stationery
 from intake.mailbytes import File
 from routing.writing import FETCH_FOR
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.messages import MESSAGE
 from store.outbox import OutboxItem
 
@@ -29,12 +29,16 @@ async def arrived_of(tx: Transaction, number: int | None) -> Mapping[str, Any]:
 
 async def all_arrived(tx: Transaction, numbers: Iterable[int]) -> dict[int, Mapping[str, Any]]:
     """The same of several messages, by number."""
-    columns = (MESSAGE.c.id, MESSAGE.c.channel, MESSAGE.c.received_at, MESSAGE.c.size, MESSAGE.c.is_truncated)
 
     async def read(wanted: list[int]) -> dict[int, Mapping[str, Any]]:
-        return {r["id"]: r for r in await tx.rows(select(*columns).where(MESSAGE.c.id.in_(wanted)))}
+        return {r["id"]: r for r in await tx.rows(_ARRIVED, {"wanted": wanted})}
 
     return await tx.once("arrived", numbers, read)
+
+
+_ARRIVED = select(MESSAGE.c.id, MESSAGE.c.channel, MESSAGE.c.received_at, MESSAGE.c.size, MESSAGE.c.is_truncated).where(
+    MESSAGE.c.id.in_(WANTED)
+)
 
 
 def left_out(

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from channels.adapter import OutboundMessage
 from channels.message import Address, Medium, Scheme
@@ -204,11 +204,19 @@ async def _acknowledgement(
     return compose.acknowledgement(facts, with_.texts) if is_mail else compose.acknowledgement_text(facts, with_.texts)
 
 
+_NEVER = 2**62  # the number of no message
+_LAST_MAIL = (
+    select(MESSAGE.c.id)
+    .where(MESSAGE.c.ticket == bindparam("the_ticket"), MESSAGE.c.id < bindparam("before"))
+    .where(MESSAGE.c.medium == Medium.EMAIL.value, MESSAGE.c.speaker == "customer")
+    .order_by(MESSAGE.c.id.desc())
+    .limit(1)
+)
+
+
 async def _thread(tx: Transaction, number: int, before: int | None = None) -> dict[str, Any]:
     """What a mail on this ticket refers to: the customer's last mail, and the mails that one referred to."""
-    is_his = (MESSAGE.c.ticket == number, MESSAGE.c.medium == Medium.EMAIL.value, MESSAGE.c.speaker == "customer")
-    earlier = () if before is None else (MESSAGE.c.id < before,)
-    row = await tx.scalar(select(MESSAGE.c.id).where(*is_his, *earlier).order_by(MESSAGE.c.id.desc()).limit(1))
+    row = await tx.scalar(_LAST_MAIL, {"the_ticket": number, "before": before if before is not None else _NEVER})
     last = await message_of(tx, row) if row is not None else None
     if last is None or not last.message_id:
         return {}

@@ -8,16 +8,21 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from routing.records import Contact, Customer, as_row
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.schema import ContactRow, CustomerRow
 
 CUSTOMER = CustomerRow.__table__  # type: ignore[attr-defined]
 CONTACT = ContactRow.__table__  # type: ignore[attr-defined]
 
 
+_BY_IDS = select(CUSTOMER).where(CUSTOMER.c.id.in_(WANTED))
+_CONTACTS = select(CONTACT).where(CONTACT.c.address.in_(WANTED))
+_CONTACTS_OF = select(CONTACT).where(CONTACT.c.customer.in_(WANTED)).order_by(CONTACT.c.first_seen_at)
+
+
 async def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Customer]:
     async def read(wanted: list[int]) -> dict[int, Customer]:
-        return {r["id"]: Customer(**r) for r in await tx.rows(select(CUSTOMER).where(CUSTOMER.c.id.in_(wanted)))}
+        return {r["id"]: Customer(**r) for r in await tx.rows(_BY_IDS, {"wanted": wanted})}
 
     return await tx.once("customer", ids, read)
 
@@ -26,8 +31,7 @@ async def contacts(tx: Transaction, addresses: Iterable[str]) -> dict[str, Conta
     """Known contacts by address; unknown ones are left out."""
 
     async def read(wanted: list[str]) -> dict[str, Contact]:
-        rows = await tx.rows(select(CONTACT).where(CONTACT.c.address.in_(wanted)))
-        return {r["address"]: _contact(r) for r in rows}
+        return {r["address"]: _contact(r) for r in await tx.rows(_CONTACTS, {"wanted": wanted})}
 
     return await tx.once("contact", addresses, read)
 
@@ -41,8 +45,7 @@ async def contacts_of(tx: Transaction, customers: Iterable[int]) -> dict[int, li
 
     async def read(wanted: list[int]) -> dict[int, list[Contact]]:
         found: dict[int, list[Contact]] = {}
-        statement = select(CONTACT).where(CONTACT.c.customer.in_(wanted)).order_by(CONTACT.c.first_seen_at)
-        for row in await tx.rows(statement):
+        for row in await tx.rows(_CONTACTS_OF, {"wanted": wanted}):
             found.setdefault(row["customer"], []).append(_contact(row))
         return found
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from routing.records import Target, as_row
 from routing.words import NoticeKind, TargetKind
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.schema import NoticeRow, TargetRow
 
 TARGET = TargetRow.__table__  # type: ignore[attr-defined]
@@ -29,15 +29,17 @@ async def add(tx: Transaction, targets: Sequence[Target]) -> None:
     await tx.insert(TARGET, [{**as_row(t), "kind": t.kind.value} for t in targets])
 
 
+_OF_TICKETS = select(TARGET).where(TARGET.c.ticket.in_(WANTED)).order_by(TARGET.c.due_at)
+_OPEN_OF_TICKETS = _OF_TICKETS.where(*_AND_OPEN)
+_NEXT_AT = select(TARGET.c.next_at).where(TARGET.c.next_at.is_not(None)).order_by(TARGET.c.next_at).limit(1)
+
+
 async def of_tickets(tx: Transaction, tickets: Iterable[int], *, only_open: bool = False) -> dict[int, list[Target]]:
     """Targets by ticket, by due time."""
 
     async def read(wanted: list[int]) -> dict[int, list[Target]]:
-        statement = select(TARGET).where(TARGET.c.ticket.in_(wanted)).order_by(TARGET.c.due_at)
-        if only_open:
-            statement = statement.where(*_AND_OPEN)
         found: dict[int, list[Target]] = {}
-        for row in await tx.rows(statement):
+        for row in await tx.rows(_OPEN_OF_TICKETS if only_open else _OF_TICKETS, {"wanted": wanted}):
             found.setdefault(row["ticket"], []).append(_target(row))
         return found
 
@@ -58,9 +60,7 @@ async def upcoming(tx: Transaction, limit: int) -> list[Target]:
 
 async def next_at(tx: Transaction) -> datetime | None:
     """When the watcher must look again."""
-    rows = await tx.rows(
-        select(TARGET.c.next_at).where(TARGET.c.next_at.is_not(None)).order_by(TARGET.c.next_at).limit(1)
-    )
+    rows = await tx.rows(_NEXT_AT)
     return rows[0]["next_at"] if rows else None
 
 

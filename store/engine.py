@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Dialect, Executable, Table, Update, event
+from sqlalchemy import BindParameter, Dialect, Executable, Table, Update, bindparam, event
 from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -45,6 +45,9 @@ CONNECTIONS = 8  # to a server, for everything
 CONNECT_TIMEOUT = 10  # s, to a server
 
 Params = Mapping[str, Any]
+
+#: For `column.in_(WANTED)` in a statement that is made once: making and looking up a new one costs more than it does.
+WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
 
 
 class Transaction:

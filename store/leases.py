@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, or_, select, true, update
+from sqlalchemy import and_, bindparam, case, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.engine import Transaction
@@ -44,13 +44,21 @@ async def acquire(
     return None if row is None else int(row[0])
 
 
+_FENCE = (
+    update(LEASE)
+    .where(
+        LEASE.c.name == bindparam("the_name"),
+        LEASE.c.owner == bindparam("the_owner"),
+        LEASE.c.epoch == bindparam("the_epoch"),
+    )
+    .values(until=bindparam("the_end"))
+)
+
+
 async def fence(tx: Transaction, name: str, owner: str, epoch: int, now: datetime, term: timedelta = TERM) -> None:
     """Renew while writing. Raises LeaseLost, and with it rolls back, if the lease went to somebody else."""
-    done = await tx.execute(
-        update(LEASE)
-        .where(LEASE.c.name == name, LEASE.c.owner == owner, LEASE.c.epoch == epoch)
-        .values(until=now + term)
-    )
+    mine = {"the_name": name, "the_owner": owner, "the_epoch": epoch, "the_end": now + term}
+    done = await tx.execute(_FENCE, mine)
     if done.rowcount != 1:
         raise LeaseLost(name)
 

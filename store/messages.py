@@ -20,7 +20,7 @@ from channels.message import MESSAGING, Medium
 from routing.records import Event, as_row
 from routing.words import MessageState
 from store import cursors, events, sealed
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.schema import MessageRow
 
 MESSAGE = MessageRow.__table__  # type: ignore[attr-defined]
@@ -365,13 +365,19 @@ async def waiting(tx: Transaction) -> list[dict[str, Any]]:
     )
 
 
+_BY_CONTENT_KEY = select(MESSAGE.c.content_key, MESSAGE.c.id, MESSAGE.c.ticket).where(MESSAGE.c.content_key.in_(WANTED))
+_RECENT_BY_SENDER = (
+    select(MESSAGE.c.sender, func.count().label("count"))
+    .where(MESSAGE.c.sender.in_(WANTED), MESSAGE.c.received_at >= bindparam("since"))
+    .group_by(MESSAGE.c.sender)
+)
+
+
 async def by_content_key(tx: Transaction, keys: Sequence[str]) -> dict[str, tuple[int, int | None]]:
     """Messages that carry the same words already: {content key: (message id, ticket)}."""
     if not keys:
         return {}
-    rows = await tx.rows(
-        select(MESSAGE.c.content_key, MESSAGE.c.id, MESSAGE.c.ticket).where(MESSAGE.c.content_key.in_(keys))
-    )
+    rows = await tx.rows(_BY_CONTENT_KEY, {"wanted": keys})
     return {r["content_key"]: (r["id"], r["ticket"]) for r in rows}
 
 
@@ -379,11 +385,7 @@ async def recent_by_sender(tx: Transaction, senders: Sequence[str], since: datet
     """How many messages each peer has sent since a moment: {sender: count}."""
     if not senders:
         return {}
-    rows = await tx.rows(
-        select(MESSAGE.c.sender, func.count().label("count"))
-        .where(MESSAGE.c.sender.in_(senders), MESSAGE.c.received_at >= since)
-        .group_by(MESSAGE.c.sender)
-    )
+    rows = await tx.rows(_RECENT_BY_SENDER, {"wanted": senders, "since": since})
     return {r["sender"]: r["count"] for r in rows}
 
 

@@ -173,7 +173,7 @@ def _only(statement: Select[Any], not_by: Iterable[str], urgent_by: Iterable[str
 
 async def stored_bytes(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
     """Bytes that were composed for an earlier attempt."""
-    rows = await tx.rows(select(BYTES).where(BYTES.c.outbox.in_(ids)))
+    rows = await tx.rows(select(BYTES).where(BYTES.c.outbox.in_(ids))) if ids else []
     return {r["outbox"]: r["data"] for r in rows}
 
 

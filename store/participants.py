@@ -8,10 +8,15 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from routing.records import Participant, as_row
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.schema import ParticipantRow
 
 PARTICIPANT = ParticipantRow.__table__  # type: ignore[attr-defined]
+
+
+_OF_TICKETS = (
+    select(PARTICIPANT).where(PARTICIPANT.c.ticket.in_(WANTED)).order_by(PARTICIPANT.c.added_at, PARTICIPANT.c.address)
+)
 
 
 async def of_tickets(tx: Transaction, tickets: Iterable[int]) -> dict[int, dict[str, Participant]]:
@@ -19,8 +24,7 @@ async def of_tickets(tx: Transaction, tickets: Iterable[int]) -> dict[int, dict[
 
     async def read(wanted: list[int]) -> dict[int, dict[str, Participant]]:
         found: dict[int, dict[str, Participant]] = {}
-        statement = select(PARTICIPANT).where(PARTICIPANT.c.ticket.in_(wanted))
-        for row in await tx.rows(statement.order_by(PARTICIPANT.c.added_at, PARTICIPANT.c.address)):
+        for row in await tx.rows(_OF_TICKETS, {"wanted": wanted}):
             found.setdefault(row["ticket"], {})[row["address"]] = Participant(**row)
         return found
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from routing.filters import digest_of
 from routing.words import Purpose
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.outbox import COLUMNS, OUTBOX, OutboxItem, item_of
 from store.schema import ContactRow
 
@@ -80,8 +80,12 @@ async def complained(tx: Transaction, addresses: Iterable[str]) -> set[str]:
     wanted = list(set(addresses))
     if not wanted:
         return set()
-    statement = select(OUTBOX.c.address).where(OUTBOX.c.address.in_(wanted), OUTBOX.c.error.startswith(COMPLAINT))
-    return {r["address"] for r in await tx.rows(statement.distinct())}
+    return {r["address"] for r in await tx.rows(_COMPLAINED, {"wanted": wanted})}
+
+
+_COMPLAINED = (
+    select(OUTBOX.c.address).where(OUTBOX.c.address.in_(WANTED), OUTBOX.c.error.startswith(COMPLAINT)).distinct()
+)
 
 
 async def record_complaint(tx: Transaction, number: int, words: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from routing.records import Ticket, as_row
 from routing.words import Kind, TicketState
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.schema import CustomerRow, ThreadKeyRow, TicketRow
 
 TICKET = TicketRow.__table__  # type: ignore[attr-defined]
@@ -32,11 +32,21 @@ def _ticket(row: Mapping[str, Any]) -> Ticket:
     )
 
 
+_BY_IDS = select(TICKET).where(TICKET.c.id.in_(WANTED))
+_OPEN_OF_CUSTOMERS = (
+    select(TICKET)
+    .where(TICKET.c.customer.in_(WANTED), TICKET.c.state != TicketState.CLOSED.value)
+    .order_by(TICKET.c.id.desc())
+    .limit(MAX_OPEN)
+)
+_BY_KEYS = select(THREAD_KEY).where(THREAD_KEY.c.key.in_(WANTED))
+
+
 async def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Ticket]:
     """Tickets by number; unknown numbers are left out."""
 
     async def read(wanted: list[int]) -> dict[int, Ticket]:
-        return {r["id"]: _ticket(r) for r in await tx.rows(select(TICKET).where(TICKET.c.id.in_(wanted)))}
+        return {r["id"]: _ticket(r) for r in await tx.rows(_BY_IDS, {"wanted": wanted})}
 
     return await tx.once("ticket", ids, read)
 
@@ -46,14 +56,8 @@ async def open_of_customers(tx: Transaction, customers: Iterable[int]) -> dict[i
     wanted = list(set(customers))
     if not wanted:
         return {}
-    rows = await tx.rows(
-        select(TICKET)
-        .where(TICKET.c.customer.in_(wanted), TICKET.c.state != TicketState.CLOSED.value)
-        .order_by(TICKET.c.id.desc())
-        .limit(MAX_OPEN)
-    )
     found: dict[int, list[Ticket]] = {}
-    for row in rows:
+    for row in await tx.rows(_OPEN_OF_CUSTOMERS, {"wanted": wanted}):
         found.setdefault(row["customer"], []).append(_ticket(row))
     return found
 
@@ -160,7 +164,7 @@ async def by_keys(tx: Transaction, keys: Iterable[str]) -> dict[str, tuple[int, 
     wanted = list(set(keys))
     found: dict[str, tuple[int, bool]] = {}
     for start in range(0, len(wanted), 500):
-        rows = await tx.rows(select(THREAD_KEY).where(THREAD_KEY.c.key.in_(wanted[start : start + 500])))
+        rows = await tx.rows(_BY_KEYS, {"wanted": wanted[start : start + 500]})
         found.update({r["key"]: (r["ticket"], bool(r["is_ours"])) for r in rows})
     return found
 
