@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 CHUNK = 256 * 1024  # octets written at a time
 AT_ONCE = 2  # files being cut out of their mails at one time: each costs its mail's size in memory
+DOWNLOADS = 4  # files on their way at one time, from the cut to the last octet: each is held in memory until then
+WAIT = 20.0  # s, for one of those to end
+SENDING = 600.0  # s, one may take: 30 MiB at 50 KiB/s; who takes longer is cut off
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 _HEADERS = {
@@ -53,7 +56,8 @@ class FilesPage:
         self._db = db
         self._clock = clock
         self._stationery = stationery
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._cutting = asyncio.Semaphore(AT_ONCE)
+        self._downloads = asyncio.Semaphore(DOWNLOADS)
 
     def routes(self, app: Any) -> None:
         """Mount them on an aiohttp application."""
@@ -71,15 +75,17 @@ class FilesPage:
         if number >= len(message.attachments):
             raise not_found()
         attachment = message.attachments[number]
-        async with self._turns:
-            octets = await self._octets(message_of_files(record), attachment)
-        await self._note(record, attachment)
-        response = web.StreamResponse(headers={**_HEADERS, **_download(attachment, len(octets))})
-        await response.prepare(request)
-        for start in range(0, len(octets), CHUNK):
-            await response.write(octets[start : start + CHUNK])
-        await response.write_eof()
-        return response
+        try:
+            await asyncio.wait_for(self._downloads.acquire(), WAIT)
+        except TimeoutError:
+            raise unavailable("Other files are being fetched just now; try again in a minute.") from None
+        try:
+            async with self._cutting:
+                octets = await self._octets(message_of_files(record), attachment)
+            await self._note(record, attachment)
+            return await _send(request, octets, _download(attachment, len(octets)))
+        finally:
+            self._downloads.release()
 
     async def _behind(self, token: str) -> tuple[TokenRecord, Agent, Message]:
         """What a link leads to. Raises the same refusal for every link that does not count."""
@@ -143,13 +149,30 @@ class FilesPage:
         tell(log, [event])
 
 
+async def _send(request: web.Request, octets: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    """The file as an answer; in the end the connection is broken off, so that a part does not pass for the whole."""
+    response = web.StreamResponse(headers={**_HEADERS, **headers})
+    try:
+        async with asyncio.timeout(SENDING):
+            await response.prepare(request)
+            for start in range(0, len(octets), CHUNK):
+                await response.write(octets[start : start + CHUNK])
+            await response.write_eof()
+    except TimeoutError:
+        log.warning("file_too_slow", octets=len(octets), within_s=SENDING)
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
 def _download(attachment: Attachment, octets: int) -> dict[str, str]:
     """Always a download: a page or a picture of a stranger's is not shown under our name (RFC 6266)."""
     plain = attachment.name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")
+    whole = quote(attachment.name, safe="")
     return {
         hdrs.CONTENT_TYPE: "application/octet-stream",
         hdrs.CONTENT_LENGTH: str(octets),
-        hdrs.CONTENT_DISPOSITION: f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(attachment.name, safe='')}",
+        hdrs.CONTENT_DISPOSITION: f"attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}",
     }
 
 
@@ -161,7 +184,8 @@ def _page(record: TokenRecord, agent: Agent, message: Message, with_: Stationery
 
     rows = "".join(
         f"<li><span><b>{escape(a.name)}</b><small>{size_words(a.size)}</small></span>"
-        f'<form method="post" action="{FILES_PATH}/{record.token}/{number}"><button>{say("files.get")}</button></form></li>'
+        f'<form method="post" action="{FILES_PATH}/{record.token}/{number}"><button>{say("files.get")}</button>'
+        "</form></li>"
         for number, a in enumerate(message.attachments)
     )
     until = dates.moment(record.expires_at, with_.policy.timezone, language, now) if record.expires_at else ""
@@ -196,6 +220,7 @@ li{display:flex;gap:16px;align-items:center;justify-content:space-between;paddin
 border-bottom:1px solid var(--line)}
 b{display:block;font-weight:600;overflow-wrap:anywhere}form{margin:0}
 button{font:inherit;white-space:nowrap;color:var(--accent);background:none;border:1px solid currentColor;
-border-radius:6px;padding:6px 14px;cursor:pointer}button:focus-visible{outline:2px solid currentColor;outline-offset:2px}
+border-radius:6px;padding:6px 14px;cursor:pointer}
+button:focus-visible{outline:2px solid currentColor;outline-offset:2px}
 @media(max-width:640px){main{margin:0;border:0;border-radius:0;min-height:100vh}}
 """.replace("\n", "")

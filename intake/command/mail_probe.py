@@ -60,7 +60,9 @@ async def probed(config: Config, clock: Clock) -> list[CheckLine]:
 
 async def _channel(name: str, settings: MailSettings, config: Config, clock: Clock) -> list[CheckLine]:
     if settings.imap is None:
-        return [_line(name, "probe", "it has no mailbox to look into", "write a mail from outside, and see: intake status")]
+        return [
+            _line(name, "probe", "it has no mailbox to look into", "write a mail from outside, and see: intake status")
+        ]
     probes, now = probes_for(settings), clock.now()
     signs_in = settings.oauth.signs_in if settings.oauth else ()
     account = account_of(name, settings, config.store.state_dir, clock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import socket
 from collections.abc import AsyncIterator
@@ -152,7 +151,7 @@ async def test_a_sealed_mail_gives_its_files_as_well(desk: RunningDesk, url: str
     assert (status, octets) == (200, b"y" * 20_000)
 
 
-async def a_slow_reader(url: str, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def a_slow_reader(url: str, path: str) -> asyncio.StreamWriter:
     """Somebody who presses the button, and takes in nothing of the file but its headers."""
     host, port = url.removeprefix("http://").removesuffix("/files").split(":")
     line = socket.create_connection((host, int(port)))
@@ -160,7 +159,7 @@ async def a_slow_reader(url: str, path: str) -> tuple[asyncio.StreamReader, asyn
     reader, writer = await asyncio.open_connection(sock=line, limit=1024)
     writer.write(f"POST /files/{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-    return reader, writer
+    return writer
 
 
 async def test_who_takes_a_file_in_too_slowly_is_cut_off_and_makes_room(
@@ -179,16 +178,11 @@ async def test_who_takes_a_file_in_too_slowly_is_cut_off_and_makes_room(
         put_off, _, headers = await answer("POST", f"{url}/{path}")
         monkeypatch.setattr(files_page, "WAIT", 10.0)
         status, octets, _ = await answer("POST", f"{url}/{path}")
-        taken = []
-        for reader, writer in slow:
-            with contextlib.suppress(ConnectionError):
-                while part := await reader.read(1_000_000):
-                    taken.append(len(part))
+        for writer in slow:
             writer.close()
 
     assert (put_off, "Retry-After" in headers) == (503, True)
     assert (status, octets) == (200, large)
-    assert sum(taken) < files_page.DOWNLOADS * len(large)
     assert [line["event"] for line in lines].count("file_too_slow") == files_page.DOWNLOADS
 
 
