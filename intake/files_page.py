@@ -162,6 +162,8 @@ async def _send(request: web.Request, octets: bytes, headers: dict[str, str]) ->
         log.warning("file_too_slow", octets=len(octets), within_s=SENDING)
         if request.transport is not None:
             request.transport.abort()
+    except ConnectionError:
+        pass  # he went away; what left was written down before
     return response
 
 
