@@ -132,11 +132,13 @@ class Decider:
                 self._progress("deciding", 60.0)
                 batch = await ahead if ahead is not None else await self._claim_and_parse()
                 ahead = None
-                self._is_busy = len(batch) >= self._batch // 2
+                octets = sum(claimed.size for claimed, _ in batch)
+                self._is_busy = len(batch) >= self._batch // 2 or octets >= messages.MAX_BATCH_BYTES // 2
                 if not batch:
                     await self._rest()
                     continue
-                if not batch[0][0].is_alone:
+                # A message that came by itself is not delayed by a look whether more wait.
+                if not batch[0][0].is_alone and (self._is_busy or self._woken.is_set()):
                     ahead = asyncio.create_task(self._claim_and_parse(), name="parse ahead")
                 await self._decide(batch)
         finally:
@@ -181,12 +183,14 @@ class Decider:
     # ---- claim and parse
 
     async def _claim_and_parse(self) -> list[tuple[Claimed, Parsed]]:
+        is_certain = self._woken.is_set()
         # Before looking: who wakes us while we look brings what that look does not see.
         self._woken.clear()
         # A look that finds nothing must not cost a write transaction.
-        async with self._db.reading() as tx:
-            if not await messages.any_waiting(tx):
-                return []
+        if not is_certain:
+            async with self._db.reading() as tx:
+                if not await messages.any_waiting(tx):
+                    return []
         async with self._db.transaction() as tx:
             await leases.fence(tx, LEASE, self._owner, self._epoch, self._clock.now())
             claimed = await messages.claim(tx, self._epoch, self._batch)

@@ -118,9 +118,9 @@ class Deliverer:
         try:
             while True:
                 self._progress("sending", 60.0)
-                await self._record()
-                started = await self._start_some()
-                if not started and not self._results:
+                await self._record()  # before looking: somebody may have been written to
+                is_more = await self._start_some()
+                if not is_more and not self._results:
                     await self._rest()
         finally:
             await self._finish()
@@ -192,13 +192,15 @@ class Deliverer:
         self._remembers = True
 
     async def _start_some(self) -> bool:
+        """Begin what may leave. False where all of that is begun: what comes later wakes us."""
         free = MAX_IN_FLIGHT - len(self._in_flight)
         if free <= 0 or self._is_ending:
             return False
         now = self._clock.now()
         async with self._db.reading() as tx:
             closed, urgent = self._ways.closed(), self._ways.for_urgent_only()
-            items = self._ways.fit(await outbox.due(tx, now, free, closed, urgent))
+            found = await outbox.due(tx, now, free, closed, urgent)
+            items = self._ways.fit(found)
             if not items:
                 return False
             items, bundles, later = await self._gathering.look(tx, items, now)
@@ -219,9 +221,10 @@ class Deliverer:
                 task = asyncio.create_task(self._attempt(item, message), name=f"send {item.id}")
                 self._in_flight.add(task)
                 task.add_done_callback(self._in_flight.discard)
-        is_any = bool(self._begun or broken or gone or later)
+        # Of the rows of a lane one was found, and what could not be sent may have told somebody.
+        is_more = len(found) == free or bool(broken or gone or later or bundles)
         self._begun.clear()
-        return is_any
+        return is_more
 
     async def _begin(
         self,
@@ -334,7 +337,6 @@ class Deliverer:
             crashpoint("record.before_commit")
         crashpoint("record.after_commit")
         tell(log, written)
-        self._woken.set()  # somebody may have been written to
 
 
 class _Overtaken(Exception):

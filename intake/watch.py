@@ -54,6 +54,7 @@ class Watcher:
         self._progress = progress
         self._on_outbox = on_outbox
         self._woken = asyncio.Event()
+        self._next_at: datetime | None = None  # when there is something to tell, as it was last looked up
         self._junk_told = 0  # the day whose junk was told, as far as this process knows
 
     def wake(self) -> None:
@@ -67,11 +68,10 @@ class Watcher:
             await self._rest()
 
     async def _rest(self) -> None:
-        async with self._db.reading() as tx:
-            next_at = await deadlines.next_at(tx)
+        # Whatever was written since that was looked up has woken us.
         now, wait = self._clock.now(), IDLE_POLL
-        if next_at is not None:
-            wait = min(wait, max((next_at - now).total_seconds(), 0.0))
+        if self._next_at is not None:
+            wait = min(wait, max((self._next_at - now).total_seconds(), 0.0))
         try:
             async with asyncio.timeout(wait):
                 await self._woken.wait()
@@ -86,8 +86,8 @@ class Watcher:
         while True:
             now = self._clock.now()
             async with self._db.reading() as tx:
-                next_at = await deadlines.next_at(tx)
-            if next_at is None or next_at > now:
+                self._next_at = await deadlines.next_at(tx)
+            if self._next_at is None or self._next_at > now:
                 return count  # most looks find nothing: they must not cost a write
             async with self._db.transaction() as tx:
                 ripe = await deadlines.ripe(tx, now, AT_ONCE)
