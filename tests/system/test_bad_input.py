@@ -425,6 +425,12 @@ def received(name: str, sink: ScriptedSmtp) -> list[bytes]:
     return [m.octets for m in list(sink.mails) if m.rcpt_to == f"{name}@customer.example"]
 
 
+def words(octets: bytes) -> str:
+    """The plain words of a mail, decoded."""
+    part = email.message_from_bytes(octets, policy=email.policy.default).get_body(("plain",))
+    return str(part.get_content()) if part is not None else ""
+
+
 @pytest.mark.parametrize("how", FORGED)
 def test_g8_a_forged_reply_of_an_agent_is_held_and_the_agent_told(
     how: str, open_desk: tuple[Desk, Dovecot, ScriptedSmtp]
@@ -439,7 +445,7 @@ def test_g8_a_forged_reply_of_an_agent_is_held_and_the_agent_told(
     told = desk.rows("SELECT agent, recipe FROM outbox WHERE purpose = 'told' AND source = ?", message)
     assert (held["why"], held["agent"]) == ("no_evidence", agent)
     assert desk.rows("SELECT id FROM outbox WHERE purpose = 'answer' AND source = ?", message) == []
-    assert not any(b"new account" in octets for octets in received(name, sink))
+    assert not any("new account" in words(octets) for octets in received(name, sink))
     assert [row["agent"] for row in told] == [agent]
     assert '"no_evidence"' in told[0]["recipe"]
     assert desk.rows("SELECT answered_at FROM target WHERE ticket = ?", ticket) == [{"answered_at": None}]
@@ -454,7 +460,7 @@ def test_the_same_reply_reaches_the_customer_when_the_border_vouches_for_it(
     stamped = open_desk[0].wait_for("first_response_recorded", message=message)
 
     assert (stamped["ticket"], stamped["agent"]) == (ticket, agent)
-    assert any(b"new account" in octets for octets in received("true", open_desk[2]))
+    assert any("new account" in words(octets) for octets in received("true", open_desk[2]))
 
 
 def _customer(desk: Desk, address: str) -> int:
