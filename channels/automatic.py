@@ -11,6 +11,7 @@ from channels.headers import Headers, text
 
 _REPLIED = "auto-replied"
 _GENERATED = "auto-generated"
+_PERHAPS = "perhaps-replied"  # only its words say so, and its subject goes on: a person may have written it
 #: Headers that only vacation programs and the like write, unless they say "no".
 _RESPONDER_HEADERS = (
     *(b"x-autoreply", b"x-auto-reply", b"x-autorespond", b"x-autoresponder", b"x-auto-responder", b"x-autoresponse"),
@@ -31,15 +32,19 @@ _AWAY = re.compile(
     r"|automatische antwort|automatische r[üu]ckantwort|urlaubsbenachrichtigung|nicht im b[üu]ro"
     r"|réponse automatique|respuesta automática|risposta automatica|vacation (?:reply|response)"
     r"|(?:i(?:'|’)?m |i am )?(?:out of|away from) (?:the |my )?(?:office|desk))"
-    r"\s*(?:$|[:：\])】）,，!！-]|re[:：])",
+    r"\s*(?:$|[:：\])】）!！-]|re[:：])",
     re.I,
 )
+_MORE = re.compile(r"\w")
 _AWAY_TEXT = re.compile(r"\s*(?:这是来自|這是來自).{1,20}(?:假期)?自[动動]回[复覆復](?:邮件|郵件|信)")
 _NO_REPLY = re.compile(r"(?:no|do[-_.]?not)[-_.]?reply|noreply|mailer-daemon|postmaster|bounces?[-+@]", re.I)
 
 
 def why(headers: Headers, root_type: str, report_type: str, sender: str, subject: str, words: str) -> str:
-    """How a mail came to be: "auto-replied", "auto-generated", "list", "newsletter", "bulk", "junk"; "" if none."""
+    """How a mail came to be: "auto-replied", "auto-generated", "list", "newsletter", "bulk", "junk"; "" if none.
+
+    "perhaps-replied" where its words look so and a person may have written them.
+    """
     declared = text(headers.first(b"auto-submitted")).partition(";")[0].partition(" ")[0].strip().lower()
     if declared and declared != "no":
         return declared[:60]  # RFC 3834 §5: any other keyword counts as well
@@ -50,7 +55,7 @@ def why(headers: Headers, root_type: str, report_type: str, sender: str, subject
     if found := _sent_to_many(headers):
         return found
     if reads_as_absence(subject, words):
-        return _REPLIED
+        return _PERHAPS if _says_more(subject, words) else _REPLIED
     if is_null_path(headers):
         return _GENERATED
     # Exchange writes it into ordinary mail too: it counts only together with a sender that is a machine.
@@ -62,6 +67,12 @@ def why(headers: Headers, root_type: str, report_type: str, sender: str, subject
 def reads_as_absence(subject: str, words: str) -> bool:
     """An absence note by its words, whatever its headers say."""
     return bool(_AWAY.match(subject) or _AWAY_TEXT.match(words))
+
+
+def _says_more(subject: str, words: str) -> bool:
+    """The subject goes on after the words of absence: "出差中：請協助申報". A provider's own words leave no doubt."""
+    away = _AWAY.match(subject)
+    return away is not None and not _AWAY_TEXT.match(words) and bool(_MORE.search(subject, away.end()))
 
 
 def says_so(headers: Headers, root_type: str) -> bool:

@@ -9,7 +9,7 @@ from channels.message import Medium
 from routing.answering import from_agent, unproven_agent
 from routing.calling import on_call
 from routing.desk import Decision, Desk, Incoming, reason_data
-from routing.filters import Screen, ScreenFacts, ScreenVerdict, screen
+from routing.filters import MAX_ABSENCE_TEXT, Screen, ScreenFacts, ScreenVerdict, screen
 from routing.identity import speaker
 from routing.junk import answers_us, as_junk, is_trusted
 from routing.opening import from_customer
@@ -71,14 +71,14 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
 
 
 def _is_unseen(incoming: Incoming, desk: Desk) -> bool:
-    is_known = incoming.sender in desk.contacts
-    if incoming.message.is_absent_by_words:
-        # An absence note answers something that we sent: of somebody we never wrote to it is none.
-        return is_known
-    if incoming.message.auto_submitted == "newsletter":
+    message = incoming.message
+    if message.is_absent_by_words and (len(message.text) > MAX_ABSENCE_TEXT or not answers_us(incoming, desk)):
+        # An absence note answers a mail that we sent, and is short. A customer who is away writes to us as well.
+        return False
+    if message.auto_submitted == "newsletter":
         # A customer's program may put a way to unsubscribe under all his mail.
-        return not is_known and not answers_us(incoming, desk)
-    return incoming.message.auto_submitted.startswith(UNSEEN)
+        return incoming.sender not in desk.contacts and not answers_us(incoming, desk)
+    return message.auto_submitted.startswith(UNSEEN)
 
 
 def _screen_facts(incoming: Incoming, desk: Desk) -> ScreenFacts:

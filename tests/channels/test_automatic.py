@@ -45,11 +45,9 @@ def test_what_headers_say(headers: list[str], expected: str) -> None:
 @pytest.mark.parametrize(
     "subject",
     [
-        *("自动回复", "自動回覆：退稅", "【自动回复】您的邮件", "系統自動回覆：", "自动答复: x", "自動應答"),
-        *("不在办公室", "暫時不在辦公室：x", "外出中", "休假中：11/24 回", "請假中", "出差中"),
-        *("自動返信", "自動返信メール: x", "自動応答：x", "不在通知", "不在のお知らせ", "休暇中のお知らせ"),
-        *("Automatische Antwort: Steuer", "Abwesenheitsnotiz", "Abwesend: x", "Nicht im Büro"),
-        *("Automatic reply: tax", "Out of Office", "Auto: tax", "I am out of the office"),
+        *("自动回复", "【自动回复】", "系統自動回覆：", "自動應答", "不在办公室", "外出中", "請假中", "出差中!"),
+        *("自動返信", "不在通知", "不在のお知らせ", "休暇中のお知らせ", "Abwesenheitsnotiz", "Nicht im Büro"),
+        *("Out of Office", "I am out of the office", "Automatic reply: "),
     ],
 )
 def test_an_absence_note_that_no_header_names(subject: str) -> None:
@@ -61,6 +59,43 @@ def test_an_absence_note_that_no_header_names(subject: str) -> None:
 @pytest.mark.parametrize(
     "subject",
     [
+        *(
+            "自動回覆：退稅",
+            "【自动回复】您的邮件",
+            "自动答复: x",
+            "暫時不在辦公室：x",
+            "休假中：11/24 回",
+            "出差中：請協助申報",
+        ),
+        *(
+            "自動返信メール: x",
+            "自動応答：x",
+            "Automatische Antwort: Steuer",
+            "Abwesend: x",
+            "Automatic reply: tax",
+            "Auto: tax",
+        ),
+        "Out of office - please call me",
+    ],
+)
+def test_what_goes_on_after_the_words_of_absence_may_be_a_persons(subject: str) -> None:
+    message = mime.parse(f"From: a@b.example\nSubject: {subject}\n\nwords\n".encode())
+
+    assert (message.auto_submitted, message.is_absent_by_words) == ("perhaps-replied", True)
+
+
+def test_a_providers_own_words_of_absence_are_a_machines_whatever_the_subject() -> None:
+    assert said(subject="自动回复: 退税", body="这是来自QQ邮箱的假期自动回复邮件。您好") == "auto-replied"
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        *(
+            "出差中，請協助處理營業稅申報",
+            "請假中, 請改寄發票到公司",
+            "Out of office, please call me about the tax notice",
+        ),
         *("Re: 自動回覆設定問題", "自動回覆怎麼設定", "回复: 自动回复", "外出經營證明", "休假的薪水怎麼算", "請假單"),
         *("出差費用", "不在籍証明", "Re: Out of Office", "Abwesenheit wegen Krankheit abrechnen", "自動車税について"),
     ],

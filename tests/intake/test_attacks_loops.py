@@ -42,6 +42,44 @@ async def test_an_absence_note_by_its_words_alone_of_somebody_we_never_wrote_to_
 
 
 @pytest.mark.parametrize(
+    "subject",
+    [
+        *("出差中，請協助處理營業稅申報", "請假中, 請改寄發票到公司", "請假中：請改寄發票到公司", "出差中"),
+        *("Out of office, please call me about the tax notice", "Out of office: please call me", "Out of office"),
+    ],
+)
+async def test_g5_a_known_customer_who_writes_that_he_is_away_is_seen(desk: AttackedDesk, subject: str) -> None:
+    await desk.opened()
+    await desk.takes(octets(vouched("example.com"), RECEIVED, f"From: {MEI}", f"Subject: {subject}", TO, body="請協助"))
+
+    assert (await desk.messages("outcome"))[-1] in ("opened", "added")
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "outcome"),
+    [
+        ("出差中", "11/24 回。", "ignored"),
+        ("Out of Office", "Back on Monday.", "ignored"),
+        ("出差中：請協助申報", "11/24 前。", "added"),
+        ("出差中", "請協助申報營業稅。" * 100, "added"),
+    ],
+)
+async def test_an_absence_note_by_its_words_alone_answers_us_is_short_and_says_no_more(
+    desk: AttackedDesk, subject: str, body: str, outcome: str
+) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item))
+    [answer] = await desk.leaves()
+    about = f"In-Reply-To: {answer.mail['Message-ID']}"
+    await desk.takes(
+        octets(vouched("example.com"), RECEIVED, f"From: {MEI}", f"Subject: {subject}", about, TO, body=body)
+    )
+
+    assert acknowledgements(await desk.leaves()) == []
+    assert (await desk.messages("outcome"))[-1] == outcome
+
+
+@pytest.mark.parametrize(
     ("sender", "about", "outcome"),
     [
         ("shop@news.example", "", "ignored"),
@@ -152,7 +190,14 @@ async def test_g7_a_hundred_automatic_replies_in_a_row_cause_no_mail_to_anybody_
     letters = await desk.leaves()
 
     assert [letter.to for letter in letters if not letter.to.endswith("@firm.example")] == []
-    if "generated" not in line and "daemon" not in line.lower() and "null" not in line and "<>" not in line:
+    is_by_words = line.startswith("Subject")  # and answers no mail of ours: a person may have written it
+    if (
+        not is_by_words
+        and "generated" not in line
+        and "daemon" not in line.lower()
+        and "null" not in line
+        and "<>" not in line
+    ):
         assert letters == []
         assert len(await desk.why("message_ignored")) == 100
 
