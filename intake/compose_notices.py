@@ -22,6 +22,7 @@ from intake.compose_letter import (
 from intake.compose_words import clean_line, clean_text, cut_text, escape, text_as_html, wrap
 from intake.texts_loader import Texts
 from routing.commands import CommandName
+from routing.deeds import DEEDS
 from routing.words import NoticeKind
 
 MAX_LINES = 60  # notices shown in one mail; the rest are counted
@@ -142,7 +143,7 @@ def _told_page(facts: ToldMail, texts: Texts, subject: str, first: str, said: li
 
 def _commands(facts: ToldMail, texts: Texts) -> list[tuple[str, str]]:
     """Every command and what it does, in the reader's language."""
-    keys = [name.value for name in CommandName]
+    keys = [name.value for name in CommandName if name in DEEDS]
     return [
         (texts.say(f"action.typed_{key}", facts.language), texts.say(f"action.{key}", facts.language)) for key in keys
     ]

@@ -38,12 +38,16 @@ from store import (
     calls,
     customers,
     deadlines,
+    documents,
     events,
     leases,
     merging,
     messages,
     outbox,
+    overlays,
     participants,
+    questions,
+    reminders,
     sealed,
     sent,
     tickets,
@@ -316,7 +320,7 @@ class Decider:
                 if one.message.attachments and desk.tokens and policy.agent_by_address(one.message.sender.value):
                     desk.marked[one.id] = await files_with_marks(tx, one.id, one.message, self._keyring)
         desk.known_domains = self._known_domains(policy)
-        first = (desk.next_ticket, desk.next_customer)
+        first = desk.numbers()
         finished: list[Finished] = []
         for one, (_, normal) in zip(incoming, (parsed for _, parsed in batch), strict=True):
             decision = decide(one, desk)
@@ -367,7 +371,7 @@ class Decider:
             self._board.tell(Decided(message_id=one.id, ticket=one.ticket, agent=ticket.agent if ticket else None))
         if desk.changes.outbox:
             self._on_outbox()
-        if desk.changes.targets or desk.changes.reopened:
+        if desk.changes.targets or desk.changes.reopened or desk.changes.moved_targets or desk.changes.reminders:
             self._on_targets()
 
 
@@ -443,12 +447,10 @@ def _finished(one: Incoming, decision: Decision, normal: bytes, policy: Policy, 
     )
 
 
-async def _numbers(tx: Transaction, desk: Desk, first: tuple[int, int]) -> None:
+async def _numbers(tx: Transaction, desk: Desk, first: Mapping[str, int]) -> None:
     """Take the numbers that the batch gave out. Raises if somebody else has taken them meanwhile."""
-    for name, began, next_free in (
-        ("ticket", first[0], desk.next_ticket),
-        ("customer", first[1], desk.next_customer),
-    ):
+    for name, next_free in desk.numbers().items():
+        began = first[name]
         if began == next_free:
             continue
         if began - 1 == FIRST[name]:  # perhaps the first of all
@@ -464,6 +466,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     """Everything that a batch of decisions changes, in one transaction that the caller owns."""
     await customers.add(tx, changes.customers, changes.contacts)
     await customers.mark_verified(tx, changes.verified)
+    await customers.record_complaints(tx, changes.complained, now)
     await customers.change_contacts(tx, list(changes.changed_contacts.values()))
     await tickets.add(tx, list(changes.opened.values()))
     await tickets.change(tx, list(changes.changed.values()))
@@ -478,6 +481,9 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await participants.put(tx, list(changes.participants.values()))
     for ticket, address in changes.uncopied:
         await outbox.leave_out(tx, ticket, address, now)
+    await deadlines.move(tx, changes.moved_targets)
+    for ticket, agent in changes.cancelled:
+        await outbox.call_back(tx, ticket, agent, now)
     for ticket, agent in changes.dropped:
         await outbox.drop_held(tx, ticket, agent)
     for number, words in changes.bounced:
@@ -488,11 +494,21 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     for ticket, agent in changes.revoked:
         await tokens.revoke(tx, ticket, agent, now)
     await tokens.add(tx, changes.tokens)
+    await tokens.use(tx, changes.used_tokens, now)
     await outbox.add(tx, changes.outbox, now)
     await tickets.add_keys(tx, changes.keys)
     await tickets.move_keys(tx, changes.moved_keys.items())
     for ticket, into in changes.merged:
         await merging.merge(tx, ticket, into)
+    await messages.move(tx, changes.moved_messages)
     await calls.write(tx, list(changes.calls.values()))
     await agents.assigned(tx, changes.assigned)
+    await agents.present(tx, changes.presence)
+    await agents.hinted(tx, changes.absence_hints, now)
+    await agents.signed(tx, changes.tails, now)
+    await questions.add(tx, changes.questions)
+    await questions.answer(tx, changes.answered)
+    await reminders.add(tx, changes.reminders)
+    await overlays.add(tx, changes.overlays)
+    await documents.add(tx, changes.documents)
     await events.append(tx, changes.events)

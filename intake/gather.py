@@ -35,6 +35,8 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
         now=now,
         next_ticket=counters.get("ticket", FIRST["ticket"]) + 1,
         next_customer=counters.get("customer", FIRST["customer"]) + 1,
+        next_question=counters.get("question", FIRST["question"]) + 1,
+        next_overlay=counters.get("overlay", FIRST["overlay"]) + 1,
     )
     senders = {i.sender for i in batch if i.message.call is None} | _callers(batch)
     mails = [i for i in batch if i.medium is Medium.EMAIL]

@@ -15,6 +15,8 @@ from typing import Any
 
 from intake.dates import LANGUAGES
 
+#: In this order; to add one, add it here.
+FILES = ("templates.toml",)
 _FIELD = {"zh-Hant": "zh_hant", "zh-Hans": "zh_hans", "en": "en"}
 
 
@@ -63,9 +65,15 @@ class Texts:
 
 
 def load() -> Texts:
-    """The texts that come with the program. Raises TextsWrong."""
-    source = resources.files("intake").joinpath("texts", "templates.toml")
-    return Texts(_flatten(tomllib.loads(source.read_text(encoding="utf-8"))))
+    """The texts that come with the program: every file of them, each key once. Raises TextsWrong."""
+    found: dict[str, dict[str, str]] = {}
+    for name in FILES:
+        source = resources.files("intake").joinpath("texts", name)
+        more = _flatten(tomllib.loads(source.read_text(encoding="utf-8")))
+        if twice := found.keys() & more.keys():
+            raise TextsWrong(f"texts: {', '.join(sorted(twice))} of {name} stands in another file as well")
+        found |= more
+    return Texts(found)
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, dict[str, str]]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from channels.message import Scheme, mailable
-from routing.commands import Command, CommandName, parse
+from routing.commands import Command, CommandName, bare, parse
+from routing.deed import Act
 from routing.desk import Desk, Incoming
 from routing.folding import fold
 from routing.holding import tell_agent
@@ -180,9 +181,42 @@ def contact_after(contact: Contact | None, commands: Iterable[Command], policy: 
     return contact
 
 
+# ---- as deeds
+
+
+def no_address(act: Act) -> str:
+    return "bad_address" if asked_copies(act.argument, act.desk.policy) is None else ""
+
+
+def copies_to(act: Act) -> str:
+    asked = asked_copies(act.argument, act.desk.policy)
+    assert asked is not None, "asked before"
+    change_copies(act.incoming, act.desk, act.agent, act.ticket, asked)
+    return ""
+
+
+def no_reply_to(act: Act) -> str:
+    contact = act.desk.contacts.get(act.ticket.contact)
+    return "no_reply_to" if asked_address(act.argument, contact, act.desk.policy) is None else ""
+
+
+def replies_to(act: Act) -> str:
+    address = asked_address(act.argument, act.desk.contacts.get(act.ticket.contact), act.desk.policy)
+    assert address is not None, "asked before"
+    change_reply_to(act.incoming, act.desk, act.agent, act.ticket, address)
+    return ""
+
+
+def shows_recipients(act: Act) -> str:
+    """Without words to send he is shown who would get them."""
+    if not act.words:
+        tell_recipients(act.incoming, act.desk, act.agent, act.ticket)
+    return ""
+
+
 def named_in_commands(text: str) -> set[str]:
     """The addresses ("mailto:…") that the commands at the top of a mail name: what is known of them is asked first."""
-    if not text.lstrip().startswith(("!", "！")):
+    if not bare(text).startswith(("!", "！")):
         return set()
     named = (c.argument for c in parse(text).commands if c.name in (CommandName.CC, CommandName.REPLY_TO))
     found = {value.lower().rstrip(".") for argument in named for _, value in _ADDRESS.findall(argument)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from channels.message import Medium
-from routing.acting import after_words, before_words, cannot, stays_closed
+from routing.acting import after_words, before_words, below, cannot, stays_closed
 from routing.addressing import note_outsiders
 from routing.answer_letters import (
     LIKE_A_NOTE,
@@ -22,13 +22,11 @@ from routing.answer_letters import (
     way_to_customer,
 )
 from routing.commands import CommandName, Parsed, is_signature, parse
+from routing.deed import Below
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, Inspection, inspect
-from routing.handing_over import colleague, hand_over
 from routing.holding import held, hold_and_tell, may_tell, tell_agent, tell_plainly
 from routing.identity import SpeakerJudgement
-from routing.joining import join, other_of
-from routing.marking import mark_spam
 from routing.policy import Agent, ChannelPolicy
 from routing.reasons import Reason
 from routing.records import NewOutbox, Ticket
@@ -142,19 +140,19 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
             "unknown_command",
             reasons,
             detail=asked.unknown[0][:200],
+            meant=asked.meant,
             would_have_left=incoming.message.text.strip()[:4000],
         )
-    if (refused := cannot(desk, asked.commands, ticket)) is not None:
+    if (refused := cannot(incoming, desk, agent, asked.commands, ticket.id, asked.rest)) is not None:
         code, line = refused
         return hold_and_tell(
             incoming, desk, agent, ticket, code, reasons, detail=line, would_have_left=asked.rest[:4000]
         )
-    if CommandName.NOTE in names:
-        return _note(incoming, desk, agent, ticket, reasons)
-    if names & {CommandName.JOIN, CommandName.SPAM}:
-        return _set_aside(incoming, desk, agent, ticket, asked, reasons)
-    if CommandName.TO in names:
-        return _hand_over(incoming, desk, agent, ticket, asked, reasons)
+    match below(asked.commands):
+        case Below.BACK:
+            return _set_aside(incoming, desk, agent, ticket, asked, reasons)
+        case Below.INSIDE:
+            return _inside(incoming, desk, agent, ticket, asked, reasons)
     if stays_closed(asked.commands, ticket) and (asked.rest or CommandName.SEND in names):
         return hold_and_tell(incoming, desk, agent, ticket, "closed_ticket", reasons, would_have_left=asked.rest[:4000])
     if CommandName.SEND in names and not asked.rest:
@@ -162,46 +160,27 @@ def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: 
     if asked.rest or not asked.commands:
         return _answer(incoming, desk, agent, ticket, asked, reasons)
     before_words(incoming, desk, agent, asked.commands, ticket.id)
-    after_words(incoming, desk, agent, asked.commands, ticket.id, is_bare=True)
+    after_words(incoming, desk, agent, asked.commands, ticket.id)
     return _done(Outcome.NOTED, agent, ticket, reasons)
 
 
 def _set_aside(
     incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
 ) -> Decision:
-    """`!join` and `!spam` end a ticket: words beside them go to nobody, and come back to their author."""
+    """Commands that end a ticket: words beside them go to nobody, and come back to their author."""
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
-    joining = next((c for c in asked.commands if c.name is CommandName.JOIN), None)
-    other = other_of(desk, ticket, joining.argument) if joining else None
-    if other is not None:
-        join(incoming, desk, agent, ticket, other)
-        code = "joined_words"
-    else:
-        code = "spam_words" if mark_spam(incoming, desk, agent, ticket) else "spam_words_here"
-    if asked.rest and not is_signature(asked.rest):
+    code = before_words(incoming, desk, agent, asked.commands, ticket.id, asked.rest)
+    if asked.rest and code and not is_signature(asked.rest):
         tell_agent(incoming, desk, agent, ticket, code, would_have_left=asked.rest[:4000])
     return _done(Outcome.NOTED, agent, ticket, reasons)
 
 
-def _hand_over(
+def _inside(
     incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
 ) -> Decision:
-    """Words beside a hand-over are for the colleague: they reach no customer."""
-    name = next(c.argument for c in asked.commands if c.name is CommandName.TO)
-    other, channel = colleague(desk, name), desk.mail_channel_of(ticket)
-    if other is None or channel is None:
-        return hold_and_tell(
-            incoming,
-            desk,
-            agent,
-            ticket,
-            "unknown_agent",
-            reasons,
-            detail=name[:100],
-            would_have_left=asked.rest[:4000],
-        )
-    before_words(incoming, desk, agent, asked.commands, ticket.id)
-    hand_over(incoming, desk, agent, desk.tickets[ticket.id], other, channel, asked.rest)
+    """Words for colleagues: they reach no customer, and are kept as a note."""
+    before_words(incoming, desk, agent, asked.commands, ticket.id, asked.rest)
+    after_words(incoming, desk, agent, asked.commands, ticket.id, asked.rest)
     return _note(incoming, desk, agent, desk.tickets[ticket.id], reasons)
 
 
@@ -222,7 +201,7 @@ def _answer(
     way = way_to_customer(desk, ticket, asked.commands)
     if way is None:
         return hold_and_tell(incoming, desk, agent, ticket, "no_way", reasons, would_have_left=found.text[:4000])
-    before_words(incoming, desk, agent, asked.commands, ticket.id)
+    before_words(incoming, desk, agent, asked.commands, ticket.id, words)
     ticket = desk.tickets[ticket.id]
     answer = _words(incoming, desk, agent, ticket, found, way)
     if asked.looks_like_note:
@@ -233,7 +212,7 @@ def _answer(
     note_outsiders(incoming, desk, agent, ticket)
     reasons = (*reasons, *found.reasons)
     done = _answered(incoming, desk, agent, ticket, reasons, files=len(found.attachments), way=way)
-    after_words(incoming, desk, agent, asked.commands, ticket.id, is_bare=False)
+    after_words(incoming, desk, agent, asked.commands, ticket.id, words)
     return done
 
 
@@ -339,7 +318,7 @@ def _release(
     send_words(desk, desk.tickets[ticket.id], answer, way)
     desk.put_ticket(replace(desk.tickets[ticket.id], state=TicketState.ANSWERED, updated_at=desk.now))
     desk.tell("held_released", ticket=ticket.id, message=incoming.id, agent=agent.name)
-    after_words(incoming, desk, agent, asked.commands, ticket.id, is_bare=False)
+    after_words(incoming, desk, agent, asked.commands, ticket.id, str(answer.recipe["words"]))
     return _done(Outcome.ANSWERED, agent, ticket, reasons)
 
 

@@ -22,7 +22,21 @@ from routing.identity import KnownDomains
 from routing.loops import Ledger
 from routing.policy import ChannelPolicy, Policy
 from routing.reasons import Reason
-from routing.records import Contact, Customer, Event, NewOutbox, Participant, StoredCall, Target, Ticket
+from routing.records import (
+    Contact,
+    Customer,
+    Document,
+    Event,
+    NewOutbox,
+    Overlay,
+    Participant,
+    Presence,
+    Question,
+    Reminder,
+    StoredCall,
+    Target,
+    Ticket,
+)
 from routing.tokens import Keyring, TokenRecord
 from routing.words import Outcome, Purpose, Speaker
 
@@ -113,6 +127,19 @@ class Changes:
     participants: dict[tuple[int, str], Participant] = field(default_factory=dict)  # (ticket, address)
     uncopied: list[tuple[int, str]] = field(default_factory=list)  # (ticket, address): what waits does not go there
     merged: list[tuple[int, int]] = field(default_factory=list)  # (ticket, the one that its messages now belong to)
+    moved_targets: list[tuple[Target, Target]] = field(default_factory=list)  # (as it was, with its new times)
+    moved_messages: list[tuple[int, int]] = field(default_factory=list)  # (message, ticket that it now belongs to)
+    cancelled: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): his answers that wait do not go
+    used_tokens: list[str] = field(default_factory=list)  # single-use ones
+    presence: dict[str, Presence] = field(default_factory=dict)  # agent -> as he is now
+    absence_hints: set[str] = field(default_factory=set)  # agents for whom a machine answered
+    tails: dict[str, str] = field(default_factory=dict)  # agent -> how his last replies ended
+    questions: list[Question] = field(default_factory=list)
+    answered: list[Question] = field(default_factory=list)  # with their answers
+    reminders: list[Reminder] = field(default_factory=list)
+    overlays: list[Overlay] = field(default_factory=list)
+    documents: list[Document] = field(default_factory=list)
+    complained: set[str] = field(default_factory=set)  # contacts who reported a mail of ours as abuse
     events: list[Event] = field(default_factory=list)
 
 
@@ -125,6 +152,8 @@ class Desk:
     now: datetime
     next_ticket: int
     next_customer: int
+    next_question: int = 1
+    next_overlay: int = 1
     contacts: dict[str, Contact] = field(default_factory=dict)
     contacts_of: dict[int, list[Contact]] = field(default_factory=dict)
     customers: dict[int, Customer] = field(default_factory=dict)
@@ -147,6 +176,8 @@ class Desk:
     last_assigned: dict[str, datetime] = field(default_factory=dict)
     internal: dict[int, Internal] = field(default_factory=dict)  # by ticket, of those that agents answer now
     marked: dict[int, frozenset[str]] = field(default_factory=dict)  # message -> its files that hold something of ours
+    questions: dict[int, Question] = field(default_factory=dict)  # those that tokens of the batch confirm
+    tails: dict[str, str] = field(default_factory=dict)  # agent -> how his last replies ended
     told: dict[str, int] = field(default_factory=dict)  # agent -> how often his own mails had him told something lately
     people: dict[str, AgentSnapshot] = field(default_factory=dict)  # made when first asked for, then kept up to date
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
@@ -230,6 +261,20 @@ class Desk:
         mine = self.targets.get(old.ticket, [])
         self.targets[old.ticket] = [new if t is old else t for t in mine]
 
+    def move_target(self, old: Target, new: Target, why: str) -> None:
+        """Give a promise other times; the old ones stay in the log."""
+        self.tell(
+            "target_moved",
+            ticket=old.ticket,
+            target=old.kind.value,
+            ordinal=old.ordinal,
+            was_due_at=old.due_at.isoformat(),
+            due_at=new.due_at.isoformat(),
+            why=why,
+        )
+        self.changes.moved_targets.append((old, new))
+        self.replace_target(old, new)
+
     def meet(self, target: Target, answered_at: datetime, delivered_at: datetime) -> None:
         self.changes.met.append((target, answered_at, delivered_at))
         self.replace_target(target, replace(target, answered_at=answered_at, met_at=delivered_at, next_at=None))
@@ -275,6 +320,37 @@ class Desk:
     def _ended(self, record: TokenRecord, ticket: int, agent: str) -> TokenRecord:
         is_his = (record.ticket, record.agent) == (ticket, agent) and record.revoked_at is None
         return replace(record, revoked_at=self.now) if is_his else record
+
+    def put_presence(self, name: str, presence: Presence) -> None:
+        """An agent is at work, or is not, from now on."""
+        self.presence[name] = presence.state == "on"
+        self.changes.presence[name] = presence
+        if name in self.people:
+            self.people[name] = self._as_he_stands(name)
+
+    def ask(self, question: Question) -> None:
+        """Keep what waits for an agent's word."""
+        self.questions[question.id] = question
+        self.changes.questions.append(question)
+
+    def numbers(self) -> dict[str, int]:
+        """The next free number of each sequence."""
+        return {
+            "ticket": self.next_ticket,
+            "customer": self.next_customer,
+            "question": self.next_question,
+            "overlay": self.next_overlay,
+        }
+
+    def new_question_number(self) -> int:
+        number = self.next_question
+        self.next_question += 1
+        return number
+
+    def new_overlay_number(self) -> int:
+        number = self.next_overlay
+        self.next_overlay += 1
+        return number
 
     def put_call(self, call: StoredCall) -> None:
         self.calls[(call.channel, call.call_id)] = call

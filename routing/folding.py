@@ -15,11 +15,11 @@ _COMPATIBLE = re.compile("[０-９Ａ-Ｚａ-ｚ＠＋＃－．\u2f00-\u2fd5\uf9
 
 #: What mail clients put between two characters without anybody seeing it: soft hyphen, zero-width and
 #: directional marks, variation selectors, word joiner, byte order mark.
-_UNSEEN = (
+UNSEEN = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
 )
-_BETWEEN = re.compile(rf"[\s>|*_=\\{_UNSEEN}]+")  # `>` and `|` stand before quoted lines, `*` and `_` round bold text
+_BETWEEN = re.compile(rf"[\s>|*_=\\{UNSEEN}]+")  # `>` and `|` stand before quoted lines, `*` and `_` round bold text
 _HYPHENS = re.compile("[\u2010-\u2015\u2212\u2e3a\u2e3b\ufe58\ufe63\uff0d]")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from routing.deed import Act
 from routing.desk import Desk, Incoming, reason_data
 from routing.holding import tell_plainly
 from routing.policy import Agent, ChannelPolicy
@@ -20,12 +21,27 @@ def colleague(desk: Desk, name: str) -> Agent | None:
     return next((a for a in everybody if wanted in (a.name.lower(), a.display_name.lower(), *a.addresses)), None)
 
 
+def unknown_colleague(act: Act) -> str:
+    is_there = colleague(act.desk, act.argument) is not None and act.desk.mail_channel_of(act.ticket) is not None
+    return "" if is_there else "unknown_agent"
+
+
+def hands_over(act: Act) -> str:
+    other, channel = colleague(act.desk, act.argument), act.desk.mail_channel_of(act.ticket)
+    assert other is not None, "asked before"
+    assert channel is not None, "asked before"
+    hand_over(act.incoming, act.desk, act.agent, act.ticket, other, channel, act.words)
+    return ""
+
+
 def hand_over(
     incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: Agent, channel: ChannelPolicy, words: str
 ) -> None:
     """Let another agent have it. `channel`: the mail channel by which he hears of it, with these words as a note."""
     by = because("handed_over", agent=agent.name)
-    desk.put_ticket(replace(ticket, agent=other.name, updated_at=desk.now, state=TicketState.OPEN))
+    desk.put_ticket(
+        replace(ticket, agent=other.name, assigned_at=desk.now, updated_at=desk.now, state=TicketState.OPEN)
+    )
     desk.note_assigned(other.name)
     desk.tell(
         "assigned",

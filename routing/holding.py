@@ -24,9 +24,10 @@ def hold_and_tell(
     reasons: tuple[Reason, ...],
     *,
     detail: str = "",
+    meant: str = "",
     would_have_left: str = "",
 ) -> Decision:
-    told = tell_agent(incoming, desk, agent, ticket, code, detail=detail, would_have_left=would_have_left)
+    told = tell_agent(incoming, desk, agent, ticket, code, detail=detail, meant=meant, would_have_left=would_have_left)
     return held(incoming, desk, agent, ticket, code, reasons, told=told)
 
 
@@ -80,6 +81,7 @@ def tell_agent(
     code: str,
     *,
     detail: str = "",
+    meant: str = "",
     would_have_left: str = "",
 ) -> bool:
     """Tell the agent about a ticket that is his, in its conversation; he may answer by replying. False: too often."""
@@ -96,6 +98,7 @@ def tell_agent(
         code=code,
         detail=detail,
         would_have_left=would_have_left,
+        meant=meant,
     )
     return True
 
@@ -108,6 +111,7 @@ def tell_plainly(
     *,
     ticket: int | None = None,
     detail: str = "",
+    meant: str = "",
     would_have_left: str = "",
 ) -> bool:
     """Tell an agent, with no reply address. A ticket is named only where it is, or was, his."""
@@ -120,7 +124,13 @@ def tell_plainly(
             address=f"{Scheme.MAIL.value}:{agent.addresses[0]}",
             purpose=Purpose.TOLD,
             agent=agent.name,
-            recipe={"message": incoming.id, "code": code, "detail": detail, "would_have_left": would_have_left},
+            recipe={
+                "message": incoming.id,
+                "code": code,
+                "detail": detail,
+                "would_have_left": would_have_left,
+                "meant": meant,
+            },
             mail_id=mail_id(desk.keyring, domain_of(channel), "told", incoming.id, agent.name),
         )
     )

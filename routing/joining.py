@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from channels.message import Medium, Scheme
+from routing.deed import Act
 from routing.desk import Desk, Incoming
 from routing.opening import add_target
 from routing.policy import Agent
@@ -29,6 +30,17 @@ def other_of(desk: Desk, ticket: Ticket, argument: str) -> Ticket | None:
     if ticket.follows is None or (number and number != str(ticket.follows)):
         return None
     return desk.tickets.get(ticket.follows)
+
+
+def nothing_to_join(act: Act) -> str:
+    return "no_other" if other_of(act.desk, act.ticket, act.argument) is None else ""
+
+
+def joins(act: Act) -> str:
+    other = other_of(act.desk, act.ticket, act.argument)
+    assert other is not None, "asked before"
+    join(act.incoming, act.desk, act.agent, act.ticket, other)
+    return "joined_words"
 
 
 def join(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: Ticket) -> None:

@@ -11,12 +11,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from routing.deed import Act
 from routing.desk import Desk, Incoming
 from routing.policy import Agent
 from routing.records import Contact, Ticket
 from routing.words import SpamMark, Standing, TicketState
 
 SPAM = "spam"  # the reason of such a closing
+
+
+def is_junk(act: Act) -> str:
+    return "spam_words" if mark_spam(act.incoming, act.desk, act.agent, act.ticket) else "spam_words_here"
+
+
+def is_no_junk(act: Act) -> str:
+    mark_not_spam(act.incoming, act.desk, act.agent, act.ticket)
+    return ""
 
 
 def mark_spam(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> bool:

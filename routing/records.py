@@ -56,6 +56,11 @@ class Ticket:
     closed_reason: str | None = None
     follows: int | None = None  # the older ticket this one points at
     token_serial: int = 0
+    assigned_at: datetime | None = None  # when its agent got it
+    answered_by: str | None = None  # agent of the latest answer; None where nobody is known to have written it
+    answered_at: datetime | None = None  # the source's time of that answer
+    waits_until: datetime | None = None  # the customer owes us something until then
+    origin: str = ""  # routing.words.Origin
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +127,7 @@ class Contact:
     reply_to: str | None = None  # where he asks for answers, if not to `address`: "mailto:…"
     reply_to_state: str | None = None  # asked | confirmed | refused
     spam_mark: str | None = None  # an agent's word on this sender: spam | spam_unproven | not_spam
+    complained_at: datetime | None = None  # he reported a mail of ours as abuse
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,3 +169,65 @@ class StoredCall:
     ticket: int | None
     facts: str  # JSON of routing.calls.CallFacts
     next_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What an agent asked for and must confirm, or is asked about, before anything is done."""
+
+    id: int
+    agent: str  # who must answer it
+    kind: str  # routing.words.QuestionKind
+    message: int  # the mail that asked for it
+    data: Mapping[str, Any]  # what will be done
+    asked_at: datetime
+    expires_at: datetime
+    ticket: int | None = None
+    answered_at: datetime | None = None
+    answer: str | None = None  # "ok" | "no" | "lapsed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reminder:
+    """Something to be done at a moment that is no promise to a customer."""
+
+    at: datetime
+    kind: str  # routing.words.ReminderKind
+    ticket: int | None = None
+    agent: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    id: int | None = None  # given by the store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overlay:
+    """What a supervisor has said on top of the file."""
+
+    id: int
+    kind: str  # "holiday" | "text"
+    key: str  # "TW/2026-11-24", "ack.received"
+    value: Mapping[str, Any]
+    agent: str  # who said it
+    at: datetime
+    language: str = ""
+    withdrawn_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """A document that an agent says has come."""
+
+    ticket: int
+    item: str  # as the agent names it
+    agent: str
+    message: int  # the mail that says so
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Presence:
+    """Whether an agent is at work, as he or his supervisor says."""
+
+    state: str  # on | off | break
+    since: datetime
+    until: datetime | None = None  # when he counts as present again; None: when he says so

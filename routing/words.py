@@ -141,3 +141,30 @@ class Outcome(StrEnum):
     IGNORED = "ignored"  # machine-made: recorded, never answered
     BOUNCED = "bounced"  # a report about one of our mails
     JUNK = "junk"  # from the junk folder, of nobody we know: counted, told once a day
+
+
+class Origin(StrEnum):
+    """How a ticket came to be, where no message of its customer opened it by itself."""
+
+    FORWARDED = "forwarded"  # an agent passed on a mail that had come to him: late by us
+    STARTED = "started"  # an agent wrote first
+    RECORDED = "recorded"  # an agent wrote down what was said elsewhere
+    SPLIT = "split"  # taken out of another ticket
+
+
+class QuestionKind(StrEnum):
+    """What waits for an agent's `!ok`."""
+
+    AWAY = "away"  # somebody else is set absent, his tickets move
+    HOLIDAY = "holiday"
+    TEXT = "text"
+    FORWARD = "forward"  # whose mail is this?
+    MERGE = "merge"  # of two customers
+
+
+class ReminderKind(StrEnum):
+    """What is to be done at a moment that is no promise to a customer."""
+
+    WAIT_OVER = "wait_over"  # the customer has not sent what he owes
+    BACK_ON = "back_on"  # an absence ends
+    CONSULT = "consult"  # a senior has not answered

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from routing.records import Presence
 from store.engine import Transaction
 from store.schema import AgentRow
 
@@ -21,6 +23,9 @@ class AgentState:
     presence: str  # on | off | break
     since: datetime
     last_assigned_at: datetime | None
+    until: datetime | None = None  # when he counts as present again; None: when he says so
+    absence_hinted_at: datetime | None = None  # a machine last answered for him
+    tails: str | None = None  # JSON: how his last replies ended, as hashes
 
 
 async def states(tx: Transaction) -> dict[str, AgentState]:
@@ -39,3 +44,26 @@ async def assigned(tx: Transaction, last: Mapping[str, datetime]) -> None:
         statement,
         [{"name": n, "presence": "on", "since": at, "last_assigned_at": at} for n, at in last.items()],
     )
+
+
+async def present(tx: Transaction, changed: Mapping[str, Presence]) -> None:
+    """Remember who is at work: {agent: as he is now}."""
+    await _keep(tx, {name: {"presence": p.state, "since": p.since, "until": p.until} for name, p in changed.items()})
+
+
+async def hinted(tx: Transaction, names: Iterable[str], now: datetime) -> None:
+    """A machine answered for these agents."""
+    await _keep(tx, {name: {"absence_hinted_at": now} for name in names}, since=now)
+
+
+async def signed(tx: Transaction, tails: Mapping[str, str], now: datetime) -> None:
+    """Remember how agents' last replies ended."""
+    await _keep(tx, {name: {"tails": ended} for name, ended in tails.items()}, since=now)
+
+
+async def _keep(tx: Transaction, changed: Mapping[str, Mapping[str, Any]], since: datetime | None = None) -> None:
+    dialect = sqlite if tx.dialect == "sqlite" else postgresql
+    for name, values in changed.items():
+        row = {"name": name, "presence": "on", "since": since, **values}
+        statement = dialect.insert(AGENT).on_conflict_do_update(index_elements=["name"], set_=dict(values))
+        await tx.execute(statement, row)

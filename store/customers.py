@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -79,6 +80,13 @@ _CHANGE = (
     .where(CONTACT.c.address == bindparam("the_address"))
     .values(reply_to=bindparam("the_reply_to"), reply_to_state=bindparam("the_state"), spam_mark=bindparam("the_mark"))
 )
+
+
+async def record_complaints(tx: Transaction, addresses: Iterable[str], now: datetime) -> None:
+    """Remember that these contacts reported a mail of ours as abuse."""
+    wanted = list(set(addresses))
+    if wanted:
+        await tx.execute(update(CONTACT).where(CONTACT.c.address.in_(wanted)).values(complained_at=now))
 
 
 async def mark_verified(tx: Transaction, addresses: Iterable[str]) -> None:

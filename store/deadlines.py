@@ -148,6 +148,23 @@ async def withdraw(tx: Transaction, target: Target, at: datetime) -> None:
     await tx.execute(update(TARGET).where(*_THIS, *_AND_OPEN).values(**values), _key(target))
 
 
+async def move(tx: Transaction, moved: Sequence[tuple[Target, Target]]) -> None:
+    """Give open targets other times: (as it was, as it is). What was met, withdrawn or breached before stays."""
+    await tx.many(
+        update(TARGET)
+        .where(*_THIS, *_AND_OPEN, TARGET.c.breached_at.is_(None))
+        .values({name: bindparam(f"the_{name}") for name in _MOVABLE}),
+        [{**_key(new), **{f"the_{name}": getattr(new, name) for name in _MOVABLE}} for _, new in moved],
+    )
+
+
+#: What another calendar, policy or urgency changes of a promise that is open.
+_MOVABLE = (
+    *("started_at", "due_at", "warn_50_at", "warn_80_at", "supervisor_at", "next_at"),
+    *("policy_key", "budget", "calendar", "calendar_version", "policy_version"),
+)
+
+
 async def open_count(tx: Transaction) -> int:
     return int(await tx.scalar(select(func.count()).select_from(TARGET).where(TARGET.c.next_at.is_not(None))))
 

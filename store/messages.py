@@ -405,3 +405,11 @@ async def speaker_of(tx: Transaction, message: int) -> str | None:
     """Who a decided message was from, as `routing.words.Speaker`; None before it is decided."""
     found = await tx.scalar(select(MESSAGE.c.speaker).where(MESSAGE.c.id == message))
     return None if found is None else str(found)
+
+
+async def move(tx: Transaction, moved: Sequence[tuple[int, int]]) -> None:
+    """Let messages belong to other tickets: (message, ticket)."""
+    await tx.many(
+        update(MESSAGE).where(MESSAGE.c.id == bindparam("the_id")).values(ticket=bindparam("the_ticket")),
+        [{"the_id": number, "the_ticket": ticket} for number, ticket in moved],
+    )

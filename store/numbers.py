@@ -13,7 +13,7 @@ from store.schema import CounterRow
 COUNTER = CounterRow.__table__  # type: ignore[attr-defined]
 
 #: The first ticket is #1001: a number that can be said on the telephone and does not look like a test.
-FIRST = {"ticket": 1000, "customer": 0}
+FIRST = {"ticket": 1000, "customer": 0, "question": 0, "overlay": 0}
 
 _TAKE = (
     update(COUNTER)

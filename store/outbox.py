@@ -387,6 +387,15 @@ async def drop_held(tx: Transaction, ticket: int, agent: str) -> None:
     )
 
 
+async def call_back(tx: Transaction, ticket: int, agent: str, now: datetime) -> None:
+    """An agent's answers on a ticket that were to wait a little, and still do, are not sent."""
+    his = (OUTBOX.c.ticket == ticket, OUTBOX.c.agent == agent, OUTBOX.c.purpose == Purpose.ANSWER.value)
+    waiting = (OUTBOX.c.state == OutboxState.PENDING.value, OUTBOX.c.attempts == 0, OUTBOX.c.next_attempt_at > now)
+    await tx.execute(
+        update(OUTBOX).where(*his, *waiting).values(state=OutboxState.CANCELLED.value, next_attempt_at=None)
+    )
+
+
 async def held(tx: Transaction, tickets: Iterable[int]) -> dict[tuple[int, str], NewOutbox]:
     """The latest answer that waits for a word of its author, as it was put here: {(ticket, agent): answer}."""
     wanted = list(set(tickets))

@@ -166,6 +166,11 @@ class TicketRow(Base, table=True):
     closed_reason: str | None = None
     follows: int | None = None  # the older ticket this one points at
     token_serial: int = 0
+    assigned_at: datetime | None = None  # when its agent got it
+    answered_by: str | None = None  # agent of the latest answer; None where nobody is known to have written it
+    answered_at: datetime | None = None  # the source's time of that answer
+    waits_until: datetime | None = None  # the customer owes us something until then
+    origin: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # routing.words.Origin
 
 
 class ThreadKeyRow(Base, table=True):
@@ -335,6 +340,7 @@ class ContactRow(Base, table=True):
     reply_to: str | None = Field(default=None, sa_column=_text(nullable=True))  # where he asks for answers: "mailto:…"
     reply_to_state: str | None = None  # asked | confirmed | refused
     spam_mark: str | None = None  # an agent's word on this sender: spam | not_spam
+    complained_at: datetime | None = None  # he reported a mail of ours as abuse
 
 
 class ParticipantRow(Base, table=True):
@@ -360,6 +366,106 @@ class AgentRow(Base, table=True):
     presence: str  # on | off | break
     since: datetime
     last_assigned_at: datetime | None = None
+    until: datetime | None = None  # when he counts as present again; None: when he says so
+    absence_hinted_at: datetime | None = None  # a machine last answered for him
+    tails: str | None = Field(default=None, sa_column=_text(nullable=True))  # JSON: his last replies end so
+
+
+class EnrolmentRow(Base, table=True):
+    """What an agent's own mails have shown: from which address, with which evidence."""
+
+    __tablename__ = "enrolment"
+    agent: str = Field(primary_key=True)
+    address: str = Field(sa_column=Column(Text, primary_key=True))  # "mailto:…"
+    channel: str = Field(primary_key=True)
+    evidence: str = Field(primary_key=True)  # routing.words.Evidence, or "none"
+    client: str  # the mail program, as its headers name it; "" if they do not
+    first_seen_at: datetime
+    last_seen_at: datetime
+    message: int | None = Field(default=None, sa_type=BigInteger)  # the last one that showed it
+
+
+class ProbeRow(Base, table=True):
+    """A question to a mail server that only a mail sent through it can answer."""
+
+    __tablename__ = "probe"
+    __table_args__ = (UniqueConstraint("nonce"),)
+    channel: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)  # "exchange-internal"
+    nonce: str
+    sent_at: datetime
+    seen_at: datetime | None = None
+    result: str | None = None  # "stripped" | "kept"
+
+
+class QuestionRow(Base, table=True):
+    """What an agent asked for and must confirm, or is asked about, before anything is done."""
+
+    __tablename__ = "question"
+    __table_args__ = (Index("ix_question_agent_answered_at", "agent", "answered_at"),)
+    id: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
+    agent: str
+    kind: str  # routing.words.QuestionKind
+    ticket: int | None = Field(default=None, sa_type=BigInteger)
+    message: int = Field(sa_type=BigInteger)  # the mail that asked for it
+    data: str = Field(sa_column=_text())  # JSON
+    asked_at: datetime
+    expires_at: datetime
+    answered_at: datetime | None = None
+    answer: str | None = None  # "ok" | "no" | "lapsed"
+
+
+class ReminderRow(Base, table=True):
+    """Something to be done at a moment that is no promise to a customer."""
+
+    __tablename__ = "reminder"
+    __table_args__ = (
+        Index(
+            "ix_reminder_at",
+            "at",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
+        Index("ix_reminder_ticket", "ticket"),
+    )
+    id: int | None = Field(default=None, sa_column=_id())
+    at: datetime
+    kind: str  # routing.words.ReminderKind
+    ticket: int | None = Field(default=None, sa_type=BigInteger)
+    agent: str | None = None
+    data: str = Field(default="{}", sa_column=_text())  # JSON
+    done_at: datetime | None = None
+
+
+class OverlayRow(Base, table=True):
+    """What a supervisor has said on top of the file: a holiday, a text. Withdrawn, never changed."""
+
+    __tablename__ = "overlay"
+    id: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
+    kind: str  # "holiday" | "text"
+    key: str  # "TW/2026-11-24", "ack.received"
+    language: str = ""
+    value: str = Field(sa_column=_text())  # JSON
+    agent: str  # who said it
+    at: datetime
+    withdrawn_at: datetime | None = None
+
+
+class DocumentRow(Base, table=True):
+    """A document that an agent says has come, on a ticket."""
+
+    __tablename__ = "document"
+    ticket: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
+    item: str = Field(sa_column=Column(Text, primary_key=True))
+    agent: str
+    message: int = Field(sa_type=BigInteger)
+    at: datetime
 
 
 class CallRow(Base, table=True):

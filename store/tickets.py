@@ -106,6 +106,10 @@ _CHANGE = (
         closed_reason=bindparam("the_closed_reason"),
         standing=bindparam("the_standing"),
         token_serial=bindparam("the_serial"),
+        assigned_at=bindparam("the_assignment"),
+        answered_by=bindparam("the_answerer"),
+        answered_at=bindparam("the_answer"),
+        waits_until=bindparam("the_wait"),
     )
 )
 
@@ -128,6 +132,10 @@ async def change(tx: Transaction, tickets: Sequence[Ticket]) -> None:
                 "the_closed_reason": t.closed_reason,
                 "the_standing": t.standing,
                 "the_serial": t.token_serial,
+                "the_assignment": t.assigned_at,
+                "the_answerer": t.answered_by,
+                "the_answer": t.answered_at,
+                "the_wait": t.waits_until,
             }
             for t in tickets
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from routing.records import as_row
 from routing.tokens import TokenRecord
@@ -32,6 +32,16 @@ async def revoke(tx: Transaction, ticket: int, agent: str, now: datetime) -> Non
         update(TOKEN)
         .where(TOKEN.c.ticket == ticket, TOKEN.c.agent == agent, TOKEN.c.revoked_at.is_(None))
         .values(revoked_at=now)
+    )
+
+
+async def use(tx: Transaction, tokens: Sequence[str], now: datetime) -> None:
+    """Single-use tokens that were used: once."""
+    await tx.many(
+        update(TOKEN)
+        .where(TOKEN.c.token == bindparam("the_token"), TOKEN.c.used_at.is_(None))
+        .values(used_at=bindparam("the_time")),
+        [{"the_token": token, "the_time": now} for token in tokens],
     )
 
 

@@ -200,10 +200,10 @@ class Desk:
             desk = await gather(tx, [one], policy, Keyring.from_secret("k" * 43), at)
             await people(tx, desk)
             desk.known_domains = domains_of(policy)
-            first = desk.next_ticket, desk.next_customer
+            first = desk.numbers()
             decision = decide(one, desk)
-            await take(tx, "ticket", desk.next_ticket - first[0])
-            await take(tx, "customer", desk.next_customer - first[1])
+            for name, next_free in desk.numbers().items():
+                await take(tx, name, next_free - first[name])
             await write(tx, desk.changes, at)
             await messages.finish(tx, [self._finished(number, decision, message, policy.version)], 0, at)
             await events.seal(tx)

@@ -1,0 +1,35 @@
+"""Closing: an agent says that a ticket is done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from routing.deed import Act
+from routing.desk import Desk, Incoming
+from routing.policy import Agent
+from routing.records import Ticket
+from routing.words import TargetKind, TicketState
+
+
+def closes(act: Act) -> str:
+    close(act.incoming, act.desk, act.agent, act.ticket)
+    return ""
+
+
+def close(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
+    """Close it. Promises of words end with it, unless an answer is on its way and will meet them."""
+    closed = replace(
+        ticket,
+        state=TicketState.CLOSED,
+        closed_at=desk.now,
+        closed_reason=f"closed by {agent.name}",
+        updated_at=desk.now,
+    )
+    desk.put_ticket(closed)
+    is_answered = ticket.state is TicketState.ANSWERED
+    for target in desk.open_targets(ticket.id):
+        if target.kind is TargetKind.RESOLUTION:
+            desk.meet(target, desk.now, desk.now)
+        elif not is_answered or target.kind.value not in ("first_response", "next_response"):
+            desk.withdraw(target, desk.now)
+    desk.tell("ticket_closed", ticket=ticket.id, message=incoming.id, agent=agent.name, reason="closed by agent")
