@@ -16,7 +16,15 @@ from typing import Any
 from intake.dates import LANGUAGES
 
 #: In this order; to add one, add it here.
-FILES = ("templates.toml",)
+FILES = (
+    "templates.toml",
+    "templates_commands.toml",
+    "templates_desk.toml",
+    "templates_holding.toml",
+    "templates_outside.toml",
+    "templates_day.toml",
+    "templates_enrolment.toml",
+)
 _FIELD = {"zh-Hant": "zh_hant", "zh-Hans": "zh_hans", "en": "en"}
 
 

@@ -22,6 +22,8 @@ from routing.answer_letters import (
     way_to_customer,
 )
 from routing.commands import CommandName, Parsed, is_signature, parse
+from routing.confirming import on_confirmation
+from routing.consulting import on_advice
 from routing.deed import Below
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, Inspection, inspect
@@ -33,12 +35,17 @@ from routing.records import NewOutbox, Ticket
 from routing.signatures import without_signature
 from routing.threads import refers_to
 from routing.tokens import (
+    CONFIRM,
+    CONSULT,
+    REPLY,
     TokenVerdict,
     is_canary_of,
     judge,
+    kind_of,
     tokens_in_recipients,
     tokens_in_references,
 )
+from routing.without_ticket import without_ticket
 from routing.words import Outcome, Purpose, Speaker, TicketState
 
 #: What the judge of tokens says -> what the agent is told. A forged token is, to him, none.
@@ -73,15 +80,26 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     channel = desk.channel(incoming.channel)
     token, verdict = _token(incoming, desk, channel, agent)
     if not verdict.ok:
+        if verdict.reason in ("no_token", "forged") and (done := without_ticket(incoming, desk, judged)) is not None:
+            return done
         code = _TOLD[verdict.reason]
         told = may_tell(desk, agent) and tell_plainly(
             incoming, desk, agent, code, would_have_left=incoming.message.text[:4000]
         )
         return held(incoming, desk, agent, None, code, judged.reasons, told=told)
-    ticket = desk.tickets[desk.tokens[token].ticket]
+    record = desk.tokens[token]
+    if kind_of(record) == CONFIRM:
+        return on_confirmation(incoming, desk, judged, record)
+    ticket = desk.tickets[record.ticket]
     if not _refers(incoming, desk, ticket):
         return hold_and_tell(incoming, desk, agent, ticket, "no_reference", judged.reasons)
+    if kind_of(record) == CONSULT:
+        return on_advice(incoming, desk, judged, record)
     return _act(incoming, desk, agent, ticket, judged.reasons)
+
+
+#: What a mail of an agent may be an answer to.
+_PURPOSES = frozenset({REPLY, CONFIRM, CONSULT})
 
 
 def _token(incoming: Incoming, desk: Desk, channel: ChannelPolicy, agent: Agent) -> tuple[str, TokenVerdict]:
@@ -95,11 +113,12 @@ def _token(incoming: Incoming, desk: Desk, channel: ChannelPolicy, agent: Agent)
         ticket = desk.tickets.get(record.ticket) if record else None
         verdict = judge(
             desk.keyring,
-            record if ticket else None,
+            record if ticket or (record and kind_of(record) == CONFIRM) else None,
             speaker_agent=agent.name,
             ticket_closed_at=ticket.closed_at if ticket else None,
             now=desk.now,
             closed_days=desk.policy.closed_token_days,
+            purposes=_PURPOSES,
         )
         if verdict.ok:
             break

@@ -106,6 +106,8 @@ class TokenRecord:
 
 
 REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
+CONFIRM = "confirm"  # of one that lets an agent answer a question of ours: "confirm:17"
+CONSULT = "consult"  # of one that lets a senior advise a colleague: "consult:chen"; what he writes reaches no customer
 FILES = "files"  # of one that lets him fetch the files of a message: "files:42"
 
 
@@ -117,6 +119,11 @@ def purpose_of_files(message: int) -> str:
 def message_of_files(record: TokenRecord) -> int:
     """The message whose files a link leads to."""
     return int(record.purpose.partition(":")[2])
+
+
+def kind_of(record: TokenRecord) -> str:
+    """What a token is for: REPLY, CONFIRM, CONSULT, FILES."""
+    return record.purpose.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +171,7 @@ def judge(
     ticket_closed_at: datetime | None,
     now: datetime,
     closed_days: int,
-    purpose: str = REPLY,
+    purposes: frozenset[str] = frozenset({REPLY}),
 ) -> TokenVerdict:
     """Whether a token that the store knows counts, in the mail of `speaker_agent`, at `now`.
 
@@ -172,7 +179,7 @@ def judge(
     `record` is what the store found under the presented token, None when it found nothing. Who the speaker is
     must have been shown by evidence before.
     """
-    if record is None or record.purpose.partition(":")[0] != purpose:
+    if record is None or kind_of(record) not in purposes:
         return TokenVerdict(False, "no_token")
     if not is_genuine(
         keyring,
