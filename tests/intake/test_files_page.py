@@ -261,7 +261,7 @@ async def test_a_link_lets_nobody_write_to_the_customer(desk: RunningDesk) -> No
     facts = {"speaker_agent": "chen", "ticket_closed_at": None, "now": desk.clock.at, "closed_days": 30}
 
     assert judge(KEYRING, record, **facts).reason == "no_token"
-    assert judge(KEYRING, record, purpose="files", **facts).ok
+    assert judge(KEYRING, record, purposes=frozenset({"files"}), **facts).ok
 
 
 def test_a_purpose_names_its_message() -> None:
