@@ -1,9 +1,11 @@
 """The guard: what of an agent's reply may leave to the customer.
 
-First everything that is ours is taken away: all from our mark down, and the headings with which mail clients
-introduce what they quote. Then what is left is searched, and the search fails closed (PROMISES.md, G15): a canary,
-a token, a line of the card, a heading of an internal mail, the agent's private address or number, a quote that is
-not the customer's own words, and the reply is held, whatever else it says. What leaves are the agent's words exactly.
+First everything that is ours is taken away: all from our mark down, the headings with which mail clients introduce what
+they quote, and, where they mark each quoted line, whatever our mail said beside the customer's words. Then the agent's
+own signature goes (`signatures`, `habits`), and his address and number are masked (`masking`). What is left is
+searched, and the search fails closed (PROMISES.md, G15): a canary, a token, a line of the card, a heading of an
+internal mail, the agent's private address or number, a quote that is not the customer's own words, and the reply is
+held, whatever else it says. What leaves are the agent's words exactly.
 
 The search sees through line wrapping, quote marks, soft hyphens and invisible characters, not through pictures and
 packed files: mail inside attachments is therefore not sent at all, nor a file with our mark in it. Of the reply's HTML
@@ -21,8 +23,10 @@ from urllib.parse import unquote
 
 from channels.message import Attachment, Message
 from routing.folding import fold, squeeze
+from routing.habits import Tail, is_signing, signature_start, tail_of
+from routing.masking import Masks, masks_of
 from routing.reasons import Reason, because
-from routing.signatures import without_signature
+from routing.signatures import is_only_block, is_quoted, marked_blocks, without_signature
 from routing.tokens import find_canaries, find_wrapped_tokens
 
 MAX_TEXT = 200_000  # characters of a reply
@@ -44,6 +48,7 @@ class GuardFacts:
     """What the guard must know: above all, what the agent was sent."""
 
     internal_lines: tuple[str, ...] = ()  # labelled lines of card, history, notes; not texts offered for copying
+    shown_lines: tuple[str, ...] = ()  # what else he was shown: no secret, but no words of his either
     customer_words: tuple[str, ...] = ()  # lines of the customer's own messages in this ticket
     key_ids: frozenset[int] = frozenset()  # Key.id of the ring: spread tokens count only with one of them
     tokens: frozenset[str] = frozenset()  # issued for this ticket
@@ -51,7 +56,12 @@ class GuardFacts:
     internal_message_ids: frozenset[str] = frozenset()  # of mails between desk and agents, with or without brackets
     private_addresses: frozenset[str] = frozenset()  # the agent's mailboxes
     private_numbers: frozenset[str] = frozenset()  # his telephones, as he writes them or E.164
+    desk_address: str = ""  # what customers see instead of his address; "": the reply is held
+    hotline: str = ""  # what they see instead of his number; "": the desk's address
+    names: tuple[str, ...] = ()  # how he is called, by which his signature is known
     signature: tuple[str, ...] = ()  # lines that his program puts below his words, as configured
+    tails: tuple[Tail, ...] = ()  # how his last replies ended
+    tail_key: bytes = b""  # with which those were hashed
     known_attachments: frozenset[str] = frozenset()  # sha256 of files that our mail to him held
     marked_attachments: frozenset[str] = frozenset()  # paths of his files in which our mark or a token was found
 
@@ -66,6 +76,8 @@ class Inspection:
     is_clean: bool
     reasons: tuple[Reason, ...] = ()
     links: tuple[str, ...] = ()  # addresses in the reply's HTML that hold nothing internal, as they read unescaped
+    tail: Tail = ()  # how this reply ended, before its signature was found by habit
+    masked: int = 0  # addresses and numbers of his own that were replaced
 
 
 def inspect(reply: Message, facts: GuardFacts) -> Inspection:
@@ -74,11 +86,11 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
     if len(written) > MAX_TEXT:
         why = because("survived", what=f"more than {MAX_TEXT} characters")
         return Inspection(text="", attachments=(), survived=("too_long",), is_clean=False, reasons=(why,))
-    known = _Known.of(facts)
+    known, masks = _Known.of(facts), _masks(facts)
     lines, lost = _own_lines(written.split("\n"), known)
-    lines, signed = without_signature(lines, facts.signature)
-    lines, masked = _mask_signature(lines, facts)
-    text = _trimmed(lines)
+    lines, signed, tail = _unsigned(lines, reply, facts, masks)
+    lines, masked = _mask_signature(lines, facts, masks)
+    text, replaced = masks.put_on(_trimmed(lines))
     attachments, file_reasons, unsafe = _sift(reply.attachments, facts)
 
     reasons = list(file_reasons)
@@ -87,6 +99,8 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
         reasons.append(because("signature_cut", lines=signed))
     if masked:
         reasons.append(because("masked", lines=masked))
+    if replaced:
+        reasons.append(because("masked_contacts", count=replaced))
     if lost:
         survived.append("words_below")
         reasons.append(because("words_below", lines=lost))
@@ -102,8 +116,44 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
         survived=tuple(dict.fromkeys(survived)),
         is_clean=not survived and not is_empty,
         reasons=tuple(dict.fromkeys(reasons)),
-        links=_clean_links(reply.html, facts, known),
+        links=_clean_links(reply.html, facts, known, masks),
+        tail=tail,
+        masked=replaced,
     )
+
+
+def is_only_signature(words: str, reply: Message, facts: GuardFacts) -> bool:
+    """Whether the words below an agent's commands are what his program adds by itself, and nothing that he says."""
+    lines, _ = _own_lines(words.replace("\r\n", "\n")[:MAX_TEXT].split("\n"), _Known.of(facts))
+    names = frozenset(map(squeeze, facts.names))
+    kept = [line for line in _unsigned(lines, reply, facts, _masks(facts))[0] if squeeze(line)]
+    blocks = marked_blocks(reply.html)
+    return not kept or is_only_block(kept, blocks) or (len(kept) == 1 and squeeze(kept[0]) in names)
+
+
+def _masks(facts: GuardFacts) -> Masks:
+    return masks_of(sorted(facts.private_addresses), sorted(facts.private_numbers), facts.desk_address, facts.hotline)
+
+
+def _unsigned(lines: list[str], reply: Message, facts: GuardFacts, masks: Masks) -> tuple[list[str], int, Tail]:
+    """The lines without the agent's signature, how many those were, and how the reply ends for the next time."""
+
+    def signs(line: str) -> bool:
+        return masks.shows(line) or any(pattern.search(fold(line)) for pattern in names)
+
+    names = [_as_name(name) for name in (*facts.names, reply.sender.display_name) if len(squeeze(name)) >= 2]
+    blocks = marked_blocks(reply.html)
+    kept, signed = without_signature(lines, facts.signature, blocks)
+    if signed == 0 and is_only_block(kept, blocks) and any(is_signing(line, signs) for line in kept[:4]):
+        return [], len(kept), ()  # he wrote nothing: only his program did
+    tail = tail_of(kept, facts.tail_key)
+    start = signature_start(kept, facts.tails, facts.tail_key, signs)
+    return kept[:start], signed + sum(1 for line in kept[start:] if line.strip()), tail
+
+
+def _as_name(name: str) -> re.Pattern[str]:
+    folded = re.escape(fold(name.strip())[:100])
+    return re.compile(rf"\b{folded}\b" if folded.isascii() else folded)
 
 
 @dataclass(frozen=True)
@@ -112,7 +162,7 @@ class _Known:
 
     lines: frozenset[str]  # of ours and of the customer's
     internal: frozenset[str]  # those that must not leave
-    everything: str  # all lines of ours and of the customer's, end to end
+    everything: str  # all that he was sent, end to end
     customer: str  # the customer's, end to end
 
     @classmethod
@@ -121,8 +171,9 @@ class _Known:
         # A line of the card that the customer wrote himself tells him nothing; a rule of dashes tells nobody.
         lines = [squeeze(line) for line in facts.internal_lines]
         internal = frozenset(line for line in lines if _says_something(line) and line not in customer)
-        every_line = frozenset((*lines, *map(squeeze, facts.customer_words)))
-        return cls(every_line, internal, "".join((*lines, "\n", customer)), customer)
+        shown = [squeeze(line) for line in facts.shown_lines]
+        every_line = frozenset((*lines, *shown, *map(squeeze, facts.customer_words)))
+        return cls(every_line, internal, "".join((*lines, "\n", *shown, "\n", customer)), customer)
 
     def holds(self, line: str) -> bool:
         """Whether the line stood in what the agent was sent, wrapped as it may be."""
@@ -140,10 +191,18 @@ def _says_something(squeezed: str) -> bool:
 
 
 def _own_lines(lines: list[str], known: _Known) -> tuple[list[str], int]:
-    """(the agent's lines, how many of his lines stand below our mark and would be lost)."""
+    """(the agent's lines, how many lines of his would be lost, or may be ours)."""
     mark = next((i for i, line in enumerate(lines) if _is_mark(line)), len(lines))
     above, below = lines[:mark], lines[mark:]
-    last_own = _last_own_line(above, known)
+    beneath, lost = _beneath(below, known)
+    kept = _without_headings(above, known, beneath)
+    kept, doubtful = _without_ours(kept, known, is_ours=_quotes_us(lines), is_all=not beneath)
+    return [*kept, *beneath], lost + doubtful
+
+
+def _without_headings(above: list[str], known: _Known, beneath: list[str]) -> list[str]:
+    """What stands above our mark, without headings of quotes, and without the quote below which he wrote nothing."""
+    last_own = len(above) if beneath else _last_own_line(above, known)
     kept: list[str] = []
     position = 0
     for start, end in _headings(above):
@@ -151,12 +210,12 @@ def _own_lines(lines: list[str], known: _Known) -> tuple[list[str], int]:
             continue
         if end > last_own:
             # Nothing of his stands below this heading: what follows is what his client quoted.
-            return _without_rule([*kept, *above[position:start]]), _lost(below, known)
+            return _without_rule([*kept, *above[position:start]])
         if _introduces_quote(above, end):
             kept.extend(above[position:start])
             position = end
         # Any other heading stays, and is found by the search: below it may stand anybody's mail.
-    return [*kept, *above[position:]], _lost(below, known)
+    return [*kept, *above[position:]]
 
 
 def _is_mark(line: str) -> bool:
@@ -164,8 +223,36 @@ def _is_mark(line: str) -> bool:
     return "──" in line and _MARK in _RULES.sub("", squeeze(line[:MAX_HEADING]))
 
 
-def _is_quoted(line: str) -> bool:
-    return line.lstrip().startswith((">", "＞"))
+def _quotes_us(lines: list[str]) -> bool:
+    """Whether the lines that are marked as quoted are those of a mail of ours."""
+    quoted = [line for line in lines if is_quoted(line)]
+    return any(map(_is_mark, quoted)) or bool(find_canaries("\n".join(quoted)))
+
+
+def _without_ours(lines: list[str], known: _Known, *, is_ours: bool, is_all: bool) -> tuple[list[str], int]:
+    """The lines without quoted ones of ours that are not the customer's; and how many stand where these may go on.
+
+    Where a program folds a quoted line without marking its second half, that half follows at once: nobody can tell it
+    from an answer. The customer's words lose nothing by that. `is_all`: nothing of his stands below these lines, so
+    that a quote of our mail at their end answers nothing.
+    """
+    kept: list[str] = []
+    doubtful = 0
+    is_below_ours = False
+    for line in lines:
+        if is_quoted(line):
+            squeezed = squeeze(line)
+            is_his = not _says_something(squeezed) or squeezed in known.customer
+            is_below_ours = is_ours and not is_his
+            if not is_below_ours:
+                kept.append(line)
+            continue
+        doubtful += is_below_ours and bool(line.strip())
+        is_below_ours = False
+        kept.append(line)
+    while is_ours and is_all and kept and (is_quoted(kept[-1]) or not kept[-1].strip()):
+        kept.pop()
+    return kept, doubtful
 
 
 _DRAWN = re.compile(r"\s*[_=─*—-]{5,}\s*$")
@@ -182,29 +269,41 @@ def _without_rule(lines: list[str]) -> list[str]:
 def _introduces_quote(lines: list[str], end: int) -> bool:
     """Whether `>` lines follow at once, so that nothing but the heading itself is not marked as quoted."""
     following = next((line for line in lines[end:] if line.strip()), "")
-    return _is_quoted(following)
+    return is_quoted(following)
 
 
 def _last_own_line(lines: list[str], known: _Known) -> int:
     """Index of the last line that the agent wrote himself, -1 if none: neither quoted nor sent to him."""
     for index in range(len(lines) - 1, -1, -1):
         line = lines[index]
-        if line.strip() and not _is_quoted(line) and not _HEADER.match(line) and not known.holds(line):
+        if line.strip() and not is_quoted(line) and not _HEADER.match(line) and not known.holds(line):
             return index
     return -1
 
 
-def _lost(below: list[str], known: _Known) -> int:
-    """How many lines the agent wrote below our mark, between quoted ones.
+def _beneath(below: list[str], known: _Known) -> tuple[list[str], int]:
+    """(what the agent wrote below all that was quoted, how many lines he wrote between the quoted ones below our mark).
 
     Told only where his client marks quotes: without `>` nobody can tell his words from re-wrapped ones of ours.
     """
-    if sum(map(_is_quoted, below)) < 2:
-        return 0
-    signature = next((i for i, line in enumerate(below) if line.rstrip() == "--"), len(below))
-    return sum(
-        1 for line in below[1:signature] if _says_something(line) and not _is_quoted(line) and not known.holds(line)
-    )
+    if sum(map(is_quoted, below)) < 2:
+        return [], 0
+    last = max(number for number, line in enumerate(below) if is_quoted(line))
+    between = [line for line in below[1:last] if _is_his(line, known)]
+    beneath = below[last + 1 :]
+    if not any(map(str.strip, beneath)):
+        return [], len(between)
+    signature = next((i for i, line in enumerate(beneath) if line.rstrip() == "--"), len(beneath))
+    # What follows a quoted line at once may be its second half, what we sent him is not his.
+    is_apart = signature == 0 or not beneath[0].strip()
+    ours = [line for line in beneath[:signature] if _says_something(squeeze(line)) and known.holds(line)]
+    if not is_apart or ours:
+        return [], len(between) + sum(1 for line in beneath[:signature] if _is_his(line, known))
+    return beneath, len(between)
+
+
+def _is_his(line: str, known: _Known) -> bool:
+    return _says_something(line) and not is_quoted(line) and not known.holds(line)
 
 
 _HEADER = re.compile(
@@ -263,10 +362,10 @@ def _start_of_attribution(lines: list[str], end: int) -> int:
     return end if "@" in lines[end] else -1
 
 
-def _mask_signature(lines: list[str], facts: GuardFacts) -> tuple[list[str], int]:
-    """The lines without those below `-- ` that show the agent's private address or number, and how many those were."""
+def _mask_signature(lines: list[str], facts: GuardFacts, masks: Masks) -> tuple[list[str], int]:
+    """The lines without those below `-- ` that show the agent's address or number unmasked, and how many those were."""
     signature = next((i for i in range(len(lines) - 1, -1, -1) if lines[i].rstrip() == "--"), len(lines))
-    kept = [line for line in lines[signature:] if not _private(line, facts)]
+    kept = [line for line in lines[signature:] if not _private(masks.put_on(line)[0], facts)]
     return [*lines[:signature], *kept], len(lines) - signature - len(kept)
 
 
@@ -332,7 +431,7 @@ def _is_number(number: str, run: str) -> bool:
 
 def _foreign_quotes(text: str, known: _Known) -> list[str]:
     """Quoted lines that the customer did not write."""
-    quoted = [line for line in text.split("\n") if _is_quoted(line)]
+    quoted = [line for line in text.split("\n") if is_quoted(line)]
     return [line for line in quoted if _says_something(squeeze(line)) and squeeze(line) not in known.customer]
 
 
@@ -352,13 +451,13 @@ _HREF = re.compile(r"""\bhref\s{0,4}=\s{0,4}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"
 _OPEN_TO_ALL = ("http://", "https://", "mailto:", "tel:")
 
 
-def _clean_links(html: str, facts: GuardFacts, known: _Known) -> tuple[str, ...]:
-    """The links in which nothing is found that must not leave, whichever way it is written there."""
+def _clean_links(html: str, facts: GuardFacts, known: _Known, masks: Masks) -> tuple[str, ...]:
+    """The links, masked, in which nothing is found that must not leave, whichever way it is written there."""
     found: dict[str, None] = {}
     for match in _HREF.finditer(html):
         link = unescape(match[1] or match[2] or match[3] or "").strip()
         if len(link) <= MAX_LINK and link.lower().startswith(_OPEN_TO_ALL):
-            found[link] = None
+            found[masks.put_on(link)[0]] = None
         if len(found) >= MAX_LINKS:
             break
     return tuple(link for link in found if not any(_survivors(way, facts, known) for way in _ways_to_read(link)))

@@ -23,8 +23,8 @@ _DIGEST = 6  # octets of a line's hash
 
 Tail = tuple[str, ...]  # hashes of the last lines, in order
 
-_SPEAKS = re.compile(r"[。！？；?!]|您|你|請|请|我|\b(?:i|you|your|yours|please|we|us|kindly)\b")  # noqa: RUF001
-_GOES_ON = re.compile(r"[:：，,、]\s*$")  # noqa: RUF001
+_SPEAKS = re.compile(r"[。！？；?!]|您|你|請|请|我|\b(?:i|you|your|yours|please|we|us|kindly)\b")
+_GOES_ON = re.compile(r"[:：，,、]\s*$")
 _DISCLAIMER = re.compile(
     r"本(?:電子)?(?:郵件|邮件|信件|訊息|讯息)|機密|机密|保密|免責|免责|請考慮環保|confidential|disclaimer"
     r"|privileged|intended (?:only|recipient|solely)|this (?:e-?mail|message)|the environment"
@@ -88,7 +88,7 @@ def _is_word(line: str) -> bool:
 
 
 def _is_quoted(line: str) -> bool:
-    return line.lstrip().startswith((">", "＞"))  # noqa: RUF001
+    return line.lstrip().startswith((">", "＞"))
 
 
 def _common_end(earlier: Tail, tail: Tail) -> int:

@@ -1,8 +1,9 @@
 """Masking: what of an agent's own reaches no customer, and what stands in its place.
 
-His addresses become the desk's, his telephone numbers the firm's hotline, in whichever spelling they stand: with blanks,
-hyphens and brackets, with or without the country's code, in full-width digits. Only what can be replaced exactly is; what
-is broken over lines or has invisible characters in it stays, and the guard, which sees through that, holds the reply.
+His addresses become the desk's, his telephone numbers the firm's hotline, in whichever spelling they stand: with
+blanks, hyphens and brackets, with or without the country's code, in full-width digits. Only what can be replaced
+exactly is; what is broken over lines or has invisible characters in it stays, and the guard, which sees through that,
+holds the reply.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from dataclasses import dataclass, field
 from phonenumbers import NumberParseException, parse
 
 MIN_DIGITS = 8  # of a number; fewer would be found in every amount
-_SEPARATOR = r"[ \t\u00a0\u3000().（）．·/‐‑–—－-]{0,3}"  # noqa: RUF001  # as Chinese keyboards write them
-_BEFORE_ADDRESS = r"(?<![A-Za-z0-9０-９Ａ-Ｚａ-ｚ._+-])"  # noqa: RUF001
-_BEHIND_ADDRESS = r"(?![A-Za-z0-9０-９Ａ-Ｚａ-ｚ-]|[.．][A-Za-z0-9])"  # noqa: RUF001
-_BEFORE_NUMBER = r"(?<![\d+＋])"  # noqa: RUF001
+_SEPARATOR = r"[ \t\u00a0\u3000().（）．·/‐‑–—－-]{0,3}"
+_BEFORE_ADDRESS = r"(?<![A-Za-z0-9０-９Ａ-Ｚａ-ｚ._+-])"
+_BEHIND_ADDRESS = r"(?![A-Za-z0-9０-９Ａ-Ｚａ-ｚ-]|[.．][A-Za-z0-9])"
+_BEFORE_NUMBER = r"(?<![\d+＋])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Masks:
         count = 0
         for pattern, instead in self._found:
             if instead:
-                text, many = pattern.subn(lambda _, words=instead: words, text)  # type: ignore[misc]
+                text, many = pattern.subn(instead.replace("\\", r"\\"), text)
                 count += many
         return text, count
 
@@ -80,12 +81,12 @@ def _number(number: str) -> re.Pattern[str] | None:
     if len(_digits(number)) < MIN_DIGITS:
         return None
     country, core = _country(number), _core(number)
-    abroad = rf"(?:[+＋]|00\d?)?{_SEPARATOR}{_spaced(country)}{_SEPARATOR}" if country else r"(?:[+＋])?"  # noqa: RUF001
+    abroad = rf"(?:[+＋]|00\d?)?{_SEPARATOR}{_spaced(country)}{_SEPARATOR}" if country else r"(?:[+＋])?"
     return re.compile(rf"{_BEFORE_NUMBER}(?:{abroad})?{_zero()}{_spaced(core)}(?!\d)")
 
 
 def _zero() -> str:
-    return rf"(?:[(（]?[0０][)）]?{_SEPARATOR})?[(（]?"  # noqa: RUF001
+    return rf"(?:[(（]?[0０][)）]?{_SEPARATOR})?[(（]?"
 
 
 def _spaced(digits: str) -> str:

@@ -170,6 +170,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "已拿掉專員簽名檔 {lines} 行。",
         "已去掉坐席签名 {lines} 行。",
     ),
+    "masked_contacts": (
+        "The agent's own address or number stood in the words {count} times: the firm's stands there.",
+        "內文裡專員自己的地址或電話有 {count} 處，已改成公司的。",
+        "正文里坐席自己的地址或电话有 {count} 处，已改成公司的。",
+    ),
     "signature_cut": (
         "The agent's own signature ({lines} lines) was left out: the firm's stands there.",
         "專員自己的簽名檔 {lines} 行未寄出，由公司的署名代替。",
