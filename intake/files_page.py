@@ -100,7 +100,7 @@ class FilesPage:
                 verdict = judge(
                     with_.keyring,
                     record,
-                    purpose=FILES,
+                    purposes=frozenset({FILES}),
                     speaker_agent=agent.name,
                     ticket_closed_at=ticket.closed_at if ticket else None,
                     now=now,
