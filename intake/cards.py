@@ -270,6 +270,10 @@ async def files_with_marks(tx: Transaction, number: int, message: Message, keyri
     return await beside(len(raw), marked)
 
 
+#: Sentences of every mail to an agent.
+_FIXED = ("agent.card", "agent.history", "agent.actions", "agent.note", "agent.last.reply", "agent.last.no_address")
+
+
 async def guarded(tx: Transaction, number: int, with_: Stationery, now: datetime) -> Internal:
     """What an answer on a ticket is searched for, and what it may quote."""
     matter = await matter_of(tx, number)
@@ -286,10 +290,14 @@ async def guarded(tx: Transaction, number: int, with_: Stationery, now: datetime
         .limit(MAX_GUARDED)
     )
     lines += [line for row in notes for line in str(_loads(row["recipe"]).get("note", "")).splitlines()]
+    answered = await tx.rows(_ANSWERED, {"wanted": await _told_as_one(tx, matter.ticket)})
+    shown = [line for row in answered for line in str(_loads(row["recipe"]).get("words", "")).splitlines()]
+    shown += [with_.texts.say(key, language) for key in _FIXED for language in dates.LANGUAGES]
     said = [loads(data) for data in (await _latest_of_customer(tx, number)).values()]
     words = "\n".join(m.text for m in said)[:MAX_GUARDED_TEXT]
     return Internal(
         lines=tuple(dict.fromkeys(lines)),
+        shown=tuple(dict.fromkeys(shown)),
         customer_words=tuple(line for line in words.splitlines() if line.strip()),
         files=frozenset(a.sha256 for m in said for a in m.attachments),
     )

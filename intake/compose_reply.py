@@ -24,12 +24,14 @@ from intake.compose_sanitise import BULLET, TIGHT, sanitise_reply
 from intake.compose_tree import Leaf, Node, letters, lines, parse, without
 from intake.mailbytes import File
 from routing.guard import MARK
+from routing.masking import Masks
 from routing.tokens import find_canaries, find_tokens
 
 MAX_BEGINNINGS = 20  # places that are tried for the first of the words
 MAX_POSITIONS = 32  # ways in which the words may go on, where they are full of what a client may have added
 MAX_WORDS = 200_000  # characters of an answer
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
+UNMASKED = Masks()
 _SCHEMES = ("http://", "https://", "mailto:", "tel:")
 
 
@@ -47,11 +49,13 @@ class _NotCarried(Exception):
     """Why the HTML does not leave."""
 
 
-def carry(html: str, words: str, *, links: Iterable[str], files: Sequence[File], seed: str) -> Carried | str:
+def carry(
+    html: str, words: str, *, links: Iterable[str], files: Sequence[File], seed: str, masks: Masks = UNMASKED
+) -> Carried | str:
     """The HTML of an agent's mail with the cleared `words` alone, or why it cannot be carried.
 
     `html` is his mail's, as it came. `links` and `files` are those that the guard has cleared; `seed` makes content
-    ids that are always the same for the same letter.
+    ids that are always the same for the same letter. `masks` are those that the words wear already.
     """
     if len(words) > MAX_WORDS:
         return "too_long"
@@ -62,6 +66,7 @@ def carry(html: str, words: str, *, links: Iterable[str], files: Sequence[File],
     spelled = _Spelled.of(words)
     if not spelled.letters:
         return "no_letters"
+    _mask(root, masks)
     pictures = _by_content_id(files)
     found = _kept_lines(root, spelled, words, pictures)
     if found is None:
@@ -84,6 +89,20 @@ def _carried(whole: Node, kept: Node, spelled: _Spelled, writer: _Writer) -> Car
         pictures=tuple(writer.used),
         left_out=frozenset(_content_id(src) for src in elsewhere if src),
     )
+
+
+def _mask(root: Node, masks: Masks) -> None:
+    """Put the desk's address and number where his own stand: within each piece of text, and behind mail links.
+
+    What a page cuts into pieces stays as it was: then it is not the cleared words, and does not leave.
+    """
+    for leaf in root.leaves():
+        if not leaf.tag:
+            leaf.text, _ = masks.put_on(leaf.text)
+    for node in root.nodes():
+        href, count = masks.put_on(node.attributes.get("href", ""))
+        if count:
+            node.attributes["href"] = href if href.lower().startswith("mailto:") else ""
 
 
 def _compare(page: str, spelled: _Spelled) -> None:

@@ -100,6 +100,7 @@ def _agent(name: str, table: AgentTable) -> Agent:
         login=table.login,
         phone_users=table.phone_users,
         signature=tuple(line for line in table.signature.splitlines() if line.strip()),
+        phones=table.phones,
     )
 
 

@@ -5,6 +5,7 @@ Channels are not here: their settings are in `channels/settings.py`, one model p
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -187,6 +188,15 @@ class AgentTable(Strict):
     login: str = ""
     phone_users: tuple[str, ...] = ()
     signature: str = Field(default="", max_length=800)
+    phones: tuple[str, ...] = ()
+
+    @field_validator("phones")
+    @classmethod
+    def _are_numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for number in value:
+            if not re.fullmatch(r"\+[1-9][0-9 ()-]{6,20}[0-9]", number):
+                raise ValueError(f'"{number}" is no number: write it with its country, "+886912345678"')
+        return value
 
     @field_validator("evidence")
     @classmethod

@@ -17,9 +17,10 @@ from routing.loops import DAY, HOUR, STOPPED, Ledger
 from routing.opening import session_key
 from routing.policy import Policy
 from routing.recipients import asked_reply_to, named_in
+from routing.records import Question
 from routing.threads import lookup
-from routing.tokens import Keyring, tokens_in_recipients, tokens_in_references
-from store import agents, calls, customers, deadlines, messages, outbox, participants, sent, tickets, tokens
+from routing.tokens import CONFIRM, Keyring, kind_of, tokens_in_recipients, tokens_in_references
+from store import agents, calls, customers, deadlines, messages, outbox, participants, questions, sent, tickets, tokens
 from store.engine import Transaction
 from store.numbers import COUNTER, FIRST, kept
 
@@ -44,12 +45,14 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     desk.keys = await tickets.by_keys(tx, _thread_keys(batch))
     presented = _tokens(mails, policy)
     desk.tokens = await tokens.by_tokens(tx, presented) if presented else {}
+    desk.questions = await _questions(tx, desk)
     desk.held = await outbox.held(tx, [record.ticket for record in desk.tokens.values()])
     if mails:
         people = [i.sender for i in mails]
         desk.peers = await messages.recent_by_sender(tx, people, now - PEER_WINDOW)
-        claimed = (policy.agent_by_address(i.message.sender.value) for i in mails)
-        desk.told = await outbox.told_since(tx, [a.name for a in claimed if a], now - PEER_WINDOW)
+        claimed = [a.name for i in mails if (a := policy.agent_by_address(i.message.sender.value))]
+        desk.told = await outbox.told_since(tx, claimed, now - PEER_WINDOW)
+        desk.tails = await agents.tails(tx, claimed) if claimed else {}
     desk.contacts = await customers.contacts(tx, senders | _named(mails, policy))
     known = {c.customer for c in desk.contacts.values() if c.address in senders}
     desk.customers = await customers.by_ids(tx, known)
@@ -105,6 +108,13 @@ def _tokens(mails: Iterable[Incoming], policy: Policy) -> set[str]:
         if channel is not None and channel.token_in == "references":  # noqa: S105
             found.update(tokens_in_references(one.message, channel.address.rpartition("@")[2]))
     return found
+
+
+async def _questions(tx: Transaction, desk: Desk) -> dict[int, Question]:
+    """What the tokens of the batch would confirm."""
+    return await questions.by_ids(
+        tx, [int(r.purpose.partition(":")[2]) for r in desk.tokens.values() if kind_of(r) == CONFIRM]
+    )
 
 
 async def _calls(tx: Transaction, batch: Sequence[Incoming], desk: Desk) -> None:

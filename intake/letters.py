@@ -41,6 +41,7 @@ from intake.who_gets_it import recipients_of
 from routing.calendars import next_opening
 from routing.desk import domain_of, mail_id
 from routing.filters import loop_mark
+from routing.masking import Masks, masks_of
 from routing.policy import Agent, ChannelPolicy
 from routing.reasons import Reason
 from routing.records import Ticket
@@ -134,6 +135,7 @@ async def _answer(
     files = await files_of(tx, item.source, set(item.recipe.get("files", ())))
     to = str(item.recipe.get("to", item.address))
     agent = with_.policy.agents.get(item.agent or "")
+    masks = masks_of(agent.addresses, agent.phones, channel.address, with_.policy.hotline) if agent else Masks()
     facts = compose.CustomerMail(
         firm=with_.policy.firm,
         desk_address=channel.address,
@@ -148,7 +150,7 @@ async def _answer(
         # Every copy is composed by itself, to the same octets: what came after these words is not looked at.
         **await _thread(tx, ticket.id, before=item.source),
         words=words,
-        carried=await _carried(tx, item, words, files),
+        carried=await _carried(tx, item, words, files, masks),
         author=agent.display_name if agent else "",
         signature=with_.policy.signatures.get(dates.language_of(ticket.language), ""),
         files=files,
@@ -157,7 +159,7 @@ async def _answer(
 
 
 async def _carried(
-    tx: Transaction, item: OutboxItem, words: str, files: tuple[compose.File, ...]
+    tx: Transaction, item: OutboxItem, words: str, files: tuple[compose.File, ...], masks: Masks
 ) -> compose.Carried | None:
     """What of his HTML goes along with an agent's words; None where he wrote none, or it is not these words."""
     source = await message_of(tx, item.source)
@@ -165,7 +167,9 @@ async def _carried(
         return None
     links = tuple(item.recipe.get("links", ()))
     # In a thread: a large page takes a good part of a second.
-    carried = await asyncio.to_thread(compose.carry, source.html, words, links=links, files=files, seed=item.mail_id)
+    carried = await asyncio.to_thread(
+        compose.carry, source.html, words, links=links, files=files, seed=item.mail_id, masks=masks
+    )
     if isinstance(carried, str):
         log.info("html_not_carried", ticket=item.ticket, outbox=item.id, message=item.source, why=carried)
         return None
@@ -197,6 +201,7 @@ async def _acknowledgement(
         medium=Medium(ticket.medium),
         # An apology is never sent by guess: until evidence is graded, a complaint is acknowledged neutrally.
         kind=Kind.CONSULTATION,
+        is_postponed=bool(item.recipe.get("postponed")),
         opens_at=None if item.recipe["is_open"] else next_opening(spec, item.created_at),
         hotline=policy.hotline,
         loop=loop_mark(with_.keyring.current.secret, item.mail_id) if is_mail else "",

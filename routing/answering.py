@@ -22,17 +22,17 @@ from routing.answer_letters import (
     way_to_customer,
 )
 from routing.commands import CommandName, Parsed, is_signature, parse
-from routing.confirming import on_confirmation
+from routing.confirmed import on_confirmation
 from routing.consulting import on_advice
 from routing.deed import Below
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
-from routing.guard import GuardFacts, Inspection, inspect
+from routing.guard import GuardFacts, Inspection, inspect, is_only_signature
+from routing.habits import read, written
 from routing.holding import held, hold_and_tell, may_tell, tell_agent, tell_plainly
 from routing.identity import SpeakerJudgement
 from routing.policy import Agent, ChannelPolicy
 from routing.reasons import Reason
 from routing.records import NewOutbox, Ticket
-from routing.signatures import without_signature
 from routing.threads import refers_to
 from routing.tokens import (
     CONFIRM,
@@ -147,7 +147,8 @@ def _done(outcome: Outcome, agent: Agent, ticket: Ticket, reasons: tuple[Reason,
 
 def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
     asked = parse(incoming.message.text)
-    if asked.commands and not any(map(str.strip, without_signature(asked.rest.split("\n"), agent.signature)[0])):
+    facts = guard_facts(incoming, desk, agent, ticket)
+    if asked.commands and is_only_signature(asked.rest, incoming.message, facts):
         asked = replace(asked, rest="")  # his program signs even a bare command
     names = {c.name for c in asked.commands}
     if asked.unknown:
@@ -217,6 +218,8 @@ def _answer(
     found = inspect(replace(incoming.message, text=words), guard_facts(incoming, desk, agent, ticket))
     if not found.is_clean:
         return _internal(incoming, desk, agent, ticket, found, reasons)
+    if found.tail:
+        desk.tails[agent.name] = desk.changes.tails[agent.name] = written(desk.tails.get(agent.name, ""), found.tail)
     way = way_to_customer(desk, ticket, asked.commands)
     if way is None:
         return hold_and_tell(incoming, desk, agent, ticket, "no_way", reasons, would_have_left=found.text[:4000])
@@ -307,8 +310,10 @@ def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) ->
     """What must not leave in this agent's answer on this ticket."""
     known = desk.internal.get(ticket.id, Internal())
     tokens = frozenset(r.token for r in desk.tokens.values() if r.ticket == ticket.id)
+    mail = desk.mail_channel_of(ticket)
     return GuardFacts(
         internal_lines=known.lines,
+        shown_lines=known.shown,
         customer_words=known.customer_words,
         known_attachments=known.files,
         marked_attachments=desk.marked.get(incoming.id, frozenset()),
@@ -316,7 +321,13 @@ def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) ->
         tokens=tokens,
         internal_message_ids=frozenset(k for k, (n, ours) in desk.keys.items() if n == ticket.id and ours),
         private_addresses=frozenset(agent.addresses),
+        private_numbers=frozenset(agent.phones),
+        desk_address=mail.address if mail is not None else "",
+        hotline=desk.policy.hotline,
+        names=(agent.display_name,),
         signature=agent.signature,
+        tails=read(desk.tails.get(agent.name, "")),
+        tail_key=desk.keyring.current.secret,
     )
 
 

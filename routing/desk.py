@@ -95,6 +95,7 @@ class Internal:
     """What an agent was sent about a ticket: his answer is searched for it."""
 
     lines: tuple[str, ...] = ()  # of cards
+    shown: tuple[str, ...] = ()  # what else stood in his mails: no secret, but nothing that he wrote
     customer_words: tuple[str, ...] = ()  # line by line: these he may quote
     files: frozenset[str] = frozenset()  # sha256 of the customer's files, which his client may send back
 

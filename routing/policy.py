@@ -74,6 +74,7 @@ class Agent:
     login: str = ""  # his login at the border server, where that is not his address
     phone_users: tuple[str, ...] = ()  # how telephone exchanges name him
     signature: tuple[str, ...] = ()  # lines that his mail program puts below his words: customers do not get them
+    phones: tuple[str, ...] = ()  # his own telephones, "+886912345678": customers read the hotline instead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +160,8 @@ class Policy:
     topics: Mapping[str, Topic] = field(default_factory=dict)
     #: kind or "urgent" -> cue words, folded
     cues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: texts that supervisors may replace -> the placeholders of each
+    rewordable: Mapping[str, frozenset[str]] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)  # language -> the firm's, under answers by mail
     ack_per_address_and_day: int = 3
     peer_cap: int = 20  # messages of one peer an hour that may still cause anything automatic

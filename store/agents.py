@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from routing.records import Presence
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.schema import AgentRow
 
 AGENT = AgentRow.__table__  # type: ignore[attr-defined]
@@ -31,6 +31,12 @@ class AgentState:
 async def states(tx: Transaction) -> dict[str, AgentState]:
     """Everybody of whom anything is known; who is not here is on duty by default."""
     return {r["name"]: AgentState(**r) for r in await tx.rows(select(AGENT))}
+
+
+async def tails(tx: Transaction, names: Iterable[str]) -> dict[str, str]:
+    """How the last replies of these agents ended; who is not here never answered."""
+    rows = await tx.rows(select(AGENT.c.name, AGENT.c.tails).where(AGENT.c.name.in_(WANTED)), {"wanted": list(names)})
+    return {r["name"]: r["tails"] for r in rows if r["tails"]}
 
 
 async def assigned(tx: Transaction, last: Mapping[str, datetime]) -> None:

@@ -487,6 +487,11 @@ async def test_g15_something_internal_in_the_middle_of_the_words_holds_them(
     item = await desk.opened()
     words = f"您好，\n\n請看 {spread(internals(desk, item)[what])} 謝謝。\n\n順頌商祺"
 
+    if what.startswith("private") and spread is SPREAD["whole"]:
+        await desk.takes(reply(item, words))
+        [letter] = await desk.leaves()
+        assert (letter.to, f"請看 {DESK} 謝謝" in letter.text) == (MEI, True)  # exactly replaced, so nothing is asked
+        return
     told = await held(desk, reply(item, words), "internal_survived", item.agent or "")
     assert "順頌商祺" in told.plain
 
