@@ -55,6 +55,7 @@ maximal_backoff_time = 5s
 queue_run_delay = 2s
 message_size_limit = 60000000
 mailbox_size_limit = 0
+lmtp_destination_recipient_limit = 1
 notify_classes =
 alias_maps =
 alias_database =
