@@ -66,6 +66,13 @@ class Told(StrEnum):
     SPAM_WORDS = "spam_words"
     SPAM_WORDS_HERE = "spam_words_here"
     HELP = "help"
+    QUESTION = "question"  # something waits for his `!ok`
+    QUESTION_DONE = "question_done"
+    QUESTION_DROPPED = "question_dropped"
+    QUESTION_DROPPED_BEFORE = "question_dropped_before"
+    QUESTION_EXPIRED = "question_expired"
+    QUESTION_OTHER = "question_other"
+    NO_QUESTION = "no_question"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

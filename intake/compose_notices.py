@@ -106,7 +106,10 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     return mailbytes.message(agent_headers(facts, subject, facts.ticket, facts.thread_index), entity)
 
 
-_DETAIL_IN_WHY = {Told.MOVED, Told.RECIPIENTS, Told.NOT_COPIED, Told.AUTOMATIC_STOPPED, Told.JUNK_SEEN}
+_DETAIL_IN_WHY = {
+    *(Told.MOVED, Told.RECIPIENTS, Told.NOT_COPIED, Told.AUTOMATIC_STOPPED, Told.JUNK_SEEN),
+    *(Told.QUESTION, Told.QUESTION_DONE, Told.QUESTION_DROPPED_BEFORE),
+}
 _CALM = {Told.HELP, Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN}
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
 _WRITTEN = _CALM | {
@@ -152,6 +155,8 @@ def _commands(facts: ToldMail, texts: Texts) -> list[tuple[str, str]]:
 def _quoted_caption(facts: ToldMail, texts: Texts) -> str:
     if facts.told is Told.JUNK_SEEN:
         return texts.say("told.junk_list", facts.language)
+    if facts.told is Told.QUESTION:
+        return texts.say("told.question_shown", facts.language)
     return texts.say("told.your_words" if facts.told in _WRITTEN else "told.would", facts.language)
 
 

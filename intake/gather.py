@@ -46,6 +46,7 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     presented = _tokens(mails, policy)
     desk.tokens = await tokens.by_tokens(tx, presented) if presented else {}
     desk.questions = await _questions(tx, desk)
+    desk.questions = await _questions(tx, desk)
     desk.held = await outbox.held(tx, [record.ticket for record in desk.tokens.values()])
     if mails:
         people = [i.sender for i in mails]
@@ -108,6 +109,13 @@ def _tokens(mails: Iterable[Incoming], policy: Policy) -> set[str]:
         if channel is not None and channel.token_in == "references":  # noqa: S105
             found.update(tokens_in_references(one.message, channel.address.rpartition("@")[2]))
     return found
+
+
+async def _questions(tx: Transaction, desk: Desk) -> dict[int, Question]:
+    """What the tokens of the batch would confirm."""
+    return await questions.by_ids(
+        tx, [int(r.purpose.partition(":")[2]) for r in desk.tokens.values() if kind_of(r) == CONFIRM]
+    )
 
 
 async def _questions(tx: Transaction, desk: Desk) -> dict[int, Question]:

@@ -37,6 +37,7 @@ from intake.cards import (
 )
 from intake.left_out import all_arrived, link_to_files
 from intake.said import said_by
+from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
 from routing.calendars import next_opening
 from routing.desk import domain_of, mail_id
@@ -89,7 +90,7 @@ async def _compose(
 ) -> bytes:
     matter = await matter_of(tx, item.ticket) if item.ticket is not None else None
     if item.purpose is Purpose.TOLD:
-        return _told(item, with_, channel, matter, now)
+        return await _told(tx, item, with_, channel, matter, now)
     if item.purpose in (Purpose.WARNING, Purpose.BREACH):
         return await _notice(tx, item, with_, channel, now)
     assert matter is not None, "an outbox row of this purpose belongs to a ticket"
@@ -326,19 +327,27 @@ def _desk_to(
     }
 
 
-def _told(item: OutboxItem, with_: Stationery, channel: ChannelPolicy, matter: Matter | None, now: datetime) -> bytes:
+async def _told(
+    tx: Transaction,
+    item: OutboxItem,
+    with_: Stationery,
+    channel: ChannelPolicy,
+    matter: Matter | None,
+    now: datetime,
+) -> bytes:
     agent = with_.policy.agents[item.agent or ""]
     ticket = matter.ticket if matter else None
     language = dates.language_of(agent.language)
+    said = await told_words(tx, item, with_, channel, language, now)
     return compose.told_mail(
         compose.ToldMail(
-            **_desk_to(item, with_, channel, agent, ticket, now),
+            **{**_desk_to(item, with_, channel, agent, ticket, now), **said.desk},
             told=compose.Told(item.recipe["code"]),
             ticket=ticket.id if ticket else None,
             subject_name=frozen_name(ticket, with_, language) if ticket else "",
             customer_subject=frozen_subject(ticket, with_, language) if ticket else None,
-            detail=str(item.recipe.get("detail", "")),
-            would_have_left=str(item.recipe.get("would_have_left", "")),
+            detail=said.detail,
+            would_have_left=said.quoted,
             thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id) if ticket else b"",
         ),
         with_.texts,

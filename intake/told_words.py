@@ -1,0 +1,79 @@
+"""Told words: what a mail that tells an agent something says beside the sentences of its code.
+
+Most say what the decision wrote down. What a question asks, a list of tickets, a time: these are worded here, from the
+store and in his language, when the mail leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from intake import dates
+from intake.cards import Stationery
+from routing.confirming import CODE, first_mail_id, mark_of
+from routing.policy import ChannelPolicy
+from routing.records import Question
+from routing.tokens import canary
+from routing.words import QuestionKind
+from store import questions
+from store.engine import Transaction
+from store.outbox import OutboxItem
+
+#: Codes whose detail is a moment.
+_MOMENTS = frozenset({"question_done", "question_dropped_before"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToldWords:
+    """`desk` takes the place of what every mail to an agent begins with (`ToAgent`)."""
+
+    detail: str
+    quoted: str  # shown below the mark
+    desk: Mapping[str, Any]
+
+
+async def told_words(
+    tx: Transaction, item: OutboxItem, with_: Stationery, channel: ChannelPolicy, language: str, now: datetime
+) -> ToldWords:
+    """What stands in the sentences of this row, and below them."""
+    recipe = item.recipe
+    if recipe["code"] == CODE:
+        return await _question(tx, item, with_, channel, language, now)
+    detail, quoted = str(recipe.get("detail", "")), str(recipe.get("would_have_left", ""))
+    if recipe["code"] in _MOMENTS and detail:
+        detail = dates.near(datetime.fromisoformat(detail), with_.policy.timezone, language, now)
+    return ToldWords(detail=detail, quoted=quoted, desk={})
+
+
+async def _question(
+    tx: Transaction, item: OutboxItem, with_: Stationery, channel: ChannelPolicy, language: str, now: datetime
+) -> ToldWords:
+    number = int(item.recipe["question"])
+    question = (await questions.by_ids(tx, [number])).get(number)
+    if question is None:
+        raise LookupError(f"there is no question {number}")
+    asked, preview = _asked(question, with_, language, now)
+    first = first_mail_id(with_.keyring, channel, str(item.recipe["token"]), number)
+    return ToldWords(
+        detail=with_.texts.say(f"question.{question.kind}", language, detail=asked),
+        quoted=preview,
+        desk={
+            "canary": canary(with_.keyring, mark_of(number)),
+            **({"references": (first,)} if item.mail_id != first else {}),
+        },
+    )
+
+
+def _asked(question: Question, with_: Stationery, language: str, now: datetime) -> tuple[str, str]:
+    """(what goes into the sentence of its kind, what is shown below)."""
+    word = _WORDED.get(QuestionKind(question.kind))
+    if word is not None:
+        return word(question, with_, language, now)
+    return str(question.data.get("asked", "")), str(question.data.get("preview", ""))
+
+
+#: Kinds of question that are worded from what will be done.
+_WORDED: Mapping[QuestionKind, Any] = {}
