@@ -21,7 +21,7 @@ from channels.parts import Tree, cut, head
 
 __all__ = ["PARSER_VERSION", "NoSuchPart", "headers_only", "parse", "part_bytes", "parts_bytes"]
 
-PARSER_VERSION = 2  # raised whenever the same octets would give another normal form
+PARSER_VERSION = 3  # raised whenever the same octets would give another normal form
 
 MAX_TEXT = 1024 * 1024  # characters of text_full; the rest stays in the raw bytes
 MAX_HTML = 2 * 1024 * 1024  # characters
@@ -43,6 +43,7 @@ _KEPT = {
     b"thread-index": "Thread-Index",
     b"x-mailer": "X-Mailer",
     b"user-agent": "User-Agent",
+    b"x-ms-exchange-organization-authas": "X-MS-Exchange-Organization-AuthAs",
 }
 
 

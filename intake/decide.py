@@ -39,6 +39,7 @@ from store import (
     customers,
     deadlines,
     documents,
+    enrolments,
     events,
     leases,
     merging,
@@ -512,3 +513,5 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await overlays.add(tx, changes.overlays)
     await documents.add(tx, changes.documents)
     await events.append(tx, changes.events)
+    await enrolments.put(tx, list(changes.enrolments.values()))
+    await enrolments.answer(tx, list(changes.probes.values()))

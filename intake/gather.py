@@ -16,11 +16,27 @@ from routing.identity import KnownDomains
 from routing.loops import DAY, HOUR, STOPPED, Ledger
 from routing.opening import session_key
 from routing.policy import Policy
+from routing.probing import KIND as PROBE_KIND
+from routing.probing import nonce_in
 from routing.recipients import asked_reply_to, named_in
 from routing.records import Question
 from routing.threads import lookup
-from routing.tokens import CONFIRM, Keyring, kind_of, tokens_in_recipients, tokens_in_references
-from store import agents, calls, customers, deadlines, messages, outbox, participants, questions, sent, tickets, tokens
+from routing.tokens import CONFIRM, ENROL, Keyring, kind_of, tokens_in_recipients, tokens_in_references
+from routing.words import Evidence
+from store import (
+    agents,
+    calls,
+    customers,
+    deadlines,
+    enrolments,
+    messages,
+    outbox,
+    participants,
+    questions,
+    sent,
+    tickets,
+    tokens,
+)
 from store.engine import Transaction
 from store.numbers import COUNTER, FIRST, kept
 
@@ -46,13 +62,17 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     presented = _tokens(mails, policy)
     desk.tokens = await tokens.by_tokens(tx, presented) if presented else {}
     desk.questions = await _questions(tx, desk)
-    desk.questions = await _questions(tx, desk)
     desk.held = await outbox.held(tx, [record.ticket for record in desk.tokens.values()])
     if mails:
         people = [i.sender for i in mails]
         desk.peers = await messages.recent_by_sender(tx, people, now - PEER_WINDOW)
         claimed = [a.name for i in mails if (a := policy.agent_by_address(i.message.sender.value))]
-        desk.told = await outbox.told_since(tx, claimed, now - PEER_WINDOW)
+        # Who answers a welcome from elsewhere names himself in its token alone.
+        welcomed = {r.agent for r in desk.tokens.values() if kind_of(r) == ENROL}
+        desk.told = await outbox.told_since(tx, {*claimed, *welcomed}, now - PEER_WINDOW)
+        desk.enrolments = await enrolments.of_agents(tx, {*claimed, *welcomed})
+        if _may_hang_on_a_probe(mails, claimed, policy, keyring):
+            desk.probes = await enrolments.probes(tx, PROBE_KIND)
         desk.tails = await agents.tails(tx, claimed) if claimed else {}
     desk.contacts = await customers.contacts(tx, senders | _named(mails, policy))
     known = {c.customer for c in desk.contacts.values() if c.address in senders}
@@ -66,6 +86,13 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     await _sent(tx, batch, desk)
     await _tickets(tx, batch, desk, known)
     return desk
+
+
+def _may_hang_on_a_probe(mails: Iterable[Incoming], claimed: Iterable[str], policy: Policy, keyring: Keyring) -> bool:
+    """Whether it matters what our probes have shown: an agent's evidence needs one, or one comes in."""
+    if any(Evidence.EXCHANGE_INTERNAL in policy.agents[name].evidence for name in claimed):
+        return True
+    return any(nonce_in(one.message, keyring.secrets) for one in mails)
 
 
 def _named(mails: Iterable[Incoming], policy: Policy) -> set[str]:
@@ -109,13 +136,6 @@ def _tokens(mails: Iterable[Incoming], policy: Policy) -> set[str]:
         if channel is not None and channel.token_in == "references":  # noqa: S105
             found.update(tokens_in_references(one.message, channel.address.rpartition("@")[2]))
     return found
-
-
-async def _questions(tx: Transaction, desk: Desk) -> dict[int, Question]:
-    """What the tokens of the batch would confirm."""
-    return await questions.by_ids(
-        tx, [int(r.purpose.partition(":")[2]) for r in desk.tokens.values() if kind_of(r) == CONFIRM]
-    )
 
 
 async def _questions(tx: Transaction, desk: Desk) -> dict[int, Question]:

@@ -9,10 +9,12 @@ from channels.message import Medium
 from routing.answering import from_agent, unproven_agent
 from routing.calling import on_call
 from routing.desk import Decision, Desk, Incoming, reason_data
+from routing.enrolling import note_evidence, on_enrolment
 from routing.filters import MAX_ABSENCE_TEXT, Screen, ScreenFacts, ScreenVerdict, screen
 from routing.identity import speaker
 from routing.junk import answers_us, as_junk, is_trusted
 from routing.opening import from_customer
+from routing.probing import on_probe, passed
 from routing.reasons import because
 from routing.reporting import on_report
 from routing.tokens import tokens_in_recipients
@@ -29,6 +31,9 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
     copy = _copy(incoming, desk)
     if copy is not None:
         return copy
+    probe = on_probe(incoming, desk)
+    if probe is not None:
+        return probe
     screened = screen(incoming.message, _screen_facts(incoming, desk))
     if screened.verdict is ScreenVerdict.OWN:
         return _ignored(incoming, desk, screened, Speaker.SYSTEM)
@@ -39,6 +44,7 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
         verdict=screened.verdict,
         authenticated_as=incoming.envelope.authenticated_as,
         known=desk.known_domains,
+        is_stripped=passed(desk.probes.get(incoming.channel), desk.now),
     )
     if screened.verdict is ScreenVerdict.BOUNCE:
         return on_report(incoming, desk, screened.reasons)
@@ -48,6 +54,10 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
     junk = as_junk(incoming, desk, judged)
     if junk is not None:
         return junk
+    note_evidence(incoming, desk, judged)
+    enrolment = on_enrolment(incoming, desk, judged)
+    if enrolment is not None:
+        return enrolment
     if judged.agent is not None:
         return from_agent(incoming, desk, judged)
     if judged.claims_agent:

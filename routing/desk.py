@@ -26,11 +26,13 @@ from routing.records import (
     Contact,
     Customer,
     Document,
+    Enrolment,
     Event,
     NewOutbox,
     Overlay,
     Participant,
     Presence,
+    Probe,
     Question,
     Reminder,
     StoredCall,
@@ -142,6 +144,8 @@ class Changes:
     documents: list[Document] = field(default_factory=list)
     complained: set[str] = field(default_factory=set)  # contacts who reported a mail of ours as abuse
     events: list[Event] = field(default_factory=list)
+    enrolments: dict[tuple[str, str, str, str], Enrolment] = field(default_factory=dict)
+    probes: dict[str, Probe] = field(default_factory=dict)
 
 
 @dataclass
@@ -184,6 +188,8 @@ class Desk:
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
     changes: Changes = field(default_factory=Changes)
 
+    enrolments: dict[str, list[Enrolment]] = field(default_factory=dict)  # of the agents who speak in this batch
+    probes: dict[str, Probe] = field(default_factory=dict)  # by channel, where this batch may depend on them
     # ---- reading
 
     def channel(self, name: str) -> ChannelPolicy:
@@ -333,6 +339,18 @@ class Desk:
         """Keep what waits for an agent's word."""
         self.questions[question.id] = question
         self.changes.questions.append(question)
+
+    def put_enrolment(self, row: Enrolment) -> None:
+        """Remember what an agent's mail has shown."""
+        mine = self.enrolments.setdefault(row.agent, [])
+        place = (row.agent, row.address, row.channel, row.evidence)
+        mine[:] = [r for r in mine if (r.agent, r.address, r.channel, r.evidence) != place] + [row]
+        self.changes.enrolments[place] = row
+
+    def put_probe(self, probe: Probe) -> None:
+        """A probe of ours has come in."""
+        self.probes[probe.channel] = probe
+        self.changes.probes[probe.channel] = probe
 
     def numbers(self) -> dict[str, int]:
         """The next free number of each sequence."""

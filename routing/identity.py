@@ -161,31 +161,80 @@ def _about(method: str, text: str) -> str:
 
 
 def agent_evidence(
-    message: Message, envelope_authenticated_as: str, agent: Agent, channel: ChannelPolicy
+    message: Message,
+    envelope_authenticated_as: str,
+    agent: Agent,
+    channel: ChannelPolicy,
+    *,
+    is_stripped: bool = False,
 ) -> Evidence | None:
     """What proves that this mail is that agent's, of the kinds his policy accepts; None when nothing does.
 
     DMARC and DKIM vouch for the domain of From; that a colleague cannot write under another's address is for the
     firm's own server to see to. Token-only is the weakest and is given last: the token itself is judged elsewhere.
+    `is_stripped`: a probe has shown that the channel's server takes INTERNAL_HEADER out of mail from outside.
     """
-    sender = message.sender
-    if message.from_count != 1 or sender.scheme is not Scheme.MAIL or sender.value.lower() not in agent.addresses:
+    if not _is_from(message, agent):
         return None
+    for kind in shown_by(message, envelope_authenticated_as, agent, channel):
+        if kind in agent.evidence and (kind is not Evidence.EXCHANGE_INTERNAL or is_stripped):
+            return kind
+    return Evidence.TOKEN_ONLY if Evidence.TOKEN_ONLY in agent.evidence else None
+
+
+def shown_by(
+    message: Message, envelope_authenticated_as: str, agent: Agent, channel: ChannelPolicy
+) -> tuple[Evidence, ...]:
+    """Every kind of evidence that this mail of his carries, whether it counts for him or not; best first.
+
+    EXCHANGE_INTERNAL says only that the header is there: what it is worth, a probe must have shown.
+    """
+    if not _is_from(message, agent):
+        return ()
     logins = {name.lower() for name in ((agent.login,) if agent.login else agent.addresses)}
-    if Evidence.LMTP_AUTHENTICATED in agent.evidence and envelope_authenticated_as.lower() in logins:
-        return Evidence.LMTP_AUTHENTICATED
     verdicts = trusted_verdicts(message, channel)
-    domain = _domain(sender.value)
-    if Evidence.AUTHSERV in agent.evidence:
-        if any(v.method == "auth" and v.result == "pass" and v.domain in logins for v in verdicts):
-            return Evidence.AUTHSERV
-        if _passes("dmarc", domain, verdicts):
-            return Evidence.AUTHSERV
-    if Evidence.DKIM_ALIGNED in agent.evidence and _passes("dkim", domain, verdicts):
-        return Evidence.DKIM_ALIGNED
-    if Evidence.TOKEN_ONLY in agent.evidence:
-        return Evidence.TOKEN_ONLY
-    return None
+    domain = _domain(message.sender.value)
+    by_login = any(v.method == "auth" and v.result == "pass" and v.domain in logins for v in verdicts)
+    shown = {
+        Evidence.LMTP_AUTHENTICATED: envelope_authenticated_as.lower() in logins,
+        Evidence.AUTHSERV: by_login or _passes("dmarc", domain, verdicts),
+        Evidence.DKIM_ALIGNED: _passes("dkim", domain, verdicts),
+        Evidence.EXCHANGE_INTERNAL: is_internal(message, channel),
+    }
+    return tuple(kind for kind, holds in shown.items() if holds)
+
+
+def _is_from(message: Message, agent: Agent) -> bool:
+    sender = message.sender
+    return message.from_count == 1 and sender.scheme is Scheme.MAIL and sender.value.lower() in agent.addresses
+
+
+#: Exchange writes it into mail of its own tenant, and "Anonymous" into what comes from elsewhere.
+INTERNAL_HEADER = "X-MS-Exchange-Organization-AuthAs"
+_INTERNAL = INTERNAL_HEADER.lower()
+
+
+def is_internal(message: Message, channel: ChannelPolicy) -> bool:
+    """Whether Exchange says that the mail never left its tenant.
+
+    Exchange writes the header below the Received lines, where a sender could write it too. So it counts only if it
+    stands there once, and, of mail that came by the border host, above what that wrote: what came by the border came
+    from outside. That the header is taken out of such mail, a probe must show.
+    """
+    border = channel.border_host.lower()
+    said: list[str] = []
+    for name, value in message.source_headers:
+        lower = name.lower()
+        if lower == _INTERNAL:
+            said.append(value.strip().lower())
+        elif lower == "received" and border and received_by(value) == border:
+            break
+    return said == ["internal"]
+
+
+def claims_internal(message: Message) -> bool:
+    """Whether the header says so anywhere in the mail, once or more often."""
+    return any(n.lower() == _INTERNAL and "internal" in v.lower() for n, v in message.source_headers)
 
 
 def _passes(method: str, domain: str, verdicts: Iterable[Verdict]) -> bool:
@@ -338,8 +387,12 @@ def speaker(
     verdict: ScreenVerdict = ScreenVerdict.PERSON,
     authenticated_as: str = "",
     known: KnownDomains | None = None,
+    is_stripped: bool = False,
 ) -> SpeakerJudgement:
-    """Who this message is from. `verdict` is the filters', `authenticated_as` the envelope's."""
+    """Who this message is from. `verdict` is the filters', `authenticated_as` the envelope's.
+
+    `is_stripped`: a probe of the channel was passed (`agent_evidence`).
+    """
     claimed = _claimed_agent(message, policy)
     if verdict is ScreenVerdict.OWN:
         return SpeakerJudgement(speaker=Speaker.SYSTEM)
@@ -349,7 +402,7 @@ def speaker(
     how_far, why = standing(message, channel, known or KnownDomains.of([channel.address]))
     if claimed is None:
         return SpeakerJudgement(speaker=Speaker.CUSTOMER, standing=how_far, reasons=(why,))
-    evidence = agent_evidence(message, authenticated_as, claimed, channel)
+    evidence = agent_evidence(message, authenticated_as, claimed, channel, is_stripped=is_stripped)
     if evidence is None:
         reasons = (because("claims_agent", agent=claimed.name), why)
         return SpeakerJudgement(speaker=Speaker.CUSTOMER, standing=how_far, claims_agent=claimed.name, reasons=reasons)

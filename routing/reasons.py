@@ -80,6 +80,16 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "{evidence} 證明是 {agent} 寫的。",
         "{evidence} 证明是 {agent} 写的。",
     ),
+    "probe": (
+        "It is a test mail of our own: what became of its header is noted.",
+        "這是系統自己寄的測試信，只記錄信上的標記有沒有被拿掉。",
+        "这是系统自己发的测试邮件，只记录邮件上的标记有没有被去掉。",
+    ),
+    "enrolment": (
+        "It answers the welcome of {agent} ({result}).",
+        "這是 {agent} 對歡迎信的回覆（{result}）。",
+        "这是 {agent} 对欢迎邮件的回复（{result}）。",
+    ),
     "claims_agent": (
         "It says it is from {agent}, and nothing proves that.",
         "寄件者寫著 {agent}，但沒有任何證明。",

@@ -225,6 +225,32 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Enrolment:
+    """What mails of an agent have shown, from one address by one channel."""
+
+    agent: str
+    address: str  # "mailto:…": one of his, or one from which somebody answered his welcome
+    channel: str
+    evidence: str  # routing.words.Evidence, or "none"
+    client: str  # the mail programs, "; " between them, the latest last
+    first_seen_at: datetime
+    last_seen_at: datetime
+    message: int | None = None  # the last one that was noted
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """A mail that we sent ourselves as an outsider, with a header that our own server is to take out."""
+
+    channel: str
+    kind: str  # routing.words.Evidence that hangs on it
+    nonce: str
+    sent_at: datetime
+    seen_at: datetime | None = None  # when one last came in
+    result: str | None = None  # "stripped" | "kept"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Presence:
     """Whether an agent is at work, as he or his supervisor says."""
 

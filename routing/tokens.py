@@ -108,6 +108,7 @@ class TokenRecord:
 REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
 CONFIRM = "confirm"  # of one that lets an agent answer a question of ours: "confirm:17"
 CONSULT = "consult"  # of one that lets a senior advise a colleague: "consult:chen"; what he writes reaches no customer
+ENROL = "enrol"  # of one in an agent's welcome: "enrol:chen"; it is of no ticket
 FILES = "files"  # of one that lets him fetch the files of a message: "files:42"
 
 
@@ -121,8 +122,13 @@ def message_of_files(record: TokenRecord) -> int:
     return int(record.purpose.partition(":")[2])
 
 
+def purpose_of_enrolment(agent: str) -> str:
+    """The purpose of the token in an agent's welcome."""
+    return f"{ENROL}:{agent}"
+
+
 def kind_of(record: TokenRecord) -> str:
-    """What a token is for: REPLY, CONFIRM, CONSULT, FILES."""
+    """What a token is for: REPLY, CONFIRM, CONSULT, ENROL, FILES."""
     return record.purpose.partition(":")[0]
 
 
