@@ -122,6 +122,8 @@ def _acknowledged(facts: Acknowledgement, texts: Texts) -> str:
 
 
 def _ack_key(facts: Acknowledgement) -> str:
+    if facts.is_postponed:
+        return "ack.postponed" if facts.medium is Medium.EMAIL else "ack.postponed_here"
     if facts.medium is Medium.EMAIL:
         if facts.kind is Kind.COMPLAINT:
             return "ack.complaint"

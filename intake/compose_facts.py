@@ -65,6 +65,12 @@ class Told(StrEnum):
     JOINED_WORDS = "joined_words"
     SPAM_WORDS = "spam_words"
     SPAM_WORDS_HERE = "spam_words_here"
+    BAD_HOLIDAY = "bad_holiday"
+    HOLIDAY_DONE = "holiday_done"
+    NO_SUCH_TEXT = "no_such_text"
+    NO_WORDS_FOR_TEXT = "no_words_for_text"
+    BAD_PLACEHOLDER = "bad_placeholder"
+    TEXT_DONE = "text_done"
     HELP = "help"
     QUESTION = "question"  # something waits for his `!ok`
     QUESTION_DONE = "question_done"
@@ -242,6 +248,7 @@ class Acknowledgement(ToCustomer):
     kind: Kind = Kind.CONSULTATION
     opens_at: datetime | None = None  # set when the desk is closed now
     hotline: str = ""
+    is_postponed: bool = False  # the time that he was told has moved
 
 
 def share_used(started_at: datetime | None, due_at: datetime | None, now: datetime) -> float:

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,9 +25,8 @@ from channels import registry
 from channels.adapter import Adapter, Cursor, Fatal, Tools, TranscriptLine
 from channels.http import Listener
 from channels.parsing import ParserPool
-from intake import logs, not_started, texts_loader
+from intake import logs, not_started
 from intake.accept import Acceptor, DecisionBoard, SpaceGate
-from intake.cards import Stationery
 from intake.config import Config, diff_restart, load, reloaded
 from intake.config_words import ConfigError
 from intake.control import ControlServer
@@ -42,15 +41,16 @@ from intake.memory import be_thrifty, settle
 from intake.not_started import NotStarted
 from intake.notify import notify, reloading, watchdog_interval
 from intake.promise import chat_promise
+from intake.recompute import recompute
 from intake.sealing import keep_sealed
+from intake.snapshot import Snapshot
 from intake.supervise import Supervisor
 from intake.transcript import transcript
 from intake.watch import Watcher
 from intake.ways_out import WayOut
 from routing.backoff import RetrySchedule
-from routing.policy import Policy
 from routing.tokens import Keyring
-from store import cursors, sealed
+from store import cursors, overlays, sealed
 from store.engine import Database
 from store.seal import SealBroken
 from store.upgrade import UpgradeRefused, upgrade
@@ -58,6 +58,7 @@ from store.upgrade import UpgradeRefused, upgrade
 log = structlog.get_logger(__name__)
 
 EXIT_OK, EXIT_WRONG, EXIT_NO_STORE = 0, 2, 4
+RECOUNT_POLL = 60.0  # seconds between looks at what other nodes heard
 CANCEL_AGAIN = 3.0  # seconds; on Python 3.11 a library's wait_for may swallow a cancellation (python/cpython#86296)
 
 
@@ -71,29 +72,6 @@ class Clock:
         # In short sleeps: a clock that was set must not be slept through.
         while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, 60.0))
-
-
-class Snapshot:
-    """What may change while it runs: configuration, policy, texts; replaced as a whole between batches."""
-
-    def __init__(self, config: Config, keyring: Keyring) -> None:
-        self.config = config
-        self.keyring = keyring
-        self.stationery = _stationery(config, keyring)
-
-    @property
-    def policy(self) -> Policy:
-        return self.config.policy
-
-    def replace(self, config: Config) -> None:
-        stationery = _stationery(config, self.keyring)
-        self.config, self.stationery = config, stationery
-
-
-def _stationery(config: Config, keyring: Keyring) -> Stationery:
-    # Without a public_url nobody outside this machine could follow a link; in the playground nobody is.
-    links = config.http.public_url or (config.http.address() if config.is_demo else "")
-    return Stationery(policy=config.policy, keyring=keyring, texts=texts_loader.load(), links=links)
 
 
 async def run(path: Path, *, demo: bool = False) -> int:
@@ -142,7 +120,9 @@ async def _run(config: Config, *, demo: bool) -> int:
             log.error("not_started", reason=not_started.of_store(error))  # noqa: TRY400
             return EXIT_NO_STORE
         log.info("store_opened", backend=db.url.get_backend_name(), schema=now, was=before)
-        desk = Running(config, keyring, db, playground)
+        async with db.reading() as tx:
+            said = await overlays.current(tx)
+        desk = Running(Snapshot(config, keyring, said), db, playground)
         return await desk.run(stack)
 
 
@@ -174,13 +154,15 @@ async def _playground(config: Config, stack: AsyncExitStack) -> Any:
 class Running:
     """One daemon, put together."""
 
-    def __init__(self, config: Config, keyring: Keyring, db: Database, playground: Any) -> None:
+    def __init__(self, snapshot: Snapshot, db: Database, playground: Any) -> None:
+        config = snapshot.config
         self.clock = Clock()
         self.db = db
-        self.snapshot = Snapshot(config, keyring)
+        self.snapshot = snapshot
         self.supervisor = Supervisor()
         self.playground = playground
         self.stopping = asyncio.Event()
+        self.recount = asyncio.Event()
         self.board = DecisionBoard()
         limits = config.limits
         self.parsers = ParserPool(
@@ -215,7 +197,7 @@ class Running:
         self.decider = Decider(
             db,
             self.clock,
-            keyring,
+            snapshot.keyring,
             lambda: self.snapshot.policy,
             self.parsers,
             registry.readers(),
@@ -227,6 +209,7 @@ class Running:
             batch=limits.batch_size,
             stationery=lambda: self.snapshot.stationery,
             is_pressed=self.acceptor.is_pressed,
+            on_overlays=self._overlaid,
         )
         self.health = Health(self.supervisor, self.acceptor, version_of(), lambda: self.deliverer.ways)
         self.listener = self._listener(config)
@@ -290,6 +273,30 @@ class Running:
             listener.mount(self.playground.page(self.db, config).routes)
         return listener
 
+    async def _overlaid(self) -> None:
+        """A supervisor has said something on top of the file: it counts from the next batch on."""
+        async with self.db.reading() as tx:
+            said = await overlays.current(tx)
+        if self.snapshot.overlay(said):
+            log.info("overlaid", policy=self.snapshot.policy.version, said=len(said))
+            self.recount.set()
+
+    async def _keep_counted(self) -> None:
+        """Whenever calendars may have changed, what was promised by the old ones is counted again."""
+        note = self.supervisor.progress("recount")
+        while True:
+            self.recount.clear()
+            note("counting promises again", 600.0)
+            if await recompute(self.db, self.clock, self.snapshot):
+                self.watcher.wake()
+                self.deliverer.wake()
+            note("nothing to count", RECOUNT_POLL + 60.0)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RECOUNT_POLL):
+                    await self.recount.wait()
+            if not self.db.is_sqlite:  # another node may have heard a supervisor
+                await self._overlaid()
+
     # ---- running
 
     async def run(self, stack: AsyncExitStack) -> int:
@@ -344,6 +351,7 @@ class Running:
                     receiving.append(keep(f"{adapter.channel} (door)", lambda r=door: r.receive(self.acceptor)))  # type: ignore[misc]
             working.append(keep("decider", self.decider.run))
             working.append(keep("watcher", self.watcher.run))
+            working.append(keep("recount", self._keep_counted))
             working.append(
                 keep("sealer", lambda: keep_sealed(self.db, self.supervisor.progress("sealer"), self.decider.is_busy))
             )
@@ -397,6 +405,7 @@ class Running:
             log.error("reload_refused", problems=[str(p) for p in error.problems])  # noqa: TRY400
         else:
             self.snapshot.replace(changed)
+            self.recount.set()
             logs.set_level(changed.log.level)
             log.info("reloaded", policy=changed.policy.version, needs_a_restart=diff_restart(old, new))
         finally:

@@ -7,7 +7,7 @@ A deadline at local midnight belongs to the day it ends: 「11月23日（週一�
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -121,6 +121,11 @@ def _days_between(today: datetime, then: datetime) -> int:
 
 def _is_midnight(local: datetime) -> bool:
     return local.hour == 0 and local.minute == 0
+
+
+def day(when: date, language: str, now: datetime) -> str:
+    """`11月24日（週二）`, `Tue 24 Nov`; with its year where that is another one."""
+    return _day(datetime.combine(when, time(), UTC), language, now.year)
 
 
 def _day(local: datetime, language: str, year_now: int) -> str:

@@ -24,6 +24,7 @@ FILES = (
     "templates_outside.toml",
     "templates_day.toml",
     "templates_enrolment.toml",
+    "templates_overlay.toml",
 )
 _FIELD = {"zh-Hant": "zh_hant", "zh-Hans": "zh_hans", "en": "en"}
 
@@ -53,6 +54,10 @@ class Texts:
     def has(self, key: str) -> bool:
         """True if there is such a text."""
         return key in self._by_key
+
+    def placeholders(self, key: str) -> frozenset[str]:
+        """What is filled into a text."""
+        return frozenset(_placeholders(key, self._by_key[key]["en"]))
 
     def keys(self) -> tuple[str, ...]:
         """Every key, in the order of the file."""

@@ -6,12 +6,12 @@ store and in his language, when the mail leaves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from intake import dates
+from intake import dates, holiday_words
 from intake.cards import Stationery
 from routing.confirming import CODE, first_mail_id, mark_of
 from routing.policy import ChannelPolicy
@@ -45,6 +45,8 @@ async def told_words(
     detail, quoted = str(recipe.get("detail", "")), str(recipe.get("would_have_left", ""))
     if recipe["code"] in _MOMENTS and detail:
         detail = dates.near(datetime.fromisoformat(detail), with_.policy.timezone, language, now)
+    if recipe["code"] == "holiday_done":
+        detail = holiday_words.done(detail, with_, language, now)
     return ToldWords(detail=detail, quoted=quoted, desk={})
 
 
@@ -75,5 +77,6 @@ def _asked(question: Question, with_: Stationery, language: str, now: datetime) 
     return str(question.data.get("asked", "")), str(question.data.get("preview", ""))
 
 
+_Wording = Callable[[Question, Stationery, str, datetime], tuple[str, str]]
 #: Kinds of question that are worded from what will be done.
-_WORDED: Mapping[QuestionKind, Any] = {}
+_WORDED: Mapping[QuestionKind, _Wording] = {QuestionKind.HOLIDAY: holiday_words.asked_day_off}

@@ -14,16 +14,21 @@ from dataclasses import replace
 
 from routing.commands import CommandName, parse
 from routing.confirming import answers, ask_again
+from routing.days_off import confirmed_day
 from routing.desk import Decision, Desk, Incoming
 from routing.holding import held, may_tell, tell_plainly
 from routing.identity import SpeakerJudgement
 from routing.policy import Agent
 from routing.records import Question
+from routing.rewording import confirmed_text
 from routing.tokens import TokenRecord
 from routing.words import Outcome, QuestionKind, Speaker
 
 #: What is done on `!ok`. It tells the agent itself what became of it.
-CONFIRMED: Mapping[QuestionKind, Callable[[Incoming, Desk, Agent, Question], None]] = {}
+CONFIRMED: Mapping[QuestionKind, Callable[[Incoming, Desk, Agent, Question], None]] = {
+    QuestionKind.HOLIDAY: confirmed_day,
+    QuestionKind.TEXT: confirmed_text,
+}
 
 #: What only a supervisor may confirm: he may have been one when he asked, and none any more.
 FOR_SUPERVISORS = frozenset({QuestionKind.AWAY, QuestionKind.HOLIDAY, QuestionKind.TEXT})

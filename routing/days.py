@@ -43,6 +43,11 @@ def windows(spec: CalendarSpec, day: date) -> tuple[Span, ...]:
     return clockwork(spec).windows(day)
 
 
+def hours(spec: CalendarSpec, day: date) -> tuple[Window, ...]:
+    """The open hours of a day by the local clock, make-up days and holidays considered."""
+    return clockwork(spec).hours(day)
+
+
 def kind_of_day(spec: CalendarSpec, day: date) -> Why:
     """Why the desk is open or closed on a local day."""
     return clockwork(spec).kind_of_day(day)
@@ -96,7 +101,7 @@ class Clockwork:
                 return Why.MAKE_UP_DAY
         return Why.OPEN if self.spec.week.get(day.weekday()) else Why.REST_DAY
 
-    def _hours(self, day: date) -> tuple[Window, ...]:
+    def hours(self, day: date) -> tuple[Window, ...]:
         kind = self.kind_of_day(day)
         if kind is Why.EXCEPTION:
             return self.spec.exceptions[day]
@@ -108,7 +113,7 @@ class Clockwork:
         return self.spec.week.get(day.weekday(), ())
 
     def _spans(self, day: date) -> Iterator[Span]:
-        for window in sorted(self._hours(day), key=lambda w: w.start):
+        for window in sorted(self.hours(day), key=lambda w: w.start):
             last = day if window.end > window.start else day + DAY
             start, end = self.instant(day, window.start), self.instant(last, window.end)
             if start < end:  # a window wholly inside the hour that a clock skips does not exist

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, literal, not_, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from routing.records import Target, as_row
@@ -156,6 +156,25 @@ async def move(tx: Transaction, moved: Sequence[tuple[Target, Target]]) -> None:
         .values({name: bindparam(f"the_{name}") for name in _MOVABLE}),
         [{**_key(new), **{f"the_{name}": getattr(new, name) for name in _MOVABLE}} for _, new in moved],
     )
+
+
+async def counted_otherwise(
+    tx: Transaction, versions: Mapping[str, str], after: tuple[int, str, int], limit: int
+) -> list[Target]:
+    """Open promises, not yet broken, that another version of their calendar has counted, in order of ticket.
+
+    `versions`: calendar -> its version now. `after`: (ticket, kind, ordinal) of the last one that was looked at.
+    """
+    same = or_(*(and_(TARGET.c.calendar == n, TARGET.c.calendar_version == v) for n, v in versions.items()))
+    key = tuple_(TARGET.c.ticket, TARGET.c.kind, TARGET.c.ordinal)
+    rows = await tx.rows(
+        select(TARGET)
+        .where(*_AND_OPEN, TARGET.c.breached_at.is_(None), TARGET.c.calendar.in_(list(versions)))
+        .where(not_(same), key > tuple_(*(literal(part) for part in after)))
+        .order_by(TARGET.c.ticket, TARGET.c.kind, TARGET.c.ordinal)
+        .limit(limit)
+    )
+    return [_target(r) for r in rows]
 
 
 #: What another calendar, policy or urgency changes of a promise that is open.

@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "target_set": "{target} promised by {due_at} ({budget}, calendar {calendar}).",
     "target_warned": "{agent} was warned: {target} is due {due_at}.",
     "target_breached": "{target} was due {due_at} and is late.",
+    "target_moved": "{target} is due {due_at} now, instead of {was_due_at}.",
     "target_withdrawn": "{target} is no longer owed.",
     "target_met": "{target} was kept: delivered {delivered_at}.",
     "target_reopened": "{target} is owed again by {due_at}: the answer never arrived.",

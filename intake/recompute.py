@@ -1,0 +1,172 @@
+"""Recomputing: a calendar has changed, and every promise that is open and was counted by the old one is counted again.
+
+Driven by what the store says (a promise knows the version of the calendar it was counted with), so that dying in
+between loses nothing and doing it twice changes nothing. What is past is never rewritten: a breach stays one, and no
+promise is moved to a moment that has gone by. Who was told a time that a supervisor's word has moved is told the new
+one, once, in the transaction that moves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from channels.adapter import Clock
+from channels.message import Medium
+from intake.cards import Stationery
+from intake.logs import tell
+from intake.snapshot import Snapshot
+from routing.calendars import NoOpenHours
+from routing.desk import domain_of, mail_id
+from routing.policy import Policy
+from routing.records import Event, NewOutbox, Target, Ticket
+from routing.sla import TargetPlan, next_response_for, targets_for
+from routing.words import OutboxState, Purpose, TargetKind, TicketState
+from store import deadlines, events, outbox, tickets
+from store.engine import Database, Transaction
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 200  # promises in one transaction
+
+_TOLD = frozenset({OutboxState.DELIVERED, OutboxState.STORED, OutboxState.UNKNOWN})
+
+
+async def recompute(db: Database, clock: Clock, snapshot: Snapshot) -> int:
+    """Count again what was counted by other calendars; how many promises moved.
+
+    What moves by the file alone is not a supervisor's word's doing: nobody is written to for it.
+    """
+    moved, after = 0, (0, "", 0)
+    while True:
+        now, with_, plain = clock.now(), snapshot.stationery, snapshot.config.policy
+        versions = {name: spec.version for name, spec in with_.policy.calendars.items()}
+        async with db.reading() as tx:
+            if not await deadlines.counted_otherwise(tx, versions, after, 1):
+                break  # most looks find nothing: they must not cost a write
+        async with db.transaction() as tx:
+            stale = await deadlines.counted_otherwise(tx, versions, after, AT_ONCE)
+            if not stale:
+                break
+            after = (stale[-1].ticket, stale[-1].kind.value, stale[-1].ordinal)
+            found = await tickets.by_ids(tx, {t.ticket for t in stale})
+            changes = [(t, again(t, found[t.ticket], with_.policy, now)) for t in stale if t.ticket in found]
+            await deadlines.move(tx, [(old, new) for old, new in changes if new != old])
+            written = [_event(old, new, now) for old, new in changes if new.due_at != old.due_at]
+            rows = await _letters(tx, changes, found, with_, plain, now)
+            await outbox.add(tx, rows, now)
+            await events.append(tx, written)
+        tell(log, written)
+        moved += len(written)
+    if moved:
+        log.info("promises_counted_again", moved=moved)
+    return moved
+
+
+def again(target: Target, ticket: Ticket, policy: Policy, now: datetime) -> Target:
+    """The promise as this policy's calendars count it; unchanged where they cannot, or where it lies in the past."""
+    try:
+        plan = _plan(target, ticket, policy)
+    except NoOpenHours:
+        return target
+    if plan is None:
+        return target
+    if target.due_at <= now or plan.due_at <= now:
+        return replace(target, calendar_version=plan.calendar_version)  # what is past stays as it was
+    moved = replace(
+        target,
+        due_at=plan.due_at,
+        warn_50_at=plan.warn_50_at,
+        warn_80_at=plan.warn_80_at,
+        supervisor_at=plan.supervisor_at,
+        calendar_version=plan.calendar_version,
+        policy_version=plan.policy_version,
+    )
+    return replace(moved, next_at=moved.next_after(now))
+
+
+def _plan(target: Target, ticket: Ticket, policy: Policy) -> TargetPlan | None:
+    """What would be promised now for the same thing, from the same moment."""
+    if target.kind is TargetKind.NEXT_RESPONSE:
+        medium = Medium(ticket.medium)
+        return next_response_for(
+            policy,
+            channel=ticket.channel,
+            medium=medium,
+            urgent=ticket.is_urgent,
+            at=target.started_at,
+            team=ticket.team,
+        )
+    plans = targets_for(
+        policy,
+        channel=ticket.channel,
+        medium=Medium(ticket.medium),
+        kind=ticket.kind,
+        urgent=ticket.is_urgent,
+        at=target.started_at,
+        team=ticket.team,
+        missed_call=target.kind is TargetKind.CALLBACK,
+    )
+    return next((plan for plan in plans if plan.kind is target.kind and plan.key == target.policy_key), None)
+
+
+def _event(old: Target, new: Target, now: datetime) -> Event:
+    data = {
+        "target": old.kind.value,
+        "ordinal": old.ordinal,
+        "was_due_at": old.due_at.isoformat(),
+        "due_at": new.due_at.isoformat(),
+        "why": "calendar",
+        "calendar": new.calendar,
+        "calendar_version": new.calendar_version,
+    }
+    return Event(at=now, kind="target_moved", ticket=old.ticket, data=data)
+
+
+async def _letters(
+    tx: Transaction,
+    changes: Sequence[tuple[Target, Target]],
+    found: dict[int, Ticket],
+    with_: Stationery,
+    plain: Policy,
+    now: datetime,
+) -> list[NewOutbox]:
+    """To each customer who was told a time that a supervisor's word moved: the new one."""
+    rows = []
+    for old, new in changes:
+        ticket = found[old.ticket]
+        is_later = old.kind is TargetKind.FIRST_RESPONSE and new.due_at > old.due_at
+        if not is_later or ticket.state is not TicketState.OPEN:
+            continue
+        if again(old, ticket, plain, now).due_at >= new.due_at:
+            continue  # the file says so too
+        told = [i for i in await outbox.of_ticket(tx, ticket.id) if i.purpose is Purpose.ACKNOWLEDGEMENT]
+        if not any(i.state in _TOLD and not i.recipe.get("postponed") for i in told):
+            continue  # nobody told him a time
+        channel = with_.policy.channels.get(ticket.channel)
+        if channel is None:
+            continue
+        is_mail = channel.medium == Medium.EMAIL
+        facts = ("postponed", ticket.id, new.due_at.isoformat())
+        rows.append(
+            NewOutbox(
+                ticket=ticket.id,
+                source=ticket.opened_by,
+                channel=channel.name,
+                address=ticket.contact,
+                purpose=Purpose.ACKNOWLEDGEMENT,
+                agent=None,
+                recipe={
+                    "message": ticket.opened_by,
+                    "due_at": new.due_at.isoformat(),
+                    "is_open": True,
+                    "calendar": new.calendar,
+                    "postponed": True,
+                },
+                mail_id=mail_id(with_.keyring, domain_of(channel), *facts) if is_mail else "",
+            )
+        )
+    return rows
