@@ -1,0 +1,84 @@
+"""Listing: tickets as people ask for them. Every list is bounded, and read by an index or over a bounded stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, String, cast, func, or_, select
+
+from routing.records import Ticket
+from routing.words import TicketState
+from store import tickets
+from store.deadlines import TARGET
+from store.engine import Transaction
+from store.schema import ContactRow, CustomerRow
+from store.tickets import TICKET
+
+MAX_LISTED = 50  # tickets of one list
+MAX_SEARCHED = 20_000  # tickets that words are looked for in: the newest
+MAX_WORDS = 5  # of one search
+CONTACT = ContactRow.__table__  # type: ignore[attr-defined]
+CUSTOMER = CustomerRow.__table__  # type: ignore[attr-defined]
+
+
+_NEXT_DUE = (
+    select(func.min(TARGET.c.due_at))
+    .where(TARGET.c.ticket == TICKET.c.id, TARGET.c.met_at.is_(None), TARGET.c.withdrawn_at.is_(None))
+    .correlate(TICKET)
+    .scalar_subquery()
+)
+
+
+async def open_of_agent(tx: Transaction, agent: str, limit: int = MAX_LISTED) -> list[Ticket]:
+    """The tickets that wait for an agent, the nearest deadline first; those of which nothing is owed come last."""
+    statement = (
+        select(TICKET.c.id, _NEXT_DUE.label("due_at"))
+        .where(TICKET.c.agent == agent, TICKET.c.state == TicketState.OPEN.value)
+        .order_by(_NEXT_DUE.is_(None), _NEXT_DUE, TICKET.c.id)
+        .limit(limit)
+    )
+    return await _in_order(tx, [row["id"] for row in await tx.rows(statement)])
+
+
+async def find(
+    tx: Transaction, words: str, *, agent: str, teams: Collection[str], limit: int = MAX_LISTED
+) -> list[Ticket]:
+    """Tickets that these words are about, newest first: number, subject, customer, contact. All words must be found.
+
+    Only of this agent and of these teams: others are none of his business. Letters of either case are the same where
+    the database thinks so.
+    """
+    wanted = words.split()[:MAX_WORDS]
+    if not wanted:
+        return []
+    newest = select(TICKET.c.id).order_by(TICKET.c.id.desc()).limit(MAX_SEARCHED).subquery()
+    statement = (
+        select(TICKET.c.id)
+        .where(TICKET.c.id.in_(select(newest.c.id)), or_(TICKET.c.agent == agent, TICKET.c.team.in_(sorted(teams))))
+        .where(*(_says(word) for word in wanted))
+        .order_by(TICKET.c.id.desc())
+        .limit(limit)
+    )
+    return await _in_order(tx, [row["id"] for row in await tx.rows(statement)])
+
+
+def _says(word: str) -> ColumnElement[bool]:
+    """Whether a ticket is about this word."""
+    number = word.lstrip("#＃")
+    of_name = select(CUSTOMER.c.id).where(CUSTOMER.c.name.icontains(word, autoescape=True))
+    of_contact = select(CONTACT.c.customer).where(
+        or_(CONTACT.c.name.icontains(word, autoescape=True), CONTACT.c.address.icontains(word, autoescape=True))
+    )
+    return or_(
+        TICKET.c.subject.icontains(word, autoescape=True),
+        TICKET.c.contact_name.icontains(word, autoescape=True),
+        TICKET.c.contact.icontains(word, autoescape=True),
+        TICKET.c.customer.in_(of_name),
+        TICKET.c.customer.in_(of_contact),
+        *([cast(TICKET.c.id, String) == number] if number.isdecimal() else []),
+    )
+
+
+async def _in_order(tx: Transaction, numbers: list[int]) -> list[Ticket]:
+    found = await tickets.by_ids(tx, numbers)
+    return [found[number] for number in numbers if number in found]
