@@ -125,17 +125,18 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
 def is_only_signature(words: str, reply: Message, facts: GuardFacts) -> bool:
     """Whether the words below an agent's commands are what his program adds by itself, and nothing that he says."""
     lines, _ = _own_lines(words.replace("\r\n", "\n")[:MAX_TEXT].split("\n"), _Known.of(facts))
-    names = frozenset(map(squeeze, facts.names))
-    kept = [line for line in _unsigned(lines, reply, facts, _masks(facts))[0] if squeeze(line)]
-    blocks = marked_blocks(reply.html)
-    return not kept or is_only_block(kept, blocks) or (len(kept) == 1 and squeeze(kept[0]) in names)
+    kept, _, _ = _unsigned(lines, reply, facts, _masks(facts), is_below_commands=True)
+    said = [line for line in kept if squeeze(line)]
+    return not said or (len(said) == 1 and squeeze(said[0]) in {squeeze(name) for name in facts.names})
 
 
 def _masks(facts: GuardFacts) -> Masks:
     return masks_of(sorted(facts.private_addresses), sorted(facts.private_numbers), facts.desk_address, facts.hotline)
 
 
-def _unsigned(lines: list[str], reply: Message, facts: GuardFacts, masks: Masks) -> tuple[list[str], int, Tail]:
+def _unsigned(
+    lines: list[str], reply: Message, facts: GuardFacts, masks: Masks, *, is_below_commands: bool = False
+) -> tuple[list[str], int, Tail]:
     """The lines without the agent's signature, how many those were, and how the reply ends for the next time."""
 
     def signs(line: str) -> bool:
@@ -144,11 +145,15 @@ def _unsigned(lines: list[str], reply: Message, facts: GuardFacts, masks: Masks)
     names = [_as_name(name) for name in (*facts.names, reply.sender.display_name) if len(squeeze(name)) >= 2]
     blocks = marked_blocks(reply.html)
     kept, signed = without_signature(lines, facts.signature, blocks)
-    if signed == 0 and is_only_block(kept, blocks) and any(is_signing(line, signs) for line in kept[:4]):
-        return [], len(kept), ()  # he wrote nothing: only his program did
+    if is_only_block(kept, blocks) and (is_below_commands or any(is_signing(line, signs) for line in kept[:4])):
+        return [], _said(lines), ()  # he wrote nothing: only his program did
     tail = tail_of(kept, facts.tail_key)
-    start = signature_start(kept, facts.tails, facts.tail_key, signs)
-    return kept[:start], signed + sum(1 for line in kept[start:] if line.strip()), tail
+    start = signature_start(kept, facts.tails, facts.tail_key, signs, may_be_all=is_below_commands)
+    return kept[:start], signed + _said(kept[start:]), tail
+
+
+def _said(lines: Iterable[str]) -> int:
+    return sum(1 for line in lines if line.strip())
 
 
 def _as_name(name: str) -> re.Pattern[str]:
@@ -242,17 +247,22 @@ def _without_ours(lines: list[str], known: _Known, *, is_ours: bool, is_all: boo
     for line in lines:
         if is_quoted(line):
             squeezed = squeeze(line)
-            is_his = not _says_something(squeezed) or squeezed in known.customer
-            is_below_ours = is_ours and not is_his
-            if not is_below_ours:
+            is_blank = not _says_something(squeezed)
+            is_below_ours = is_ours and not is_blank and squeezed not in known.customer
+            if not is_below_ours and not (is_ours and is_blank and _ends_blank(kept)):
                 kept.append(line)
             continue
         doubtful += is_below_ours and bool(line.strip())
         is_below_ours = False
         kept.append(line)
-    while is_ours and is_all and kept and (is_quoted(kept[-1]) or not kept[-1].strip()):
+    while is_ours and kept and (_ends_blank(kept) or (is_all and is_quoted(kept[-1]))):
         kept.pop()
     return kept, doubtful
+
+
+def _ends_blank(lines: list[str]) -> bool:
+    """Whether nothing stands there, or nothing in the last line."""
+    return not lines or not lines[-1].strip("> ＞\t")
 
 
 _DRAWN = re.compile(r"\s*[_=─*—-]{5,}\s*$")

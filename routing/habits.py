@@ -46,17 +46,20 @@ def repeated(tails: Sequence[Tail], tail: Tail) -> int:
     return same[NEEDED - 1] if len(same) >= NEEDED else 0
 
 
-def signature_start(lines: Sequence[str], tails: Sequence[Tail], key: bytes, signs: Callable[[str], bool]) -> int:
+def signature_start(
+    lines: Sequence[str], tails: Sequence[Tail], key: bytes, signs: Callable[[str], bool], *, may_be_all: bool = False
+) -> int:
     """Where in the lines the signature begins that his replies end with; their number if none does.
 
-    `signs` tells whether a line bears his name, number or address.
+    `signs` tells whether a line bears his name, number or address; `may_be_all`: commands stand above.
     """
     written = [number for number, line in enumerate(lines) if squeeze(line)]
     count = repeated(tails, tail_of(lines, key))
     for position in range(len(written) - count, len(written)):
         line = lines[written[position]]
         if is_signing(line, signs) and not _speaks([lines[n] for n in written[position + 1 :]]):
-            return written[position] if any(_is_word(lines[n]) for n in written[:position]) else len(lines)
+            has_words = may_be_all or any(_is_word(lines[n]) for n in written[:position])
+            return written[position] if has_words else len(lines)
     return len(lines)
 
 

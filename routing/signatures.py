@@ -130,7 +130,8 @@ _NAMES = frozenset(
         *("applemailsignature", "moz-signature"),
         *("imail_signature", "ntes-signature", "ntes-mailmaster-signature", "mailmastersignature"),  # NetEase
         *("qqmail_sign", "wemailsigcontent", "xm_write_sign", "foxmail_signature", "foxsign"),  # Tencent
-        *("_foxfromname", "fmsigseperator"),  # Foxmail: the rule above and it
+        *("_foxfromname", "fmsigseperator"),  # Foxmail: it, and the rule above it
+        "linebreakatbeginningofsignature",  # Apple's telephones: the line above it
         *("composer_signature", "ymail_android_signature", "protonmail_signature_block"),  # Samsung, Yahoo, Proton
     }
 )
@@ -185,6 +186,8 @@ def _blocks(html: str) -> Iterator[str]:
             yield html[tag.start() : _end_in_word(html, tag.end())]
         elif tag[2].lower() not in _VOID:
             yield html[tag.start() : _end(tags, number, len(html))]
+        elif (below := _next_opened(tags, number)) is not None:
+            yield html[tags[below].start() : _end(tags, below, len(html))]
 
 
 def _is_named(tag: re.Match[str]) -> bool:
@@ -195,6 +198,13 @@ def _is_named(tag: re.Match[str]) -> bool:
         if any(name.removeprefix("x_") in _NAMES for name in names):
             return True
     return False
+
+
+def _next_opened(tags: Sequence[re.Match[str]], number: int) -> int | None:
+    """The element that follows at once, beside a tag that is none."""
+    below = number + 1
+    is_one = below < len(tags) and not tags[below][1] and tags[below][2].lower() not in _VOID
+    return below if is_one else None
 
 
 def _end(tags: Sequence[re.Match[str]], number: int, otherwise: int) -> int:
