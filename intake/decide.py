@@ -93,6 +93,7 @@ class Decider:
         on_targets: Callable[[], None],
         stationery: Callable[[], Stationery],
         is_pressed: Callable[[], bool] = lambda: False,
+        on_overlays: Callable[[], Coroutine[Any, Any, None]] | None = None,
         batch: int = 50,
     ) -> None:
         self._db = db
@@ -107,6 +108,7 @@ class Decider:
         self._on_outbox = on_outbox
         self._on_targets = on_targets
         self._is_pressed = is_pressed
+        self._on_overlays = on_overlays
         self._batch = batch
         self._stationery = stationery
         self._woken = asyncio.Event()
@@ -339,6 +341,8 @@ class Decider:
             crashpoint("decide.before_commit")
         crashpoint("decide.after_commit")
         self._after(desk, finished)
+        if desk.changes.overlays and self._on_overlays is not None:
+            await self._on_overlays()  # before the next batch is decided
 
     async def _let_arrivals_first(self) -> None:
         """A sender who waits for his receipt goes before a decision, but not for long."""
@@ -483,8 +487,8 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     for ticket, address in changes.uncopied:
         await outbox.leave_out(tx, ticket, address, now)
     await deadlines.move(tx, changes.moved_targets)
-    for ticket, agent in changes.cancelled:
-        await outbox.call_back(tx, ticket, agent, now)
+    for ticket, agent, rows in changes.cancelled:
+        await outbox.call_back(tx, ticket, agent, rows, now)
     for ticket, agent in changes.dropped:
         await outbox.drop_held(tx, ticket, agent)
     for number, words in changes.bounced:
@@ -512,6 +516,6 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await reminders.add(tx, changes.reminders)
     await overlays.add(tx, changes.overlays)
     await documents.add(tx, changes.documents)
-    await events.append(tx, changes.events)
     await enrolments.put(tx, list(changes.enrolments.values()))
     await enrolments.answer(tx, list(changes.probes.values()))
+    await events.append(tx, changes.events)

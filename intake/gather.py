@@ -22,7 +22,8 @@ from routing.recipients import asked_reply_to, named_in
 from routing.records import Question
 from routing.threads import lookup
 from routing.tokens import CONFIRM, ENROL, Keyring, kind_of, tokens_in_recipients, tokens_in_references
-from routing.words import Evidence
+from routing.undoing import asks_for_undo
+from routing.words import Evidence, OutboxState
 from store import (
     agents,
     calls,
@@ -62,7 +63,11 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     presented = _tokens(mails, policy)
     desk.tokens = await tokens.by_tokens(tx, presented) if presented else {}
     desk.questions = await _questions(tx, desk)
-    desk.held = await outbox.held(tx, [record.ticket for record in desk.tokens.values()])
+    acted_on = {record.ticket for record in desk.tokens.values()}
+    desk.held = await outbox.held(tx, acted_on)
+    desk.spoken = await messages.last_words(tx, acted_on)
+    if acted_on and any(asks_for_undo(i.message.text) for i in mails):
+        _answers(desk, await outbox.answers(tx, acted_on))
     if mails:
         people = [i.sender for i in mails]
         desk.peers = await messages.recent_by_sender(tx, people, now - PEER_WINDOW)
@@ -93,6 +98,17 @@ def _may_hang_on_a_probe(mails: Iterable[Incoming], claimed: Iterable[str], poli
     if any(Evidence.EXCHANGE_INTERNAL in policy.agents[name].evidence for name in claimed):
         return True
     return any(nonce_in(one.message, keyring.secrets) for one in mails)
+
+
+def _answers(desk: Desk, items: Iterable[outbox.OutboxItem]) -> None:
+    """Which answers may be called back, and when the last of the others left."""
+    for item in items:
+        his = (item.ticket or 0, item.agent or "")
+        waits = item.state is OutboxState.PENDING and not item.attempts
+        if waits and item.next_attempt_at is not None and item.next_attempt_at > desk.now:
+            desk.waiting.setdefault(his, []).append(outbox.as_new(item))
+        elif (left := item.first_attempt_at or item.next_attempt_at) is not None:
+            desk.left[his] = left
 
 
 def _named(mails: Iterable[Incoming], policy: Policy) -> set[str]:

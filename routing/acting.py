@@ -13,8 +13,6 @@ from routing.deed import Act, Below, Place
 from routing.deeds import DEEDS
 from routing.desk import Desk, Incoming
 from routing.policy import Agent
-from routing.records import Ticket
-from routing.words import TicketState
 
 
 def cannot(
@@ -48,9 +46,9 @@ def below(commands: Iterable[Command]) -> Below:
     return next((one for one in (Below.BACK, Below.INSIDE) if one in said), Below.OUT)
 
 
-def stays_closed(commands: Iterable[Command], ticket: Ticket) -> bool:
-    """Whether the ticket is closed, and none of these opens it again."""
-    return ticket.state is TicketState.CLOSED and not any(DEEDS[c.name].opens for c in commands)
+def opens(commands: Iterable[Command]) -> bool:
+    """Whether one of these opens a closed ticket."""
+    return any(DEEDS[c.name].opens for c in commands)
 
 
 def before_words(

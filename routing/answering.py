@@ -9,30 +9,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from channels.message import Medium
-from routing.acting import after_words, before_words, below, cannot, stays_closed
-from routing.addressing import note_outsiders
-from routing.answer_letters import (
-    LIKE_A_NOTE,
-    Way,
-    drop_held,
-    held_words,
-    hold_words,
-    send_words,
-    way_to_customer,
-)
+from routing.acting import before_words, below, cannot
+from routing.answer_letters import drop_held, held_words
 from routing.commands import CommandName, Parsed, is_signature, parse
 from routing.confirmed import on_confirmation
 from routing.consulting import on_advice
-from routing.deed import Below
-from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
-from routing.guard import GuardFacts, Inspection, inspect, is_only_signature
-from routing.habits import read, written
+from routing.deed import Below, Place
+from routing.deeds import DEEDS
+from routing.desk import Decision, Desk, Incoming, domain_of
+from routing.guard import is_only_signature
 from routing.holding import held, hold_and_tell, may_tell, tell_agent, tell_plainly
 from routing.identity import SpeakerJudgement
+from routing.obstacles import NO_REFERENCE, Obstacle, holder_of, may_act
 from routing.policy import Agent, ChannelPolicy
-from routing.reasons import Reason
-from routing.records import NewOutbox, Ticket
+from routing.records import Ticket
+from routing.speaking import AgentMail, guard_facts, release, speak
 from routing.threads import refers_to
 from routing.tokens import (
     CONFIRM,
@@ -46,7 +37,7 @@ from routing.tokens import (
     tokens_in_references,
 )
 from routing.without_ticket import without_ticket
-from routing.words import Outcome, Purpose, Speaker, TicketState
+from routing.words import Outcome
 
 #: What the judge of tokens says -> what the agent is told. A forged token is, to him, none.
 _TOLD = {
@@ -55,7 +46,7 @@ _TOLD = {
     "foreign_agent": "not_your_ticket",
     "revoked": "revoked",
     "expired": "expired",
-    "closed_ticket": "closed_ticket",
+    "closed_ticket": "closed_long",
 }
 
 
@@ -91,11 +82,16 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     if kind_of(record) == CONFIRM:
         return on_confirmation(incoming, desk, judged, record)
     ticket = desk.tickets[record.ticket]
-    if not _refers(incoming, desk, ticket):
-        return hold_and_tell(incoming, desk, agent, ticket, "no_reference", judged.reasons)
+    refers = _refers(incoming, desk, ticket)
     if kind_of(record) == CONSULT:
-        return on_advice(incoming, desk, judged, record)
-    return _act(incoming, desk, agent, ticket, judged.reasons)
+        if refers:
+            return on_advice(incoming, desk, judged, record)
+        return hold_and_tell(incoming, desk, agent, ticket, "no_reference_here", judged.reasons)
+    mail = AgentMail(
+        incoming=incoming, desk=desk, agent=agent, number=ticket.id, asked=_asked(incoming, desk, agent, ticket),
+        reasons=judged.reasons,
+    )  # fmt: skip
+    return _act(mail) if refers else _unreferred(mail)
 
 
 #: What a mail of an agent may be an answer to.
@@ -130,229 +126,91 @@ def _refers(incoming: Incoming, desk: Desk, ticket: Ticket) -> bool:
     return refers_to(incoming.message, ticket.id, by_id, lambda found: is_canary_of(desk.keyring, found, ticket.id))
 
 
-def _done(outcome: Outcome, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
-    """What became of an agent's mail about a ticket."""
-    return Decision(
-        outcome=outcome,
-        speaker=Speaker.AGENT,
-        ticket=ticket.id,
-        customer=ticket.customer,
-        agent=agent.name,
-        reasons=reasons,
-    )
+def _asked(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> Parsed:
+    """What his mail asks for. His program signs even a bare command: those are no words of his."""
+    asked = parse(incoming.message.text)
+    if not asked.commands:
+        return asked
+    is_bare = is_only_signature(asked.rest, incoming.message, guard_facts(incoming, desk, agent, ticket))
+    return replace(asked, rest="") if is_bare else asked
 
 
 # ---- doing it
 
 
-def _act(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
-    asked = parse(incoming.message.text)
-    facts = guard_facts(incoming, desk, agent, ticket)
-    if asked.commands and is_only_signature(asked.rest, incoming.message, facts):
-        asked = replace(asked, rest="")  # his program signs even a bare command
-    names = {c.name for c in asked.commands}
+def _unreferred(mail: AgentMail) -> Decision:
+    """It went to a ticket's address and answers no mail of it: an address book may have chosen (G8). He is asked."""
+    if mail.asked.unknown or not {c.name for c in mail.asked.commands} <= {CommandName.SEND} or not mail.asked.rest:
+        return mail.comes_back("no_reference_here", mail.incoming.message.text.strip()[:4000])
+    return speak(mail, (Obstacle(code=NO_REFERENCE),))
+
+
+def _act(mail: AgentMail) -> Decision:
+    asked, names = mail.asked, {c.name for c in mail.asked.commands}
     if asked.unknown:
-        return hold_and_tell(
-            incoming,
-            desk,
-            agent,
-            ticket,
+        return mail.comes_back(
             "unknown_command",
-            reasons,
+            mail.incoming.message.text.strip()[:4000],
             detail=asked.unknown[0][:200],
             meant=asked.meant,
-            would_have_left=incoming.message.text.strip()[:4000],
         )
-    if (refused := cannot(incoming, desk, agent, asked.commands, ticket.id, asked.rest)) is not None:
-        code, line = refused
-        return hold_and_tell(
-            incoming, desk, agent, ticket, code, reasons, detail=line, would_have_left=asked.rest[:4000]
-        )
+    if (refused := _refused(mail)) is not None:
+        return refused
     match below(asked.commands):
         case Below.BACK:
-            return _set_aside(incoming, desk, agent, ticket, asked, reasons)
+            return _set_aside(mail)
         case Below.INSIDE:
-            return _inside(incoming, desk, agent, ticket, asked, reasons)
-    if stays_closed(asked.commands, ticket) and (asked.rest or CommandName.SEND in names):
-        return hold_and_tell(incoming, desk, agent, ticket, "closed_ticket", reasons, would_have_left=asked.rest[:4000])
-    if CommandName.SEND in names and not asked.rest:
-        return _release(incoming, desk, agent, ticket, asked, reasons)
+            return _inside(mail)
+    waited = held_words(mail.desk, mail.ticket, mail.agent)
+    opens_it = CommandName.REOPEN in names and waited is not None and waited.held_reason == "closed_ticket"
+    if not asked.rest and (CommandName.SEND in names or opens_it):
+        return release(mail)
     if asked.rest or not asked.commands:
-        return _answer(incoming, desk, agent, ticket, asked, reasons)
-    before_words(incoming, desk, agent, asked.commands, ticket.id)
-    after_words(incoming, desk, agent, asked.commands, ticket.id)
-    return _done(Outcome.NOTED, agent, ticket, reasons)
+        return speak(mail)
+    mail.does_before()
+    mail.does_after()
+    return mail.done(Outcome.NOTED)
 
 
-def _set_aside(
-    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
-) -> Decision:
+#: What an agent may ask for on a ticket that is a colleague's: it is about his own words alone.
+_ANYBODYS = frozenset({CommandName.NOTE, CommandName.SEND, CommandName.UNDO})
+
+
+def _refused(mail: AgentMail) -> Decision | None:
+    """Why nothing of this mail is done: a command of it cannot be, or is not his to give."""
+    words = mail.asked.rest[:4000]
+    refused = cannot(mail.incoming, mail.desk, mail.agent, mail.asked.commands, mail.number, mail.asked.rest)
+    if refused is not None:
+        code, line = refused
+        return mail.comes_back(code, words, detail=line)
+    holder = holder_of(mail.desk, mail.ticket)
+    if holder is None or may_act(mail.desk, mail.ticket, mail.agent):
+        return None
+    for command in mail.asked.commands:
+        if command.name not in _ANYBODYS and DEEDS[command.name].place is Place.TICKET:
+            return mail.comes_back("not_yours_now", words, detail=command.line[:200], by=holder.name)
+    return None
+
+
+def _set_aside(mail: AgentMail) -> Decision:
     """Commands that end a ticket: words beside them go to nobody, and come back to their author."""
-    desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
-    code = before_words(incoming, desk, agent, asked.commands, ticket.id, asked.rest)
-    if asked.rest and code and not is_signature(asked.rest):
-        tell_agent(incoming, desk, agent, ticket, code, would_have_left=asked.rest[:4000])
-    return _done(Outcome.NOTED, agent, ticket, reasons)
+    incoming, desk, words = mail.incoming, mail.desk, mail.asked.rest
+    desk.put_key(incoming.message.message_id, mail.number, is_ours=False)
+    code = before_words(incoming, desk, mail.agent, mail.asked.commands, mail.number, words)
+    if words and code and not is_signature(words):
+        tell_agent(incoming, desk, mail.agent, mail.ticket, code, would_have_left=words[:4000])
+    return mail.done(Outcome.NOTED)
 
 
-def _inside(
-    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
-) -> Decision:
-    """Words for colleagues: they reach no customer, and are kept as a note."""
-    before_words(incoming, desk, agent, asked.commands, ticket.id, asked.rest)
-    after_words(incoming, desk, agent, asked.commands, ticket.id, asked.rest)
-    return _note(incoming, desk, agent, desk.tickets[ticket.id], reasons)
-
-
-def _answer(
-    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
-) -> Decision:
-    """Send the agent's words to the customer, if they came whole and nothing internal is in them.
-
-    His commands are carried out once nothing can hold the mail any more, and before its recipients are settled.
-    """
-    words = asked.rest
-    if incoming.message.is_cut:
-        return hold_and_tell(incoming, desk, agent, ticket, "incomplete", reasons, would_have_left=words[:4000])
-    drop_held(desk, ticket, agent)
-    found = inspect(replace(incoming.message, text=words), guard_facts(incoming, desk, agent, ticket))
-    if not found.is_clean:
-        return _internal(incoming, desk, agent, ticket, found, reasons)
-    if found.tail:
-        desk.tails[agent.name] = desk.changes.tails[agent.name] = written(desk.tails.get(agent.name, ""), found.tail)
-    way = way_to_customer(desk, ticket, asked.commands)
-    if way is None:
-        return hold_and_tell(incoming, desk, agent, ticket, "no_way", reasons, would_have_left=found.text[:4000])
-    before_words(incoming, desk, agent, asked.commands, ticket.id, words)
-    ticket = desk.tickets[ticket.id]
-    answer = _words(incoming, desk, agent, ticket, found, way)
-    if asked.looks_like_note:
-        hold_words(desk, ticket, agent, answer)
-        note_outsiders(incoming, desk, agent, ticket)
-        return hold_and_tell(incoming, desk, agent, ticket, LIKE_A_NOTE, reasons, would_have_left=found.text[:4000])
-    send_words(desk, ticket, answer, way)
-    note_outsiders(incoming, desk, agent, ticket)
-    reasons = (*reasons, *found.reasons)
-    done = _answered(incoming, desk, agent, ticket, reasons, files=len(found.attachments), way=way)
-    after_words(incoming, desk, agent, asked.commands, ticket.id, words)
-    return done
-
-
-def _internal(
-    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, found: Inspection, reasons: tuple[Reason, ...]
-) -> Decision:
-    """Something internal is left in the words, or nothing is left of them."""
-    return hold_and_tell(
-        incoming,
-        desk,
-        agent,
-        ticket,
-        "internal_survived" if found.survived else "empty_reply",
-        (*reasons, *found.reasons),
-        detail="; ".join(s for s in found.survived if not s.startswith("ik"))[:200],
-        would_have_left=found.text[:4000],
-    )
-
-
-def _words(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, found: Inspection, way: Way) -> NewOutbox:
-    """The agent's words as they go to the customer."""
-    channel, address = way
-    is_mail = channel.medium == Medium.EMAIL
-    return NewOutbox(
-        ticket=ticket.id,
-        source=incoming.id,
-        channel=channel.name,
-        address=address,
-        purpose=Purpose.ANSWER,
-        agent=agent.name,
-        recipe={
-            "message": incoming.id,
-            "words": found.text,
-            "files": [a.path for a in found.attachments],
-            "links": list(found.links),
-        },
-        mail_id=mail_id(desk.keyring, domain_of(channel), "answer", ticket.id, incoming.id) if is_mail else "",
-        answered_at=incoming.received_at,
-    )
-
-
-def _answered(
-    incoming: Incoming,
-    desk: Desk,
-    agent: Agent,
-    ticket: Ticket,
-    reasons: tuple[Reason, ...],
-    *,
-    files: int,
-    way: Way,
-) -> Decision:
-    """Take note that an answer is on its way."""
-    desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
-    desk.put_ticket(
-        replace(
-            desk.tickets[ticket.id], state=TicketState.ANSWERED, agent=ticket.agent or agent.name, updated_at=desk.now
-        )
-    )
-    desk.tell(
-        "answer_queued",
-        ticket=ticket.id,
-        message=incoming.id,
-        agent=agent.name,
-        channel=way[0].name,
-        answered_at=incoming.received_at.isoformat(),
-        files=files,
-        reasons=reason_data(reasons),
-    )
-    return _done(Outcome.ANSWERED, agent, ticket, reasons)
-
-
-def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> GuardFacts:
-    """What must not leave in this agent's answer on this ticket."""
-    known = desk.internal.get(ticket.id, Internal())
-    tokens = frozenset(r.token for r in desk.tokens.values() if r.ticket == ticket.id)
-    mail = desk.mail_channel_of(ticket)
-    return GuardFacts(
-        internal_lines=known.lines,
-        shown_lines=known.shown,
-        customer_words=known.customer_words,
-        known_attachments=known.files,
-        marked_attachments=desk.marked.get(incoming.id, frozenset()),
-        key_ids=frozenset(k.id for k in desk.keyring.all),
-        tokens=tokens,
-        internal_message_ids=frozenset(k for k, (n, ours) in desk.keys.items() if n == ticket.id and ours),
-        private_addresses=frozenset(agent.addresses),
-        private_numbers=frozenset(agent.phones),
-        desk_address=mail.address if mail is not None else "",
-        hotline=desk.policy.hotline,
-        names=(agent.display_name,),
-        signature=agent.signature,
-        tails=read(desk.tails.get(agent.name, "")),
-        tail_key=desk.keyring.current.secret,
-    )
-
-
-def _release(
-    incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, asked: Parsed, reasons: tuple[Reason, ...]
-) -> Decision:
-    """`!send` alone: what was held for a question leaves after all, to those whom it concerns by now."""
-    answer = held_words(desk, ticket, agent)
-    if answer is None:
-        return hold_and_tell(incoming, desk, agent, ticket, "empty_reply", reasons)
-    way = way_to_customer(desk, ticket, asked.commands)
-    if way is None:
-        return hold_and_tell(
-            incoming, desk, agent, ticket, "no_way", reasons, would_have_left=str(answer.recipe["words"])[:4000]
-        )
-    before_words(incoming, desk, agent, asked.commands, ticket.id)
-    drop_held(desk, ticket, agent)
-    send_words(desk, desk.tickets[ticket.id], answer, way)
-    desk.put_ticket(replace(desk.tickets[ticket.id], state=TicketState.ANSWERED, updated_at=desk.now))
-    desk.tell("held_released", ticket=ticket.id, message=incoming.id, agent=agent.name)
-    after_words(incoming, desk, agent, asked.commands, ticket.id, str(answer.recipe["words"]))
-    return _done(Outcome.ANSWERED, agent, ticket, reasons)
-
-
-def _note(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, reasons: tuple[Reason, ...]) -> Decision:
-    desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
-    desk.tell("note_recorded", ticket=ticket.id, message=incoming.id, agent=agent.name)
-    return _done(Outcome.NOTED, agent, ticket, reasons)
+def _inside(mail: AgentMail) -> Decision:
+    """Words for colleagues: they reach no customer, and are kept as a note. Without any, what waits becomes one."""
+    mail.does_before(mail.asked.rest)
+    mail.does_after(mail.asked.rest)
+    noted = mail.incoming.id
+    waited = held_words(mail.desk, mail.ticket, mail.agent)
+    if waited is not None and not mail.asked.rest and CommandName.NOTE in {c.name for c in mail.asked.commands}:
+        drop_held(mail.desk, mail.ticket, mail.agent)
+        noted = waited.source or noted
+    mail.desk.put_key(mail.incoming.message.message_id, mail.number, is_ours=False)
+    mail.desk.tell("note_recorded", ticket=mail.number, message=noted, agent=mail.agent.name)
+    return mail.done(Outcome.NOTED)

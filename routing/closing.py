@@ -1,4 +1,4 @@
-"""Closing: an agent says that a ticket is done."""
+"""Closing: an agent says that a ticket is done. He is told only what may surprise him: that nobody had answered."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ from dataclasses import replace
 
 from routing.deed import Act
 from routing.desk import Desk, Incoming
+from routing.holding import tell_agent
 from routing.policy import Agent
 from routing.records import Ticket
 from routing.words import TargetKind, TicketState
 
 
 def closes(act: Act) -> str:
+    was_answered = _is_answered(act.desk, act.ticket)
     close(act.incoming, act.desk, act.agent, act.ticket)
+    if not was_answered:
+        tell_agent(act.incoming, act.desk, act.agent, act.ticket, "closed_unanswered")
     return ""
+
+
+def _is_answered(desk: Desk, ticket: Ticket) -> bool:
+    """Whether the customer has ever had an answer: words, or a call."""
+    if ticket.state in (TicketState.ANSWERED, TicketState.CLOSED) or ticket.answered_at is not None:
+        return True
+    return any(t.met_at is not None for t in desk.targets.get(ticket.id, ()))
 
 
 def close(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:

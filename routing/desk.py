@@ -132,7 +132,8 @@ class Changes:
     merged: list[tuple[int, int]] = field(default_factory=list)  # (ticket, the one that its messages now belong to)
     moved_targets: list[tuple[Target, Target]] = field(default_factory=list)  # (as it was, with its new times)
     moved_messages: list[tuple[int, int]] = field(default_factory=list)  # (message, ticket that it now belongs to)
-    cancelled: list[tuple[int, str]] = field(default_factory=list)  # (ticket, agent): his answers that wait do not go
+    #: (ticket, agent, rows): so many rows of his answers that wait do not go, or nothing of the batch is written
+    cancelled: list[tuple[int, str, int]] = field(default_factory=list)
     used_tokens: list[str] = field(default_factory=list)  # single-use ones
     presence: dict[str, Presence] = field(default_factory=dict)  # agent -> as he is now
     absence_hints: set[str] = field(default_factory=set)  # agents for whom a machine answered
@@ -143,9 +144,9 @@ class Changes:
     overlays: list[Overlay] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
     complained: set[str] = field(default_factory=set)  # contacts who reported a mail of ours as abuse
-    events: list[Event] = field(default_factory=list)
     enrolments: dict[tuple[str, str, str, str], Enrolment] = field(default_factory=dict)
     probes: dict[str, Probe] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
 
 
 @dataclass
@@ -175,6 +176,10 @@ class Desk:
     #: Message-ID, or the digest of a mark, of what is reported on -> its rows, one a recipient
     sent: dict[str, tuple[SentMail, ...]] = field(default_factory=dict)
     held: dict[tuple[int, str], NewOutbox] = field(default_factory=dict)  # (ticket, agent) -> his answer that waits
+    waiting: dict[tuple[int, str], list[NewOutbox]] = field(default_factory=dict)  # his that may be called back, by row
+    left: dict[tuple[int, str], datetime] = field(default_factory=dict)  # when the last of his answers left
+    spoken: dict[int, tuple[int, datetime]] = field(default_factory=dict)  # ticket -> its customer's last message, when
+    hinted: dict[str, datetime] = field(default_factory=dict)  # agent -> when a machine last answered for him
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
     loads: dict[str, int] = field(default_factory=dict)
     presence: dict[str, bool] = field(default_factory=dict)  # absent: on duty
@@ -183,13 +188,13 @@ class Desk:
     marked: dict[int, frozenset[str]] = field(default_factory=dict)  # message -> its files that hold something of ours
     questions: dict[int, Question] = field(default_factory=dict)  # those that tokens of the batch confirm
     tails: dict[str, str] = field(default_factory=dict)  # agent -> how his last replies ended
+    enrolments: dict[str, list[Enrolment]] = field(default_factory=dict)  # of the agents who speak in this batch
+    probes: dict[str, Probe] = field(default_factory=dict)  # by channel, where this batch may depend on them
     told: dict[str, int] = field(default_factory=dict)  # agent -> how often his own mails had him told something lately
     people: dict[str, AgentSnapshot] = field(default_factory=dict)  # made when first asked for, then kept up to date
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
     changes: Changes = field(default_factory=Changes)
 
-    enrolments: dict[str, list[Enrolment]] = field(default_factory=dict)  # of the agents who speak in this batch
-    probes: dict[str, Probe] = field(default_factory=dict)  # by channel, where this batch may depend on them
     # ---- reading
 
     def channel(self, name: str) -> ChannelPolicy:
@@ -335,11 +340,6 @@ class Desk:
         if name in self.people:
             self.people[name] = self._as_he_stands(name)
 
-    def ask(self, question: Question) -> None:
-        """Keep what waits for an agent's word."""
-        self.questions[question.id] = question
-        self.changes.questions.append(question)
-
     def put_enrolment(self, row: Enrolment) -> None:
         """Remember what an agent's mail has shown."""
         mine = self.enrolments.setdefault(row.agent, [])
@@ -351,6 +351,11 @@ class Desk:
         """A probe of ours has come in."""
         self.probes[probe.channel] = probe
         self.changes.probes[probe.channel] = probe
+
+    def ask(self, question: Question) -> None:
+        """Keep what waits for an agent's word."""
+        self.questions[question.id] = question
+        self.changes.questions.append(question)
 
     def numbers(self) -> dict[str, int]:
         """The next free number of each sequence."""

@@ -26,8 +26,12 @@ def hold_and_tell(
     detail: str = "",
     meant: str = "",
     would_have_left: str = "",
+    **more: object,
 ) -> Decision:
-    told = tell_agent(incoming, desk, agent, ticket, code, detail=detail, meant=meant, would_have_left=would_have_left)
+    """Nothing leaves, and he hears why. `more`: what else the mail to him is made from, as in `intake/told.py`."""
+    told = tell_agent(
+        incoming, desk, agent, ticket, code, detail=detail, meant=meant, would_have_left=would_have_left, **more
+    )
     return held(incoming, desk, agent, ticket, code, reasons, told=told)
 
 
@@ -83,6 +87,7 @@ def tell_agent(
     detail: str = "",
     meant: str = "",
     would_have_left: str = "",
+    **more: object,
 ) -> bool:
     """Tell the agent about a ticket that is his, in its conversation; he may answer by replying. False: too often."""
     if not may_tell(desk, agent):
@@ -99,6 +104,7 @@ def tell_agent(
         detail=detail,
         would_have_left=would_have_left,
         meant=meant,
+        **more,
     )
     return True
 
@@ -113,6 +119,7 @@ def tell_plainly(
     detail: str = "",
     meant: str = "",
     would_have_left: str = "",
+    **more: object,
 ) -> bool:
     """Tell an agent, with no reply address. A ticket is named only where it is, or was, his."""
     channel = desk.channel(incoming.channel)
@@ -130,8 +137,9 @@ def tell_plainly(
                 "detail": detail,
                 "would_have_left": would_have_left,
                 "meant": meant,
+                **more,
             },
-            mail_id=mail_id(desk.keyring, domain_of(channel), "told", incoming.id, agent.name),
+            mail_id=mail_id(desk.keyring, domain_of(channel), "told", incoming.id, agent.name, code),
         )
     )
     return True

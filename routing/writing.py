@@ -89,6 +89,7 @@ def send_to_agent(
     *,
     message: int | None,
     reasons: Iterable[Reason] = (),
+    not_before: datetime | None = None,
     **more: object,
 ) -> None:
     """One mail to one agent about one ticket, with a token of its own to answer by."""
@@ -116,6 +117,7 @@ def send_to_agent(
             agent=agent.name,
             recipe={"token": token, "message": message, "why": reason_data(tuple(reasons)), **more},
             mail_id=this_id,
+            not_before=not_before,
         )
     )
 

@@ -6,7 +6,7 @@ alone, so that one poisonous message cannot take its batch with it for ever; onl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from channels.adapter import Arrival, Envelope
 from channels.message import MESSAGING, Medium
 from routing.records import Event, as_row
-from routing.words import MessageState
+from routing.words import MessageState, Speaker
 from store import cursors, events, sealed
 from store.engine import WANTED, Transaction
 from store.schema import MessageRow
@@ -387,6 +387,22 @@ async def recent_by_sender(tx: Transaction, senders: Sequence[str], since: datet
         return {}
     rows = await tx.rows(_RECENT_BY_SENDER, {"wanted": senders, "since": since})
     return {r["sender"]: r["count"] for r in rows}
+
+
+_LAST_WORDS = select(MESSAGE.c.ticket, MESSAGE.c.id, MESSAGE.c.received_at).where(
+    MESSAGE.c.id.in_(
+        select(func.max(MESSAGE.c.id))
+        .where(MESSAGE.c.ticket.in_(WANTED), MESSAGE.c.speaker == Speaker.CUSTOMER.value)
+        .group_by(MESSAGE.c.ticket)
+    )
+)
+
+
+async def last_words(tx: Transaction, tickets: Iterable[int]) -> dict[int, tuple[int, datetime]]:
+    """The last message of its customer on each ticket, and when it came: {ticket: (message, received_at)}."""
+    wanted = list(set(tickets))
+    rows = await tx.rows(_LAST_WORDS, {"wanted": wanted}) if wanted else []
+    return {r["ticket"]: (r["id"], r["received_at"]) for r in rows}
 
 
 async def state_of(tx: Transaction, message: int) -> MessageState | None:

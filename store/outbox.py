@@ -375,6 +375,7 @@ def _anew(item: OutboxItem, recipe: Mapping[str, Any]) -> NewOutbox:
         mail_id=item.mail_id,
         answered_at=item.answered_at,
         held_reason=item.held_reason,
+        not_before=item.next_attempt_at,
     )
 
 
@@ -387,13 +388,42 @@ async def drop_held(tx: Transaction, ticket: int, agent: str) -> None:
     )
 
 
-async def call_back(tx: Transaction, ticket: int, agent: str, now: datetime) -> None:
-    """An agent's answers on a ticket that were to wait a little, and still do, are not sent."""
-    his = (OUTBOX.c.ticket == ticket, OUTBOX.c.agent == agent, OUTBOX.c.purpose == Purpose.ANSWER.value)
+class LeftMeanwhile(Exception):
+    """What was to be called back is not all here any more: what was decided on that is not so."""
+
+
+async def call_back(tx: Transaction, ticket: int, agent: str, rows: int, now: datetime) -> None:
+    """An agent's answers on a ticket that were to wait a little, and still do, are not sent; nor is what tells of them.
+
+    Raises LeftMeanwhile unless they are as many rows as that.
+    """
     waiting = (OUTBOX.c.state == OutboxState.PENDING.value, OUTBOX.c.attempts == 0, OUTBOX.c.next_attempt_at > now)
-    await tx.execute(
-        update(OUTBOX).where(*his, *waiting).values(state=OutboxState.CANCELLED.value, next_attempt_at=None)
+    his = (OUTBOX.c.agent == agent, OUTBOX.c.purpose == Purpose.ANSWER.value)
+    back = {"state": OutboxState.CANCELLED.value, "next_attempt_at": None}
+    done = await tx.execute(
+        update(OUTBOX).where(OUTBOX.c.ticket == ticket, *his, *waiting).values(**back).returning(OUTBOX.c.source)
     )
+    sources = [row.source for row in done]
+    if len(sources) != rows:
+        raise LeftMeanwhile(f"{len(sources)} of {rows} answers on ticket {ticket} were still here")
+    told = (OUTBOX.c.ticket == ticket, OUTBOX.c.source.in_(sources), OUTBOX.c.purpose == Purpose.TOLD.value)
+    await tx.execute(update(OUTBOX).where(*told, *waiting).values(**back))
+
+
+async def answers(tx: Transaction, tickets: Iterable[int]) -> list[OutboxItem]:
+    """The answers of agents on these tickets, one row a recipient, that have left or will; the oldest first."""
+    wanted = list(set(tickets))
+    if not wanted:
+        return []
+    states = [state.value for state in OutboxState if state not in (OutboxState.HELD, OutboxState.CANCELLED)]
+    his = (OUTBOX.c.purpose == Purpose.ANSWER.value, OUTBOX.c.agent.is_not(None), OUTBOX.c.state.in_(states))
+    rows = await tx.rows(select(*COLUMNS).where(OUTBOX.c.ticket.in_(wanted), *his).order_by(OUTBOX.c.id))
+    return [item_of(r) for r in rows]
+
+
+def as_new(item: OutboxItem) -> NewOutbox:
+    """A row as it was put here."""
+    return _anew(item, item.recipe)
 
 
 async def held(tx: Transaction, tickets: Iterable[int]) -> dict[tuple[int, str], NewOutbox]:
