@@ -46,14 +46,20 @@ def calendars_at(policy: Policy, place: str) -> list[str]:
     return [name for name, spec in policy.calendars.items() if place in (spec.country, name)]
 
 
-def with_days_off(policy: Policy, overlays: Sequence[Overlay]) -> Policy:
-    """The policy with these days off; the same one where none of them concerns it."""
+def days_off(overlays: Sequence[Overlay]) -> list[DayOff]:
+    """Those that count, of rows in the order in which they were said."""
     said: dict[str, DayOff] = {}
     for overlay in overlays:
         if overlay.kind == HOLIDAY:
             said.pop(overlay.key, None)
             if not overlay.value.get("is_off"):  # called off: the file alone counts for that day
                 said[overlay.key] = day_off(overlay)
+    return list(said.values())
+
+
+def with_days_off(policy: Policy, overlays: Sequence[Overlay]) -> Policy:
+    """The policy with these days off; the same one where none of them concerns it."""
+    said = {off.key(): off for off in days_off(overlays)}
     changed: dict[str, CalendarSpec] = {}
     for off in said.values():
         for name in calendars_at(policy, off.place):

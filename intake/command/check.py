@@ -13,6 +13,7 @@ from channels.adapter import CheckLine, CheckState, Clock, Cursor, StoreUnavaila
 from intake.command import check_desk as desk
 from intake.command.failure import Exit
 from intake.command.opened import revision_of
+from intake.command.overlaid import ahead
 from intake.command.setting import config_path
 from intake.command.status import ask_daemon
 from intake.command.terminal import Screen, padded, width, wrap
@@ -62,7 +63,7 @@ async def _all(config: Config, clock: Clock) -> AsyncIterator[CheckLine]:
             yield one
         async for one in desk.agents(config, tx, clock.now()):
             yield one
-        for one in desk.calendars(config, clock.now()):
+        for one in desk.calendars(config, clock.now(), await ahead(config, clock.now())):
             yield one
         listening = await desk.listener(config, daemon_alive=alive)
         if listening is not None:

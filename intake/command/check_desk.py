@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,10 +15,12 @@ from channels.adapter import CheckLine, CheckState, StoreUnavailable
 from channels.message import Medium
 from channels.settings import TelephonySettings, WebchatSettings
 from intake import dates
+from intake.command import enrolled_lines
 from intake.command.failure import Failure
 from intake.command.opened import refuse_other_version, revision_of
 from intake.config import Config, secret_problems
 from routing.calendars import is_provisional
+from routing.overlaying import DayOff
 from routing.words import Evidence, OutboxState, Purpose
 from store import outbox, tickets, upgrade
 from store.engine import Database, Transaction
@@ -142,6 +144,8 @@ async def agents(config: Config, tx: Transaction | None, now: datetime) -> Async
         yield one
     for one in (*_evidence(config), *_supervision(config)):
         yield one
+    for one in await enrolled_lines.lines(tx, policy, now):
+        yield one
 
 
 def _nobody(total: int) -> tuple[str, str]:
@@ -166,10 +170,6 @@ def _evidence(config: Config) -> Iterator[CheckLine]:
     if needing and mail and not any(c.authserv_id for c in mail):
         problem = "no mail channel names the server whose Authentication-Results count: every reply is held"
         yield line("agents", f"evidence of {_few(needing)}", problem, "set authserv_id in a mail channel")
-    alone = [n for n, a in policy.agents.items() if Evidence.TOKEN_ONLY in a.evidence]
-    if alone:
-        problem = "token-only: whoever gets hold of a reply address can answer in their name"
-        yield warning("agents", _few(alone), problem, "let the mail server prove who writes, where it can")
 
 
 def _supervision(config: Config) -> Iterator[CheckLine]:
@@ -185,10 +185,13 @@ def _few(names: list[str]) -> str:
 # ---- calendars
 
 
-def calendars(config: Config, now: datetime) -> Iterator[CheckLine]:
-    """One line; a Chinese year whose make-up days nobody has published is said."""
+def calendars(config: Config, now: datetime, said: Sequence[DayOff] = ()) -> Iterator[CheckLine]:
+    """One line; what supervisors said; and a Chinese year whose make-up days nobody has published."""
     specs = config.policy.calendars
     yield line("calendar", _few(list(specs)))
+    for off in said:
+        closes = f" from {off.closes:%H:%M}" if off.closes else ""
+        yield line("calendar", f"{off.place} closed on {off.day:%m-%d}{closes}, as a supervisor said")
     for name, spec in specs.items():
         this = now.astimezone(ZoneInfo(spec.timezone)).year
         for year in (this, this + 1):

@@ -11,6 +11,7 @@ from channels.adapter import Clock
 from channels.message import Medium
 from intake import dates
 from intake.command.failure import Exit, Failure
+from intake.command.overlaid import overlaid
 from intake.command.plain_policy import channel_called, found, with_media
 from intake.command.terminal import Screen
 from routing.calendars import Interval, NoOpenHours, intervals, is_provisional
@@ -20,8 +21,8 @@ from routing.words import Kind
 
 
 async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
-    policy, _ = found(args)
-    policy = with_media(policy)
+    policy, config = found(args)
+    policy = with_media(await overlaid(policy, config))
     channel = channel_called(policy, args.channel)
     spec = policy.calendar_of(channel.name, channel.team)
     at = moment(args.at, policy.timezone) if args.at else clock.now()
