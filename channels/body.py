@@ -28,6 +28,7 @@ MAX_ENCLOSED_WORDS = 8000  # characters of one attached mail
 MAX_ENCLOSED_ALL = 40_000  # characters of all of them
 
 _MAIL_TYPES = frozenset({"message/rfc822", "message/global"})
+_FILE_TYPES = frozenset({"application/octet-stream", "application/x-eml", "application/eml", "text/plain"})
 _CALENDAR_FOLD = re.compile(rb"\r?\n[ \t]")
 _WRAPPING_NAME = re.compile(r"(?i)winmail\d{0,3}\.dat")
 
@@ -114,10 +115,14 @@ def octets_at(tree: Tree, paths: list[str]) -> dict[str, bytes]:
 
 
 def _octets_within(tree: Tree, part: Part, paths: list[str]) -> dict[str, bytes]:
-    """Of files that lie in a wrapping, or in a mail that was signed in one piece."""
+    """Of files that lie in a wrapping, in an attached mail, or in one that was signed in one piece."""
     if content := _signed(tree, part):
         steps = [path.partition("/")[2] for path in paths]
         found = octets_at(cut(content), steps)
+        return {path: found[step] for path, step in zip(paths, steps, strict=True)}
+    if is_mail(part):
+        steps = [path.partition("/")[2] for path in paths]
+        found = octets_at(cut(tree.payload(part)), steps)
         return {path: found[step] for path, step in zip(paths, steps, strict=True)}
     opened = tnef.unwrap(tree.payload(part)) if _is_wrapping(part) else None
     files = dict(opened.files(part.path)) if opened else {}
@@ -172,6 +177,13 @@ def _subject_of(octets: bytes) -> str:
 
 
 # --- wrappings, invitations, attached mails -------------------------------------------------------------------
+
+
+def is_mail(part: Part) -> bool:
+    """An attached mail: declared as one, or a file that is one by its name."""
+    return part.media_type in _MAIL_TYPES or (
+        part.media_type in _FILE_TYPES and part.file_name.lower().endswith(".eml")
+    )
 
 
 def _is_wrapping(part: Part) -> bool:

@@ -158,6 +158,17 @@ class Call:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PassedOn:
+    """A mail that another one passes on, as its block of headers or its own octets tell it: proof of nothing."""
+
+    original: Message  # its sender's value is "" and its date_header None where they could not be read
+    note: str = ""  # what stands above it: words of whoever passes it on
+    local_time: str = ""  # ISO 8601, when it was written, where no time zone is told
+    count: int = 1  # mails that are passed on together; `original` is the first of them
+    is_attached: bool = False  # as octets of its own, not as words
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
     """One message in normal form."""
 
@@ -187,6 +198,7 @@ class Message:
     loop_marks: tuple[str, ...] = ()  # values of X-Intake-Loop headers: our own mail coming home
     automatic_id: str = ""  # X-Auto-Response-Suppress and the like, verbatim, capped
     call: Call | None = None
+    passed_on: PassedOn | None = None  # it looks as if somebody passed a mail on
     defects: tuple[str, ...] = ()  # what was wrong with the bytes, in words; empty when nothing was
     is_stub: bool = False  # only headers, or nothing, could be read
     source_headers: tuple[tuple[str, str], ...] = field(default=())  # decoded, capped; for `show` and `explain`

@@ -22,6 +22,7 @@ from channels.message import (
     CallEvent,
     Medium,
     Message,
+    PassedOn,
     Recipient,
     Role,
     Scheme,
@@ -37,6 +38,7 @@ def _defaults(record: type) -> tuple[tuple[str, Any], ...]:
 
 
 _MESSAGE_FIELDS = _defaults(Message)
+_PASSED_ON = tuple(pair for pair in _defaults(PassedOn) if pair[0] != "original")
 #: Strings, booleans, numbers: what JSON has itself.
 _PLAIN = frozenset(
     {"subject", "text", "quoted", "text_full", "html", "message_id", "language", "content_key", "auto_submitted"}
@@ -47,6 +49,10 @@ _STRINGS = frozenset({"in_reply_to", "references", "loop_marks", "defects"})
 
 def dumps(message: Message) -> bytes:
     """One JSON object, UTF-8."""
+    return orjson.dumps(_fields(message))
+
+
+def _fields(message: Message) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, default in _MESSAGE_FIELDS:
         value = getattr(message, name)
@@ -54,7 +60,11 @@ def dumps(message: Message) -> bytes:
             fields[name] = value
     if message.date_header is not None:
         fields["date_header"] = message.date_header.astimezone(UTC)
-    return orjson.dumps(fields)
+    if message.passed_on is not None:
+        passed = message.passed_on
+        others = {name: getattr(passed, name) for name, default in _PASSED_ON if getattr(passed, name) != default}
+        fields["passed_on"] = {**others, "original": _fields(passed.original)}
+    return fields
 
 
 def loads(octets: bytes) -> Message:
@@ -62,6 +72,10 @@ def loads(octets: bytes) -> Message:
     stored = orjson.loads(octets)
     if not isinstance(stored, dict):
         raise TypeError("a message is a JSON object")
+    return _message(stored)
+
+
+def _message(stored: dict[str, Any]) -> Message:
     fields: dict[str, Any] = {
         "medium": Medium(stored["medium"]),
         "sender": _address(stored["sender"]),
@@ -84,6 +98,11 @@ def _call(value: dict[str, Any]) -> Call:
     return Call(**{**value, "event": CallEvent(value["event"]), "users": tuple(value.get("users", ()))})
 
 
+def _passed_on(value: dict[str, Any]) -> PassedOn:
+    known = {name: value[name] for name, _ in _PASSED_ON if name in value}
+    return PassedOn(original=_message(value["original"]), **known)
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "recipients": lambda many: tuple(
         Recipient(role=_ROLES[one["role"]], address=_address(one["address"])) for one in many
@@ -94,5 +113,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "bounce": lambda one: Bounce(**{**one, "kind": BounceKind(one["kind"])}),
     "authentication": lambda many: tuple(Verdict(**one) for one in many),
     "call": _call,
+    "passed_on": _passed_on,
     "source_headers": lambda many: tuple((name, value) for name, value in many),
 }

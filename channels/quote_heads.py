@@ -63,12 +63,12 @@ def is_quoted(line: str) -> bool:
 def find(lines: list[str]) -> Head | None:
     """The first place where a quote is introduced, in the lines that `visible` gave."""
     above_quote = _above_quotes(lines)
-    labels = [_label(line) if ":" in line or "：" in line or "|" in line else _NO_LABEL for line in lines]
+    labels = [label(line) if ":" in line or "：" in line or "|" in line else _NO_LABEL for line in lines]
     closer = _next_closers(lines)
     for number, line in enumerate(lines):
         if len(line) > MAX_LINE or not line.strip():
             continue
-        if kind := _separator(line):
+        if kind := separator(line):
             below = _below_headers(lines, number + 1, is_marked=is_quoted(line))
             return Head(number, below, is_forward=kind == "forward")
         if _is_header_block(lines, labels, number):
@@ -110,7 +110,7 @@ def _above_quotes(lines: list[str]) -> list[bool]:
     return found
 
 
-def _separator(line: str) -> str:
+def separator(line: str) -> str:
     """ "original" or "forward" for "-----Original Message-----" and its kin, "---- On …, … wrote ----" too; else ""."""
     bare = line.strip(" \t>＞*")
     if not bare.endswith(_SEPARATOR_ENDS):
@@ -138,7 +138,7 @@ def _separator(line: str) -> str:
 # --- the headers of the quoted mail -----------------------------------------------------------------------------
 
 
-def _label(line: str) -> tuple[str, str]:
+def label(line: str) -> tuple[str, str]:
     """The kind of a header line of a quoted mail and its value; ("", "") for other lines."""
     bare = line[:MAX_LINE].lstrip(_BEFORE_WORDS)
     end = _LABEL_END.search(bare, 0, MAX_LABEL)
@@ -176,7 +176,7 @@ def _below_headers(lines: list[str], start: int, *, is_marked: bool) -> int:
     first = start
     while first < len(lines) and not lines[first].strip():
         first += 1
-    if first == len(lines) or not _label(lines[first])[0]:
+    if first == len(lines) or not label(lines[first])[0]:
         return start
     end = first
     while end < min(first + _BLOCK, len(lines)) and lines[end].strip(" \t>＞") and is_quoted(lines[end]) is is_marked:
