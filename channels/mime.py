@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 
-from channels import automatic, body, bounces, quotes, spam
+from channels import automatic, body, bounces, passed_on, quotes, spam
 from channels.authentication import MAX_LINES, verdicts
 from channels.body import Body, NoSuchPart
 from channels.charsets import decode
@@ -50,6 +51,12 @@ _KEPT = {
 def parse(raw: bytes, *, is_truncated: bool = False) -> Message:
     """The normal form of a mail. `is_truncated`: only its beginning was fetched, so that it becomes a stub."""
     tree = cut(raw)
+    message = _parsed(tree, is_truncated=is_truncated)
+    found = passed_on.find(tree, message, lambda octets: _parsed(cut(octets)))
+    return message if found is None else replace(message, passed_on=found)
+
+
+def _parsed(tree: Tree, *, is_truncated: bool = False) -> Message:
     found = body.read(tree, is_truncated=is_truncated)
     found.html = tidy(found.html)[:MAX_HTML]
     found.words = tidy(found.words)
