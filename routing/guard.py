@@ -33,6 +33,8 @@ MAX_TEXT = 200_000  # characters of a reply
 MAX_HEADING = 500  # characters of a line that may be a heading
 MIN_WITHIN = 8  # squeezed characters: a shorter internal line counts only where it is a whole line
 MIN_DIGITS = 8  # of a private number; fewer would be found in every amount
+MAX_SECRETS = 20  # marks and tokens in one reply; one mail of ours has two
+MIN_HALF = 8  # characters of a mark or a token that are known again
 MAX_SHOWN = 80  # characters of what survived, for showing it to the agent
 MAX_LINKS = 100  # of the reply's HTML, the first; a reply with others in it goes as plain text
 MAX_LINK = 2000  # characters
@@ -40,6 +42,8 @@ MAX_LINK = 2000  # characters
 #: The line above everything internal in our mails to agents; it is recognised by its words and its rule.
 MARK = "──────── 以下僅供內部 · internal ────────"
 _RULES = re.compile("[─━—–-]+")
+#: The line above the customer's words.
+_CAPTION = re.compile(r"[\s>]*──\s{0,3}(?:客戶原文|客户原文|Customer.s words)\b")
 _MARK = _RULES.sub("", squeeze(MARK))
 
 
@@ -104,7 +108,8 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
     if lost:
         survived.append("words_below")
         reasons.append(because("words_below", lines=lost))
-    for code, what in _survivors(text, facts, known):
+    found = (*_survivors(text, facts, known), *_halves(text, written, facts))
+    for code, what in found:
         survived.append(what[:MAX_SHOWN])
         reasons.append(because("foreign_quote") if code == "foreign_quote" else because("survived", what=code))
     is_empty = not squeeze(text) and not attachments
@@ -368,8 +373,28 @@ def _start_of_attribution(lines: list[str], end: int) -> int:
         if not lines[start].strip() or len(lines[start]) > MAX_HEADING:
             break
         if _ON.match(lines[start]) and _WHEN_OR_WHO.search(" ".join(lines[start : end + 1])):
-            return start
-    return end if "@" in lines[end] else -1
+            return _with_address(lines, start, end)
+    return _with_address(lines, end, end) if "@" in lines[end] else -1
+
+
+_DESK_NAME = re.compile(r"#\d{1,19}\b")
+
+
+def _with_address(lines: list[str], start: int, end: int) -> int:
+    """The attribution's first line, where the address in angle brackets stands before the date, and was folded."""
+    joined = " ".join(lines[start : end + 1])
+    while (
+        start and end - start < 4 and joined.count("<") <= joined.count(">") and not ("<" in joined and "@" in joined)
+    ):
+        above = lines[start - 1].strip("> \t")
+        if not above.endswith(">") and above.count("<") <= above.count(">"):
+            break
+        start -= 1
+        joined = f"{above} {joined}"
+    is_folded = (
+        lines[start].strip("> \t").startswith("<") and start and _DESK_NAME.search(lines[start - 1][:MAX_HEADING])
+    )
+    return start - 1 if is_folded else start
 
 
 def _mask_signature(lines: list[str], facts: GuardFacts, masks: Masks) -> tuple[list[str], int]:
@@ -403,7 +428,19 @@ def _survivors(text: str, facts: GuardFacts, known: _Known) -> list[tuple[str, s
     found.extend(("private", what) for what in _private(text, facts))
     found.extend(("foreign_quote", line) for line in _foreign_quotes(text, known))
     found.extend(("header_block", line) for line in _header_blocks(text.split("\n")))
+    found.extend(("internal_line", line) for line in text.split("\n") if _CAPTION.match(line[:MAX_HEADING]))
     return found
+
+
+def _halves(text: str, written: str, facts: GuardFacts) -> list[tuple[str, str]]:
+    """Pieces of marks and tokens that stood whole in the mail, and were cut through when something was taken away."""
+    secrets = {*find_canaries(written), *find_wrapped_tokens(written, facts.key_ids)}
+    if len(secrets) > MAX_SECRETS:
+        return [("token", f"more than {MAX_SECRETS}")]
+    squeezed = squeeze(text).replace("-", "")
+    bodies = [secret.lower().replace("-", "")[4:] for secret in sorted(secrets)]
+    pieces = (body[at : at + MIN_HALF] for body in bodies for at in range(0, len(body) - MIN_HALF + 1, 2))
+    return [("token", piece) for piece in pieces if piece in squeezed][:1]
 
 
 def _shows(line: str, all_letters: str, whole_lines: set[str]) -> bool:

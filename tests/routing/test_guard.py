@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.message import Address, Attachment, Medium, Message, Scheme
-from intake import compose_facts
+from intake import compose_facts, texts_loader
 from routing.guard import MARK, MAX_TEXT, GuardFacts, inspect
 from routing.tokens import Key, Keyring, canary, mint
 
@@ -52,6 +52,14 @@ def quoted(lines: tuple[str, ...], mark: str = "> ") -> str:
 
 def test_the_mark_is_the_one_that_is_composed() -> None:
     assert compose_facts.MARK == MARK
+
+
+def test_the_line_above_the_customers_words_is_known_in_every_language() -> None:
+    texts = texts_loader.load()
+    for language in ("zh-Hant", "zh-Hans", "en"):
+        found = inspect(reply(f"好\n── {texts.say('agent.words', language)} · 王美玲 · 11月23日 ──\n好"), FACTS)
+
+        assert found.survived[0].startswith("──")
 
 
 # What real clients put round a reply. The parser takes most of it away before; the guard does not rely on that.
@@ -115,6 +123,9 @@ SURVIVORS = {
     "the same, by another client": "-----Original Message-----\n這客戶很難纏",
     "the same, by a third": f"{WORDS}\n\nOn 23 Nov 2026, 主管 wrote:\n這客戶很難纏",
     "somebody else's quote": "> 老闆說可以便宜一點\n好",
+    "half a token, the other taken away with a heading": (
+        f"您好\n{ADDRESS[:20]}\n{ADDRESS[20:]} 於 2026年11月23日寫道：\n> 請問這期營業稅要繳多少？\n好"
+    ),
     "bare attribution and our first line": f"{WORDS}\n\n第 23 日 客服 寫了以下\n{FIRST}",
 }
 
