@@ -31,6 +31,7 @@ COMMANDS = {
     "due": ("due", "run"),
     "secret": ("secret", "run"),
     "login": ("login", "run"),
+    "enrol": ("enrol", "run"),
 }
 
 

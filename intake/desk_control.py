@@ -1,4 +1,4 @@
-"""What the command line may ask the running daemon for: how it is, and to park or requeue a message."""
+"""What the command line may ask the running daemon for: how it is, to park or requeue a message, to enrol an agent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from channels.adapter import StoreUnavailable
-from intake.command import by_hand
+from intake.command import by_hand, enrol_by_hand
 from intake.control import Handler, Refused
 
 if TYPE_CHECKING:
@@ -37,7 +37,28 @@ def handlers(running: Running) -> dict[str, Handler]:
         running.decider.wake()
         return result
 
-    return {"status": status, "park": park, "requeue": requeue}
+    async def enrol(request: Mapping[str, Any]) -> dict[str, Any]:
+        with_, channel = running.snapshot.stationery, str(request.get("channel") or "")
+        agent = str(request.get("agent") or "")
+        try:
+            result = await enrol_by_hand.enrol(
+                running.db, running.clock, with_.policy, with_.keyring, agent, channel, int(request["uid"])
+            )
+        except StoreUnavailable as error:
+            raise Refused("unavailable", f"the store is not there: {error}") from error
+        running.deliverer.wake()
+        return result
+
+    async def probe(request: Mapping[str, Any]) -> dict[str, Any]:
+        with_, channel = running.snapshot.stationery, str(request.get("channel") or "")
+        try:
+            return await enrol_by_hand.probe(
+                running.db, running.clock, with_.policy, with_.keyring, channel, int(request["uid"])
+            )
+        except StoreUnavailable as error:
+            raise Refused("unavailable", f"the store is not there: {error}") from error
+
+    return {"status": status, "park": park, "requeue": requeue, "enrol": enrol, "probe": probe}
 
 
 def _number(request: Mapping[str, Any]) -> int:

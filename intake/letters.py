@@ -35,12 +35,15 @@ from intake.cards import (
     topic_name,
     value_of,
 )
+from intake.compose_welcome import EnrolMail, enrol_facts, enrol_mail
 from intake.left_out import all_arrived, link_to_files
 from intake.said import said_by
 from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
 from routing.calendars import next_opening
 from routing.desk import domain_of, mail_id
+from routing.enrolling import LETTER as ENROLMENT
+from routing.enrolling import NO_TICKET
 from routing.filters import loop_mark
 from routing.masking import Masks, masks_of
 from routing.policy import Agent, ChannelPolicy
@@ -89,6 +92,8 @@ async def _compose(
     tx: Transaction, item: OutboxItem, with_: Stationery, channel: ChannelPolicy, now: datetime
 ) -> bytes:
     matter = await matter_of(tx, item.ticket) if item.ticket is not None else None
+    if item.purpose is Purpose.TOLD and item.recipe.get("code") == ENROLMENT:
+        return _enrolment(item, with_, channel, now)
     if item.purpose is Purpose.TOLD:
         return await _told(tx, item, with_, channel, matter, now)
     if item.purpose in (Purpose.WARNING, Purpose.BREACH):
@@ -325,6 +330,14 @@ def _desk_to(
         "loop": loop_mark(with_.keyring.current.secret, item.mail_id),
         "canary": canary(with_.keyring, ticket.id) if ticket else "",
     }
+
+
+def _enrolment(item: OutboxItem, with_: Stationery, channel: ChannelPolicy, now: datetime) -> bytes:
+    """An agent's welcome, or what his answer to it has shown: one conversation."""
+    agent, root = with_.policy.agents[item.agent or ""], str(item.recipe["root"])
+    common = _desk_to(item, with_, channel, agent, None, now)
+    common |= {"references": (root,) if root != item.mail_id else (), "canary": canary(with_.keyring, NO_TICKET)}
+    return enrol_mail(EnrolMail(**common, **enrol_facts(item.recipe)), with_.texts)
 
 
 async def _told(

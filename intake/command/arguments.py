@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    for add in (_running, _looking, _parking, _explaining, _secrets, _signing_in):
+    for add in (_running, _looking, _parking, _explaining, _secrets, _signing_in, _enrolling):
         add(command)
     return main
 
@@ -132,6 +132,23 @@ def _signing_in(command: Command) -> None:
         "login", "sign a mail channel in without a password (Google, Microsoft 365)", "intake login support-mail"
     )
     login.add_argument("channel", metavar="CHANNEL", help="a mail channel with a table [channels.CHANNEL.oauth]")
+
+
+def _enrolling(command: Command) -> None:
+    enrol = command(
+        "enrol",
+        "show by what agents' mail is known, or have an agent show it",
+        "intake enrol\n  intake enrol chen\n  intake enrol --probe support-mail --through mx.firm.example",
+    )
+    enrol.add_argument(
+        "agent", metavar="AGENT", nargs="?", help="send him a welcome, which he answers; without: a list"
+    )
+    enrol.add_argument("--channel", metavar="NAME", help="the mail channel that the welcome goes by (the first)")
+    enrol.add_argument(
+        "--probe", metavar="CHANNEL", help="send it a mail with Exchange's mark forged: does its server take that out?"
+    )
+    enrol.add_argument("--through", metavar="HOST[:PORT]", help="of a probe: the host that receives for the world")
+    enrol.add_argument("--from", dest="from_", metavar="ADDRESS", help="of a probe: whose mail it is to be")
 
 
 def _from_one(text: str) -> int:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels.adapter import Clock
-from intake import control, dates
+from intake import dates
 from intake.command import by_hand
 from intake.command.failure import Exit, Failure
-from intake.command.opened import database, reading
+from intake.command.let_do import let_do
+from intake.command.opened import reading
 from intake.command.setting import configuration
 from intake.command.terminal import Screen
-from intake.config import Config
-from intake.lockfile import AlreadyRuns, single_instance
 from store import messages
 from store.engine import Database
 
 LIMIT = 1_000  # messages listed
-
-_EXITS = {"not_found": Exit.NOT_FOUND, "wrong_state": Exit.WRONG, "no_reason": Exit.USAGE, "no_number": Exit.USAGE}
 
 
 async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
@@ -67,7 +63,7 @@ async def run_park(args: Namespace, screen: Screen, clock: Clock) -> Exit:
     async def alone(db: Database) -> dict[str, Any]:
         return await by_hand.park(db, clock, args.message, reason, os.getuid())
 
-    done = await _do(configuration(args.config), alone, "park", message=args.message, reason=reason)
+    done = await let_do(configuration(args.config), alone, "park", message=args.message, reason=reason)
     return _told(screen, done, f"Message {args.message} is parked.")
 
 
@@ -75,7 +71,7 @@ async def run_requeue(args: Namespace, screen: Screen, clock: Clock) -> Exit:
     async def alone(db: Database) -> dict[str, Any]:
         return await by_hand.requeue(db, clock, args.message, os.getuid())
 
-    done = await _do(configuration(args.config), alone, "requeue", message=args.message)
+    done = await let_do(configuration(args.config), alone, "requeue", message=args.message)
     later = "" if done["by"] == "daemon" else " It is decided when the daemon runs again."
     return _told(screen, done, f"Message {args.message} is in the queue again.{later}")
 
@@ -86,32 +82,3 @@ def _told(screen: Screen, done: dict[str, Any], sentence: str) -> Exit:
     else:
         screen.line(sentence)
     return Exit.OK
-
-
-async def _do(
-    config: Config, alone: Callable[[Database], Awaitable[dict[str, Any]]], what: str, **facts: Any
-) -> dict[str, Any]:
-    """Let the daemon do it; with no daemon there, do it alone under the lock that keeps a daemon away."""
-    try:
-        try:
-            return {**await control.ask(config.store.state_dir / control.NAME, what, **facts), "by": "daemon"}
-        except control.DaemonAway:
-            return {**await _alone(config, alone), "by": "command line"}
-    except control.DaemonUnreachable as error:
-        raise Failure(Exit.DAEMON, str(error), "see its log: journalctl -u intake") from error
-    except control.Refused as refused:
-        raise Failure(_EXITS.get(refused.code, Exit.DAEMON), refused.words) from refused
-
-
-async def _alone(config: Config, work: Callable[[Database], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    async with database(config) as db:
-        try:
-            with single_instance(config.store.state_dir):
-                return await work(db)
-        except AlreadyRuns as error:
-            mend = "it does not answer on its control socket: see its log"
-            raise Failure(Exit.DAEMON, str(error), mend) from error
-        except OSError as error:
-            mend = "run it as the daemon's user, or as root"
-            words = f"{config.store.state_dir} may not be written: {error.strerror}"
-            raise Failure(Exit.STORE, words, mend) from error
