@@ -56,6 +56,7 @@ class GuardFacts:
     customer_words: tuple[str, ...] = ()  # lines of the customer's own messages in this ticket
     key_ids: frozenset[int] = frozenset()  # Key.id of the ring: spread tokens count only with one of them
     tokens: frozenset[str] = frozenset()  # issued for this ticket
+    canaries: frozenset[str] = frozenset()  # of this ticket
     token_addresses: frozenset[str] = frozenset()  # reply addresses given to agents
     internal_message_ids: frozenset[str] = frozenset()  # of mails between desk and agents, with or without brackets
     private_addresses: frozenset[str] = frozenset()  # the agent's mailboxes
@@ -433,10 +434,11 @@ def _survivors(text: str, facts: GuardFacts, known: _Known) -> list[tuple[str, s
 
 
 def _halves(text: str, written: str, facts: GuardFacts) -> list[tuple[str, str]]:
-    """Pieces of marks and tokens that stood whole in the mail, and were cut through when something was taken away."""
+    """Pieces of marks and tokens: cut through where something was taken away, or before it came to us."""
     secrets = {*find_canaries(written), *find_wrapped_tokens(written, facts.key_ids)}
     if len(secrets) > MAX_SECRETS:
         return [("token", f"more than {MAX_SECRETS}")]
+    secrets |= {*sorted(facts.tokens)[:MAX_SECRETS], *facts.canaries}
     squeezed = squeeze(text).replace("-", "")
     bodies = [secret.lower().replace("-", "")[4:] for secret in sorted(secrets)]
     pieces = (body[at : at + MIN_HALF] for body in bodies for at in range(0, len(body) - MIN_HALF + 1, 2))

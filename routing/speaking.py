@@ -26,6 +26,7 @@ from routing.policy import Agent
 from routing.reasons import Reason
 from routing.records import NewOutbox, Ticket
 from routing.reopening import reopen
+from routing.tokens import canary
 from routing.words import Outcome, Purpose, Speaker, TicketState
 from routing.writing import send_to_agent
 
@@ -174,7 +175,7 @@ def _waits(
     people += [[p.name, p.address] for p in who_else(mail.desk, mail.ticket, way)]
     facts = {name: value for name, value in facts.items() if value}
     return mail.comes_back(
-        first.code, str(answer.recipe["words"]), goes_to=people, files=len(answer.recipe["files"]),
+        first.code, str(answer.recipe["words"]), goes_to=people, with_files=len(answer.recipe["files"]),
         **first.facts(), **facts,
     )  # fmt: skip
 
@@ -291,6 +292,7 @@ def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) ->
         marked_attachments=desk.marked.get(incoming.id, frozenset()),
         key_ids=frozenset(k.id for k in desk.keyring.all),
         tokens=tokens,
+        canaries=frozenset({canary(desk.keyring, ticket.id)}),
         internal_message_ids=frozenset(k for k, (n, ours) in desk.keys.items() if n == ticket.id and ours),
         private_addresses=frozenset(agent.addresses),
         private_numbers=frozenset(agent.phones),

@@ -124,7 +124,7 @@ SURVIVORS = {
     "the same, by a third": f"{WORDS}\n\nOn 23 Nov 2026, 主管 wrote:\n這客戶很難纏",
     "somebody else's quote": "> 老闆說可以便宜一點\n好",
     "half a token, the other taken away with a heading": (
-        f"您好\n{ADDRESS[:20]}\n{ADDRESS[20:]} 於 2026年11月23日寫道：\n> 請問這期營業稅要繳多少？\n好"
+        f"您好\n{ADDRESS[:30]}\n{ADDRESS[30:]} 於 2026年11月23日寫道：\n> 請問這期營業稅要繳多少？\n好"
     ),
     "bare attribution and our first line": f"{WORDS}\n\n第 23 日 客服 寫了以下\n{FIRST}",
 }
