@@ -100,7 +100,15 @@ class Mutt:
     """One neomutt in one terminal; usable with `with`."""
 
     def __init__(
-        self, user: str, password: str, imap_port: int, smtp_port: int, *, display_name: str = "", rc: str = "", shows: str = ""
+        self,
+        user: str,
+        password: str,
+        imap_port: int,
+        smtp_port: int,
+        *,
+        display_name: str = "",
+        rc: str = "",
+        shows: str = "",
     ) -> None:
         self._shows = shows  # Message-ID of the mail to open at once
         self.folder = Path(tempfile.mkdtemp(prefix="mutt-"))
