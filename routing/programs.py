@@ -31,7 +31,7 @@ class Program:
 
 #: What stands in X-Mailer or User-Agent of programs on telephones; anything else that names itself has a desk.
 _ON_PHONES = re.compile(
-    r"iphone|ipad|android|\bios\b|outlook-ios|[a-z]ios\b|k-9 mail|mobile|samsung|huawei|harmony|miui|blackberry",
+    r"iphone|ipad|android|(?:\b|_|mail|master)ios\b|k-9 mail|mobile|samsung|huawei|harmony|miui|blackberry",
     re.IGNORECASE,
 )
 #: What telephones put below the words, where their programs have no header: Outlook, Gmail, Apple, Chinese makers.
@@ -52,10 +52,17 @@ def program_of(message: Message) -> Program:
         for name, value in message.source_headers:
             if name.lower() == header and (shown := clean_name(value)):
                 return Program(shown, Device.PHONE if _ON_PHONES.search(value[:200]) else Device.DESKTOP)
-    for line in [line.strip() for line in message.text.splitlines() if line.strip()][-MAX_TAIL:]:
+    for line in _tail(message):
         if len(line) <= MAX_LINE and _SENT_FROM.search(line) and (found := _PHONE.search(line)):
             return Program(clean_name(found[1]), Device.PHONE)
     return Program(UNNAMED, Device.UNKNOWN)
+
+
+def _tail(message: Message) -> list[str]:
+    """The lines between his words and what he quotes: such a line is taken for the beginning of either."""
+    above = [line.strip() for line in message.text.splitlines() if line.strip()]
+    below = [line.strip() for line in message.quoted[: MAX_LINE * MAX_TAIL * 2].splitlines() if line.strip()]
+    return [*above[-MAX_TAIL:], *(line for line in below[:MAX_TAIL] if not line.startswith(">"))]
 
 
 def device_of(name: str) -> Device:
