@@ -81,7 +81,7 @@ def _number(number: str) -> re.Pattern[str] | None:
     if len(_digits(number)) < MIN_DIGITS:
         return None
     country, core = _country(number), _core(number)
-    abroad = rf"(?:[+＋]|00\d?)?{_SEPARATOR}{_spaced(country)}{_SEPARATOR}" if country else r"(?:[+＋])?"
+    abroad = rf"(?:[+＋]|[0０]{{2}}\d?)?{_SEPARATOR}{_spaced(country)}{_SEPARATOR}" if country else r"(?:[+＋])?"
     return re.compile(rf"{_BEFORE_NUMBER}(?:{abroad})?{_zero()}{_spaced(core)}(?!\d)")
 
 

@@ -85,7 +85,7 @@ _DEVICE = (
 )
 _TELEPHONE = re.compile(
     r"(?:(?:sent|gesendet) (?:from|via|with|by|using|von|mit) (?:my |the |a |an |mail for |meinem )?(?:[\w,-]+ ){0,2}"
-    rf"{_DEVICE}\b[\w ,.'-]{{0,40}}"
+    rf"{_DEVICE}\b[\w ,.&'-]{{0,40}}"
     r"|get (?:the )?outlook for (?:i ?os|android|mac|windows)[\w ]{0,10}"
     rf"|(?:[從从由]|自)\s?(?:我的\s?)?.{{0,12}}{_DEVICE}.{{0,24}}(?:[发發][送出]|[传傳]送|寄出|寄[发發])"
     rf"|(?:[发發寄傳传來来]自|[发發傳传]送自)\s?(?:于|於)?\s?(?:我的\s?)?[a-z ]{{0,12}}{_DEVICE}[^，,。]{{0,24}}"
