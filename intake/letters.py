@@ -37,6 +37,8 @@ from intake.cards import (
 )
 from intake.compose_welcome import EnrolMail, enrol_facts, enrol_mail
 from intake.left_out import all_arrived, link_to_files
+from intake.lists import CODE as LIST
+from intake.lists import list_letter
 from intake.said import said_by
 from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
@@ -95,6 +97,9 @@ async def _compose(
     if item.purpose is Purpose.TOLD and item.recipe.get("code") == ENROLMENT:
         return _enrolment(item, with_, channel, now)
     if item.purpose is Purpose.TOLD:
+    if item.purpose is Purpose.TOLD and item.recipe.get("code") == LIST:
+        desk = _desk_to(item, with_, channel, with_.policy.agents[item.agent or ""], None, now)
+        return await list_letter(tx, item, with_, channel, desk, now)
         return await _told(tx, item, with_, channel, matter, now)
     if item.purpose in (Purpose.WARNING, Purpose.BREACH):
         return await _notice(tx, item, with_, channel, now)

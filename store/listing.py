@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, String, cast, func, or_, select
@@ -15,8 +16,11 @@ from store.schema import ContactRow, CustomerRow
 from store.tickets import TICKET
 
 MAX_LISTED = 50  # tickets of one list
+MAX_OF_AGENT = 500  # tickets of one agent that are counted
 MAX_SEARCHED = 20_000  # tickets that words are looked for in: the newest
 MAX_WORDS = 5  # of one search
+MIN_DIGITS = 7  # of a telephone number: fewer are a ticket's, or stand in a subject
+_LIKE_A_TELEPHONE = re.compile(r"[+(]?\d[\d\s()./-]{5,40}")
 CONTACT = ContactRow.__table__  # type: ignore[attr-defined]
 CUSTOMER = CustomerRow.__table__  # type: ignore[attr-defined]
 
@@ -40,6 +44,18 @@ async def open_of_agent(tx: Transaction, agent: str, limit: int = MAX_LISTED) ->
     return await _in_order(tx, [row["id"] for row in await tx.rows(statement)])
 
 
+async def of_agent(tx: Transaction, agent: str, limit: int = MAX_OF_AGENT) -> list[Ticket]:
+    """An agent's tickets that are not closed: those that wait for him first, then as `open_of_agent`."""
+    is_other = TICKET.c.state != TicketState.OPEN.value
+    statement = (
+        select(TICKET.c.id, _NEXT_DUE.label("due_at"))
+        .where(TICKET.c.agent == agent, TICKET.c.state != TicketState.CLOSED.value)
+        .order_by(is_other, _NEXT_DUE.is_(None), _NEXT_DUE, TICKET.c.id)
+        .limit(limit)
+    )
+    return await _in_order(tx, [row["id"] for row in await tx.rows(statement)])
+
+
 async def find(
     tx: Transaction, words: str, *, agent: str, teams: Collection[str], limit: int = MAX_LISTED
 ) -> list[Ticket]:
@@ -48,7 +64,8 @@ async def find(
     Only of this agent and of these teams: others are none of his business. Letters of either case are the same where
     the database thinks so.
     """
-    wanted = words.split()[:MAX_WORDS]
+    telephone = _telephone(words)
+    wanted = [telephone] if telephone else words.split()[:MAX_WORDS]
     if not wanted:
         return []
     newest = select(TICKET.c.id).order_by(TICKET.c.id.desc()).limit(MAX_SEARCHED).subquery()
@@ -60,6 +77,15 @@ async def find(
         .limit(limit)
     )
     return await _in_order(tx, [row["id"] for row in await tx.rows(statement)])
+
+
+def _telephone(words: str) -> str:
+    """The digits by which a telephone number is found, however it is written; "" if it is none."""
+    if not _LIKE_A_TELEPHONE.fullmatch(words.strip()):
+        return ""
+    # +886 2 2345 6789 is 02-2345-6789 at home: the zero in front of the area is not kept.
+    digits = re.sub(r"\D", "", words).lstrip("0")
+    return digits if len(digits) >= MIN_DIGITS else ""
 
 
 def _says(word: str) -> ColumnElement[bool]:
