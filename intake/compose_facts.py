@@ -6,7 +6,8 @@ Ids, addresses and references are given as they go into a header: Message-IDs wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -41,7 +42,6 @@ class Told(StrEnum):
     INTERNAL_SURVIVED = "internal_survived"
     EMPTY_REPLY = "empty_reply"
     UNKNOWN_COMMAND = "unknown_command"
-    SECOND_ANSWER = "second_answer"
     CLOSED_TICKET = "closed_ticket"
     DELIVERY_FAILED = "delivery_failed"
     DELIVERY_UNKNOWN = "delivery_unknown"
@@ -71,6 +71,24 @@ class Told(StrEnum):
     NO_WORDS_FOR_TEXT = "no_words_for_text"
     BAD_PLACEHOLDER = "bad_placeholder"
     TEXT_DONE = "text_done"
+    ALREADY_ANSWERED = "already_answered"
+    NOT_HOLDER = "not_holder"
+    CUSTOMER_WROTE = "customer_wrote"
+    NO_REFERENCE_HERE = "no_reference_here"
+    CLOSED_LONG = "closed_long"
+    MERGED = "merged"
+    NOT_YOURS_NOW = "not_yours_now"
+    NOTHING_HELD = "nothing_held"
+    REPLACED = "replaced"
+    ANSWERED_BY = "answered_by"
+    CALLED_BACK = "called_back"
+    UNDO_LATE = "undo_late"
+    UNDO_NOTHING = "undo_nothing"
+    UNDO_OFF = "undo_off"
+    CLOSED_UNANSWERED = "closed_unanswered"
+    NOT_CLOSED = "not_closed"
+    ABSENT = "absent"
+    ABSENT_UNPROVEN = "absent_unproven"
     HELP = "help"
     QUESTION = "question"  # something waits for his `!ok`
     QUESTION_DONE = "question_done"
@@ -200,7 +218,10 @@ class ToldMail(ToAgent):
     subject_name: str = ""
     customer_subject: str | None = None  # None keeps the customer out of the mail
     detail: str = ""  # the server's words, the command, who answered
+    values: Mapping[str, str] = field(default_factory=dict)  # what else its sentences are filled in with: by, at, who
+    also: tuple[str, ...] = ()  # sentences of their own, behind why
     would_have_left: str = ""  # or what the agent wrote, where nothing would have
+    newer: str = ""  # the customer's words that came meanwhile
     thread_index: bytes = b""
 
 

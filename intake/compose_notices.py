@@ -27,6 +27,7 @@ from routing.words import NoticeKind
 
 MAX_LINES = 60  # notices shown in one mail; the rest are counted
 MAX_QUOTED = 12 * 1024  # octets of what would have left
+MAX_WAITING = 40 * 1024  # octets of what leaves at a word: longer answers are rare, and no mail shows much more
 
 
 def notice_mail(facts: NoticeMail, texts: Texts) -> bytes:
@@ -89,7 +90,8 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     """Why, what now, and below the mark what would have left (or what the agent wrote)."""
     language, key = facts.language, f"told.{facts.told}"
     detail = clean_line(facts.detail, 300)
-    head = texts.say(f"{key}.head", language, detail=detail)
+    values = {name: clean_line(facts.values.get(name, ""), 120) for name in _FILLED_IN}
+    head = texts.say(f"{key}.head", language, detail=detail, **values)
     name = clean_line(facts.subject_name, MAX_NAME) if facts.customer_subject is not None else ""
     ref = f"#{facts.ticket}" if facts.ticket is not None else ""
     first = " · ".join(part for part in (head, ref, name) if part)
@@ -97,8 +99,9 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
         subject = agent_subject(facts.ticket, facts.subject_name, facts.customer_subject, texts, language)
     else:
         subject = f"[{ref}] {head}" if ref else head
-    said = [texts.say(f"{key}.why", language, detail=detail), texts.say(f"{key}.todo", language)]
-    if facts.detail and facts.told not in _DETAIL_IN_WHY:
+    why = texts.say(f"{key}.why", language, detail=detail, **values)
+    said = [why, *(clean_line(line, 400) for line in facts.also), texts.say(f"{key}.todo", language, **values)]
+    if detail and detail not in head + why:
         said.insert(1, texts.say("told.detail", language, detail=detail))
     entity = two_parts(
         _told_plain(facts, texts, first, said), _told_page(facts, texts, subject, first, said), (), facts.message_id
@@ -106,15 +109,24 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     return mailbytes.message(agent_headers(facts, subject, facts.ticket, facts.thread_index), entity)
 
 
-_DETAIL_IN_WHY = {
-    *(Told.MOVED, Told.RECIPIENTS, Told.NOT_COPIED, Told.AUTOMATIC_STOPPED, Told.JUNK_SEEN),
-    *(Told.QUESTION, Told.QUESTION_DONE, Told.QUESTION_DROPPED_BEFORE),
+#: What the sentences of a code may be filled in with, beside the detail.
+_FILLED_IN = ("by", "at", "since", "who")
+_CALM = {
+    *(Told.HELP, Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN),
+    *(Told.ANSWERED_BY, Told.REPLACED, Told.CALLED_BACK, Told.NOT_CLOSED),
 }
-_CALM = {Told.HELP, Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN}
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
 _WRITTEN = _CALM | {
     *(Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN, Told.COPY_UNDELIVERED),
     *(Told.JOINED_WORDS, Told.SPAM_WORDS, Told.SPAM_WORDS_HERE),
+    *(Told.CALLED_BACK, Told.UNDO_LATE, Told.UNDO_NOTHING, Told.UNDO_OFF, Told.NOT_YOURS_NOW),
+}
+#: Where the quoted words have left.
+_SENT = {Told.ANSWERED_BY, Told.REPLACED}
+#: Where they leave at a word: they are shown whole, as far as a mail can hold them.
+_MAY_LEAVE = {
+    *(Told.ALREADY_ANSWERED, Told.NOT_HOLDER, Told.CUSTOMER_WROTE, Told.NO_REFERENCE),
+    *(Told.CLOSED_TICKET, Told.LOOKS_LIKE_NOTE),
 }
 
 
@@ -127,6 +139,9 @@ def _told_plain(facts: ToldMail, texts: Texts, first: str, said: list[str]) -> s
     if facts.would_have_left:
         quoted = "\n".join(f"> {line}".rstrip() for line in _quoted(facts).split("\n"))
         blocks.append(plain_block(_quoted_caption(facts, texts), facts.canary, quoted))
+    if facts.newer:
+        newer = "\n".join(f"> {line}".rstrip() for line in _cut(facts.newer, MAX_QUOTED).split("\n"))
+        blocks.append(plain_block(texts.say("told.newer", facts.language), facts.canary, newer))
     return "\n\n".join([*blocks, wrap(texts.say("told.last", facts.language))]) + "\n"
 
 
@@ -140,6 +155,9 @@ def _told_page(facts: ToldMail, texts: Texts, subject: str, first: str, said: li
     if facts.would_have_left:
         body = html.boxed(text_as_html(_quoted(facts)))
         blocks.append(html.block(_quoted_caption(facts, texts), canary, body))
+    if facts.newer:
+        body = html.boxed(text_as_html(_cut(facts.newer, MAX_QUOTED)))
+        blocks.append(html.block(texts.say("told.newer", facts.language), canary, body))
     blocks.append(html.small(texts.say("told.last", facts.language)))
     return html.page(facts.language, subject, blocks)
 
@@ -157,11 +175,17 @@ def _quoted_caption(facts: ToldMail, texts: Texts) -> str:
         return texts.say("told.junk_list", facts.language)
     if facts.told is Told.QUESTION:
         return texts.say("told.question_shown", facts.language)
+    if facts.told in _SENT:
+        return texts.say("told.sent_words", facts.language)
     return texts.say("told.your_words" if facts.told in _WRITTEN else "told.would", facts.language)
 
 
 def _quoted(facts: ToldMail) -> str:
-    kept, is_cut = cut_text(clean_text(facts.would_have_left), MAX_QUOTED)
+    return _cut(facts.would_have_left, MAX_WAITING if facts.told in _MAY_LEAVE else MAX_QUOTED)
+
+
+def _cut(text: str, octets: int) -> str:
+    kept, is_cut = cut_text(clean_text(text), octets)
     return f"{kept} …" if is_cut else kept
 
 

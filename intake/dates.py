@@ -64,6 +64,13 @@ def near(when: datetime, timezone: str, language: str, now: datetime) -> str:
     return f"{word} {local:%H:%M}" if word else moment(when, timezone, language, now)
 
 
+def clock(when: datetime, timezone: str, language: str, now: datetime) -> str:
+    """As short as can be: `10:02` where it is today, else as `moment`."""
+    local = _local(when, timezone)
+    is_today = local.date() == _local(now, timezone).date()
+    return f"{local:%H:%M}" if is_today else moment(when, timezone, language, now)
+
+
 def deadline(when: datetime, timezone: str, language: str, now: datetime) -> str:
     """As `moment`, for the end of a span: midnight is said as the end of the day before."""
     local = _local(when, timezone)
