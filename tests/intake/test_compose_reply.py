@@ -11,6 +11,7 @@ from channels.htmltext import to_text
 from intake.compose_reply import Carried, carry
 from intake.mailbytes import File
 from routing.guard import MARK
+from routing.masking import masks_of
 
 CARD = f"""<table><tr><td>15:30 前回覆 · 營業稅 ikc-abcdefghijklmnop</td></tr><tr><td>王美玲您好，發票</td></tr>
 <tr><td>{MARK}</td></tr><tr><td>統一編號</td><td>2468••••</td></tr></table><img src="cid:c1">
@@ -326,3 +327,33 @@ def test_g9_words_full_of_optional_stretches_cost_little() -> None:
         carry("<p>" + "a" * 60_000 + "</p>", words, links=(), files=(), seed="x")
 
     assert time.process_time() - began < 6
+
+
+# ---- masks
+
+MASKS = masks_of(["chen@firm.example"], ["+886937865201"], "support@firm.example", "02-2345-0000")
+OWN = (
+    '<p>請寄 <a href="mailto:Chen@firm.example?subject=x">chen@firm.example</a></p><p>或打 <b>0937-865-201</b>'
+    ' <a href="tel:+886937865201">手機</a></p><p>謝謝</p>'
+)
+
+
+def test_his_address_and_number_are_replaced_in_the_page_and_behind_its_links() -> None:
+    words = "請寄 support@firm.example<mailto:support@firm.example?subject=x>\n或打 02-2345-0000 手機\n謝謝"
+
+    found = carried(OWN, words, masks=MASKS, links=("mailto:support@firm.example?subject=x",))
+
+    assert found.html == (
+        '<p>請寄 <a href="mailto:support@firm.example?subject=x">support@firm.example</a></p>'
+        "<p>或打 <b>02-2345-0000</b> 手機</p><p>謝謝</p>"
+    )
+    assert "chen" not in (found.html + found.plain).lower()
+
+
+@pytest.mark.parametrize("number", ["0937-<b>865</b>-201", "0937<br>865201", "0937\u200b865<i></i>201"])
+def test_g15_a_number_that_the_page_cuts_into_pieces_keeps_the_page_back(number: str) -> None:
+    assert refused(f"<p>或打 {number}</p>", "或打 02-2345-0000", masks=MASKS) == "words_differ"
+
+
+def test_g15_without_masks_the_page_is_not_the_masked_words() -> None:
+    assert refused("<p>請寄 chen@firm.example</p>", "請寄 support@firm.example") == "words_differ"
