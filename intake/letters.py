@@ -40,6 +40,7 @@ from intake.left_out import all_arrived, link_to_files
 from intake.lists import CODE as LIST
 from intake.lists import list_letter
 from intake.said import said_by
+from intake.told_holding import holding_of
 from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
 from routing.calendars import next_opening
@@ -96,10 +97,10 @@ async def _compose(
     matter = await matter_of(tx, item.ticket) if item.ticket is not None else None
     if item.purpose is Purpose.TOLD and item.recipe.get("code") == ENROLMENT:
         return _enrolment(item, with_, channel, now)
-    if item.purpose is Purpose.TOLD:
     if item.purpose is Purpose.TOLD and item.recipe.get("code") == LIST:
         desk = _desk_to(item, with_, channel, with_.policy.agents[item.agent or ""], None, now)
         return await list_letter(tx, item, with_, channel, desk, now)
+    if item.purpose is Purpose.TOLD:
         return await _told(tx, item, with_, channel, matter, now)
     if item.purpose in (Purpose.WARNING, Purpose.BREACH):
         return await _notice(tx, item, with_, channel, now)
@@ -357,6 +358,7 @@ async def _told(
     ticket = matter.ticket if matter else None
     language = dates.language_of(agent.language)
     said = await told_words(tx, item, with_, channel, language, now)
+    holding = await holding_of(tx, item, with_, language, now)
     return compose.told_mail(
         compose.ToldMail(
             **{**_desk_to(item, with_, channel, agent, ticket, now), **said.desk},
@@ -366,6 +368,9 @@ async def _told(
             customer_subject=frozen_subject(ticket, with_, language) if ticket else None,
             detail=said.detail,
             would_have_left=said.quoted,
+            values=holding.values,
+            also=holding.also,
+            newer=holding.newer,
             thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id) if ticket else b"",
         ),
         with_.texts,
