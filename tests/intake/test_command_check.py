@@ -167,6 +167,8 @@ def test_an_agent_whose_mail_comes_back(tmp_path: Path, monkeypatch: pytest.Monk
     assert [(t["found"], t["problem"]) for t in agents] == [
         ("1 of 2 reachable", ""),
         ("chen chen@firm.example", "mail comes back since today 14:10"),
+        ("chen", "no evidence yet"),
+        ("lin", "no evidence yet"),
     ]
 
 
