@@ -12,7 +12,8 @@
   Received line says who he is.
 * What comes to an address in `doors`, `address+anything` too, is handed over by LMTP at the socket `door(address)`,
   which somebody else opens, and waits while it is shut.
-* A forged Authentication-Results of our name is taken out of what comes in, unless `strips_forged=False`.
+* A forged Authentication-Results of our name is taken out of what comes in, unless `strips_forged=False`; other
+  headers after `strip(name, …)`.
 
 Only root can run it: `needs("root", "postfix", "dovecot")` first. `log` is what it has logged, `queue()` what waits.
 """
@@ -133,6 +134,7 @@ class Postfix:
         self.strips_forged = strips_forged
         self.catch_all = catch_all or {}
         self.doors = list(doors)
+        self._stripped: tuple[str, ...] = ()
         self.folder = Path(tempfile.mkdtemp(prefix="postfix-"))
         (self.port,) = free_ports(1)
         # Our own line is known by a comment that no test can forge.
@@ -212,11 +214,18 @@ class Postfix:
         (self.folder / "aliases").write_text(aliases)
         ours = re.escape(self.authserv_id)
         checks = f"if !/seal={self._mark}/\n/^Authentication-Results:[[:space:]]*{ours}/ IGNORE\nendif\n"
+        checks += "".join(f"/^{re.escape(name)}:/ IGNORE\n" for name in self._stripped)
         (self.folder / "header_checks").write_text(checks)
 
     def verify(self, *senders: str) -> None:
         """From now on these senders pass as well."""
         self.verified |= set(senders)
+        self._write_tables()
+        self._run("postfix", "-c", self._config, "reload")
+
+    def strip(self, *names: str) -> None:
+        """From now on these headers, and no others, are taken out of what comes in."""
+        self._stripped = names
         self._write_tables()
         self._run("postfix", "-c", self._config, "reload")
 
