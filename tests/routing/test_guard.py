@@ -169,6 +169,31 @@ def test_an_inline_answer_leaves_without_the_heading_of_the_quote() -> None:
     assert found.is_clean is True
 
 
+def test_of_a_marked_quote_of_ours_only_the_customers_words_stay() -> None:
+    marked = OUR_MAIL.index(CUSTOMER[1]) + 1
+    text = f"{quoted(OUR_MAIL[:marked])}\n12,345 元。\n{quoted(OUR_MAIL[marked:])}\n\n謝謝您。\n"
+
+    found = inspect(reply(text), FACTS)
+
+    assert found.text == "> 您好，\n> 請問這期營業稅要繳多少？\n12,345 元。\n> 附件是 11 月的發票。\n\n謝謝您。"
+    assert found.is_clean is True
+
+
+DOUBTFUL = {
+    "the second half of a line of ours, unmarked": f"> {FIRST}\n> 這客戶上次沒付款，先請示主管\n再回覆他。\n\n{WORDS}",
+    "a line that follows the last marked one at once": f"{WORDS}\n{quoted(OUR_MAIL)}\n第一行寫備註則只留內部",
+    "a line of ours below all that is marked": f"{WORDS}\n{quoted(OUR_MAIL)}\n\n{GOES}\n謝謝",
+    "what he was shown, below all that is marked": f"{WORDS}\n{quoted(OUR_MAIL)}\n\n申報書與繳款書已一併寄給您。\n謝謝",
+}
+
+
+@pytest.mark.parametrize("text", DOUBTFUL.values(), ids=DOUBTFUL)
+def test_g15_what_may_be_ours_between_marked_lines_is_asked_about(text: str) -> None:
+    found = inspect(reply(text), replace(FACTS, shown_lines=("申報書與繳款書已一併寄給您。",)))
+
+    assert found.is_clean is False
+
+
 def test_words_written_below_our_mark_are_not_lost_silently() -> None:
     text = f"{WORDS}\n\n> {MARK}\n> {CARD[1]}\n這個統編要改\n> {LAST}"
 

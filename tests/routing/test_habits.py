@@ -66,6 +66,7 @@ def test_words_that_he_repeats_are_words(ending: tuple[str, ...]) -> None:
     said = "\n".join(ending)
 
     assert kept(f"王小姐您好：\n{said}", f"李先生您好：\n{said}", f"張經理您好：\n{said}") == f"王小姐您好：\n{said}"
+    assert kept(f"可以。\n{said}", f"收到。\n{said}", f"好的。\n{said}") == f"可以。\n{said}"
 
 
 def test_a_pasted_answer_loses_its_signature_alone() -> None:
