@@ -18,7 +18,7 @@ from hypothesis.errors import NoSuchExample
 
 from channels import quotes
 from channels.message import Address, Medium, Message, Scheme
-from routing import commands, guard
+from routing import commands, guard, own_lines, quote_headings
 from routing.guard import MARK, GuardFacts, inspect
 from routing.tokens import Key, Keyring, canary, mint
 
@@ -180,7 +180,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "it takes a mark for words": {"find_canaries": lambda text: (), "_halves": lambda *_: []},
     "it looks for lines as they stand": {"_shows": lambda line, letters, lines: False},
     "it does not know our rule, nor our marks": {
-        "_is_mark": lambda line: False,
+        "is_mark": lambda line: False,
         "find_canaries": lambda text: (),
         "_halves": lambda *_: [],
     },
@@ -197,7 +197,9 @@ BROKEN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_a_guard_that_is_broken_is_found_out(broken: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, instead in broken.items():
-        monkeypatch.setattr(guard, name, instead)
+        for module in (guard, own_lines, quote_headings):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, instead)
     split = f"您好\n{ADDRESS[:30]}\n{ADDRESS[30:]} 於 2026年11月23日寫道：\n> 請問這期營業稅要繳多少？\n好"
     folded_token = f"您好 {TOKEN[:14]}\n{TOKEN[14:]} 好"
 
