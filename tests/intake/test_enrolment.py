@@ -344,3 +344,109 @@ async def test_a_programs_name_cannot_hide_anything(desk: AttackedDesk) -> None:
     assert len(row.client) <= 40
     assert not re.search("[;\u202e]", row.client)
     assert "<script>" not in told.html
+
+
+# ---- probes
+
+
+MARK = "X-MS-Exchange-Organization-AuthAs: Internal"
+
+
+async def asked(desk: AttackedDesk, channel: str = "mail") -> str:
+    """An operator lets a probe be sent: its name."""
+    done = await enrol_by_hand.probe(desk.db, desk.clock, desk.policy, KEYRING, channel, 0)
+    return str(done["nonce"])
+
+
+def probe(nonce: str, *headers: str) -> bytes:
+    return octets(RECEIVED, *headers, *_about(nonce), body="a test")
+
+
+def _about(nonce: str) -> list[str]:
+    return [
+        "From: probe@outside.example",
+        f"Subject: {nonce}",
+        "To: support@firm.example",
+        f"Message-ID: <{nonce}@x.y>",
+    ]
+
+
+async def shown(desk: AttackedDesk) -> tuple[str | None, bool]:
+    """(what the probe of the mail channel has shown, whether it counts)."""
+    async with desk.db.reading() as tx:
+        it = (await enrolments.probes(tx, "exchange-internal")).get("mail")
+    return (it.result if it else None), passed(it, desk.clock.at)
+
+
+@pytest.mark.parametrize(
+    ("mails", "expected"),
+    [
+        ([[]], ("stripped", True)),
+        ([["X-MS-Exchange-Organization-AuthAs: Anonymous"]], ("stripped", True)),
+        ([[MARK]], ("kept", False)),
+        ([[], [MARK]], ("kept", False)),
+        ([[MARK], []], ("kept", False)),
+        ([], (None, False)),
+    ],
+)
+async def test_a_probe_is_noted_and_nobody_is_answered(
+    desk: AttackedDesk, mails: list[list[str]], expected: tuple[str | None, bool]
+) -> None:
+    nonce = await asked(desk)
+
+    for number, headers in enumerate(mails):
+        await desk.takes(probe(nonce, *headers, f"X-Way: {number}").replace(b"a test", b"a test %d" % number))
+
+    assert await shown(desk) == expected
+    assert await desk.tickets() == []
+    assert await desk.outbox() == []
+
+
+async def test_a_probe_that_comes_late_or_elsewhere_shows_nothing(desk: AttackedDesk) -> None:
+    late = await asked(desk)
+    nonce = await asked(desk)
+
+    await desk.takes(probe(late, MARK), desk.arrival(probe(nonce), "second"))
+
+    assert await shown(desk) == (None, False)
+    assert await desk.tickets() == []
+
+
+async def test_a_name_that_we_did_not_give_is_a_customers_mail(desk: AttackedDesk) -> None:
+    await asked(desk)
+    await desk.takes(probe("ikp-" + "a" * 32))
+
+    assert len(await desk.tickets()) == 1
+    assert await shown(desk) == (None, False)
+
+
+async def test_g8_the_mark_lets_him_answer_only_while_a_probe_stands(desk: AttackedDesk) -> None:
+    internal = (MARK,)
+    desk.policy = replace(
+        desk.policy,
+        agents={n: replace(a, evidence=frozenset({Evidence.EXCHANGE_INTERNAL})) for n, a in desk.policy.agents.items()},
+    )
+    item = await desk.opened()
+
+    async def answers(words: str) -> int:
+        await desk.takes(reply(item, words, evidence=internal))
+        return len(await desk.outbox("answer"))
+
+    assert await answers("還沒測試。") == 0
+    await desk.takes(probe(await asked(desk)))
+    assert await answers("測試過了。") == 1
+    desk.clock.at += timedelta(days=91)
+    assert await answers("太久了。") == 1
+    await desk.takes(probe(await asked(desk), MARK))
+    assert await answers("標記沒有拿掉。") == 1
+
+
+async def test_an_unproven_mark_is_told_as_such(desk: AttackedDesk) -> None:
+    desk.policy = believing(Evidence.EXCHANGE_INTERNAL)
+    item, _ = await welcomed(desk)
+
+    await desk.takes(answer(item, evidence=(MARK,)))
+    [told] = await desk.leaves()
+
+    assert (await standing(desk)).stage is Stage.UNPROBED
+    assert "要先測試過" in told.plain
