@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from channels.message import Medium, Message, Scheme, Verdict
 from routing.filters import ScreenVerdict
@@ -62,8 +63,8 @@ def _above_the_border(headers: Iterable[tuple[str, str]], border_host: str) -> l
         lower = name.lower()
         if lower == "authentication-results":
             results.append(value)
-        elif lower == "received" and (not border_host or received_by(value) == border_host):
-            return results
+        elif lower == "received" and (not border_host or may_be_by(value, border_host)):
+            return results if not border_host or received_by(value) == border_host else []
     return []
 
 
@@ -76,6 +77,18 @@ def received_by(value: str) -> str:
     return found[1].lower().rstrip(".") if found else ""
 
 
+def may_be_by(value: str, host: str) -> bool:
+    """Whether that host may have written a Received line, whichever way it is read.
+
+    What stands behind "from" is the sender's word, his greeting: it may itself be "by", or open a comment that does not
+    end. Below a line in doubt nothing is believed, else a forged one of the border further down would count.
+    """
+    if received_by(value) == host:
+        return True
+    words = re.split(r"[\s();]+", value[:MAX_HEADER].lower())
+    return any(one == "by" and after.rstrip(".") == host for one, after in pairwise(words))
+
+
 def _without_comments(value: str) -> str:
     """The field without its comments, which nest, and may hold anything that a sender chose (RFC 5322 §3.2.2)."""
     kept: list[str] = []
@@ -86,7 +99,8 @@ def _without_comments(value: str) -> str:
         if character == "\\" and (is_quoted or depth):
             escaped = next(characters, "")
             if not depth:
-                kept.append(character + escaped)
+                # Whoever splits at quotes must not take an escaped one for the end.
+                kept.append("?" if escaped in ('"', "\\") else character + escaped)
         elif character == '"' and not depth:
             is_quoted = not is_quoted
             kept.append(character)
@@ -101,7 +115,8 @@ def _without_comments(value: str) -> str:
 
 
 _RESULT = re.compile(r"\s*([a-z][a-z0-9-]*)(?:/\d+)?\s*=\s*([a-z]+)", re.IGNORECASE)
-_PROPERTY = re.compile(r'([a-z]+)\.([a-z0-9_-]+)\s*=\s*("[^"]*"|[^\s;"]+)', re.IGNORECASE)
+#: A quoted value may go on (`"eve@x"@evil.example`), and what has no dot (`reason="…"`) is passed over whole.
+_PROPERTY = re.compile(r'(?<![a-z])([a-z]+)(?:\.([a-z0-9_-]+))?\s*=\s*("[^"]*"[^\s;"]*|[^\s;"]+)', re.IGNORECASE)
 
 #: method -> properties whose value says what the result is about, best first
 _ABOUT = {
@@ -227,7 +242,7 @@ def is_internal(message: Message, channel: ChannelPolicy) -> bool:
         lower = name.lower()
         if lower == _INTERNAL:
             said.append(value.strip().lower())
-        elif lower == "received" and border and received_by(value) == border:
+        elif lower == "received" and border and may_be_by(value, border):
             break
     return said == ["internal"]
 

@@ -285,7 +285,10 @@ def tokens_in_recipients(message: Message, rcpt_to: Iterable[str] = ()) -> tuple
     values = [*rcpt_to, *(r.address.value for r in message.recipients if r.address.scheme is Scheme.MAIL)]
     found: list[str] = []
     for value in values:
-        local = value.strip().strip("<>").rpartition("@")[0].lower()
+        local = value.strip().strip("<>").rpartition("@")[0]
+        if not local.isascii():  # a Kelvin sign in lower case is a "k": what only looks like a token is none
+            continue
+        local = local.lower()
         found.extend(part for part in (local, local.partition("+")[2]) if _TOKEN.fullmatch(part))
     return tuple(dict.fromkeys(found))
 
@@ -297,6 +300,8 @@ def reference_message_id(token: str, domain: str) -> str:
 
 def token_of_reference(message_id: str, domain: str) -> str:
     """The token in a Message-ID that `reference_message_id` made, "" if there is none."""
+    if not message_id.isascii():
+        return ""
     local, _, at = message_id.strip().lower().removeprefix("<").removesuffix(">").rpartition("@")
     return local if at == domain.lower() and _TOKEN.fullmatch(local) else ""
 
