@@ -71,8 +71,9 @@ def asked_day(argument: str, policy: Policy, now: datetime) -> tuple[DayOff, boo
     return DayOff(day, place, closes), is_off
 
 
-def _names(policy: Policy) -> set[str]:
-    return {*policy.calendars, *(spec.country for spec in policy.calendars.values() if spec.country)}
+def _names(policy: Policy) -> list[str]:
+    """Countries first: one calendar may bear the name of its country in small letters."""
+    return [*(spec.country for spec in policy.calendars.values() if spec.country), *policy.calendars]
 
 
 def _day(word: str, today: date) -> date | None:
