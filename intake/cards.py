@@ -25,7 +25,7 @@ from routing.policy import Policy
 from routing.records import Customer, Target, Ticket
 from routing.tokens import Keyring, is_marked
 from routing.words import Purpose
-from store import customers, deadlines, sealed, tickets
+from store import customers, deadlines, documents, sealed, tickets
 from store.engine import WANTED, Transaction
 from store.messages import MESSAGE
 from store.outbox import OUTBOX
@@ -122,6 +122,8 @@ async def card_of(
             "、".join(f"#{t.id} {texts.say(f'word.medium.{t.medium}', language)}" for t in others if t.id != ticket.id),
         ),
     ]
+    papers = [document.item for document in await documents.of_ticket(tx, ticket.id)]
+    rows.append((texts.say("card.got", language), "、".join(papers)))
     return tuple((label, value) for label, value in rows if value)
 
 

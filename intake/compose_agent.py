@@ -47,6 +47,7 @@ MAX_WORDS_HTML = 48 * 1024  # octets of his sanitised HTML; larger, and his text
 MAX_EXCHANGE = 900  # octets of each earlier message
 MAX_SUGGESTION = 4 * 1024  # octets
 MAX_NOTE = 2 * 1024  # octets
+MAX_ASKED = 600  # octets of a colleague's question on top
 MAX_ROWS = 20  # of the customer card
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff"})
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}\Z")  # printable ASCII but for angle brackets
@@ -148,7 +149,16 @@ def _head_lines(facts: AgentMail, texts: Texts) -> list[str]:
 def _to_look_at(facts: AgentMail, texts: Texts) -> list[str]:
     """Between the head and the customer's words, where there is any: what is particular about this mail."""
     left_out = f"⚠ {sentence_part(facts.left_out)}" if facts.left_out else ""
-    return [line for line in (_pointer(facts, texts), left_out, *_not_followed(facts, texts)) if line]
+    lines = (_asked(facts, texts), _pointer(facts, texts), left_out, *_not_followed(facts, texts))
+    return [line for line in lines if line]
+
+
+def _asked(facts: AgentMail, texts: Texts) -> str:
+    """Whose question it is, and its beginning; whole it stands among what is internal."""
+    agent, question = facts.asks
+    if not agent:
+        return ""
+    return texts.say("agent.asks", facts.language, agent=agent, question=_short(" ".join(question.split()), MAX_ASKED))
 
 
 def _pointer(facts: AgentMail, texts: Texts) -> str:
@@ -183,6 +193,8 @@ def _standing(facts: AgentMail, texts: Texts) -> str:
 
 def _who_gets_it(facts: AgentMail, texts: Texts, medium: str) -> str:
     language = facts.language
+    if facts.asks[0]:
+        return texts.say("agent.goes.advice", language, who=facts.asks[0])
     comma = texts.say("word.list_comma", language)
     who = comma.join(_shown(person) for person in facts.answer_goes_to)
     if not who:
@@ -236,6 +248,8 @@ def size(octets: int) -> str:
 
 
 def _last_line(facts: AgentMail, texts: Texts) -> str:
+    if facts.asks[0]:
+        return texts.say("agent.last.advice", facts.language)
     return texts.say("agent.last.reply" if facts.answer_goes_to else "agent.last.no_address", facts.language)
 
 
@@ -288,6 +302,8 @@ def _plain_internal(facts: AgentMail, texts: Texts) -> list[str]:
     if facts.exchanges:
         lines = [f"  {who}\n{indented(said, '    ')}" for who, said in _exchanges(facts)]
         blocks.append(plain_block(texts.say("agent.history", language), canary, "\n".join(lines)))
+    if facts.story:
+        blocks.append(plain_block(texts.say("told.shown_story", language), canary, plain_pairs(facts.story)))
     if facts.suggestion:
         body = indented(_short(facts.suggestion, MAX_SUGGESTION))
         blocks.append(plain_block(texts.say("agent.suggestion", language), canary, body))
@@ -364,6 +380,8 @@ def _internal_blocks(facts: AgentMail, texts: Texts, canary: str) -> list[str]:
             for who, text in _exchanges(facts)
         )
         blocks.append(html.block(texts.say("agent.history", language), canary, said))
+    if facts.story:
+        blocks.append(html.block(texts.say("told.shown_story", language), canary, html.pairs(facts.story)))
     if facts.suggestion:
         body = html.boxed(text_as_html(_short(facts.suggestion, MAX_SUGGESTION)))
         blocks.append(html.block(texts.say("agent.suggestion", language), canary, body))

@@ -26,6 +26,7 @@ from routing.deeds import DEEDS
 from routing.words import NoticeKind
 
 MAX_LINES = 60  # notices shown in one mail; the rest are counted
+MAX_DETAIL = 500  # characters of what goes into a sentence: every topic of a desk
 MAX_QUOTED = 12 * 1024  # octets of what would have left
 MAX_WAITING = 40 * 1024  # octets of what leaves at a word: longer answers are rare, and no mail shows much more
 
@@ -89,7 +90,7 @@ def notice_line(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:
 def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     """Why, what now, and below the mark what would have left (or what the agent wrote)."""
     language, key = facts.language, f"told.{facts.told}"
-    detail = clean_line(facts.detail, 300)
+    detail = clean_line(facts.detail, MAX_DETAIL)
     values = {name: clean_line(facts.values.get(name, ""), 120) for name in _FILLED_IN}
     head = texts.say(f"{key}.head", language, detail=detail, **values)
     name = clean_line(facts.subject_name, MAX_NAME) if facts.customer_subject is not None else ""
@@ -113,11 +114,13 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
 _FILLED_IN = ("by", "at", "since", "who")
 _CALM = {
     *(Told.HELP, Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN),
+    *(Told.ADVICE, Told.CONSULT_ASKED, Told.RECORDED, Told.WAIT_OVER),
     *(Told.ANSWERED_BY, Told.REPLACED, Told.CALLED_BACK, Told.NOT_CLOSED),
 }
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
 _WRITTEN = _CALM | {
     *(Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN, Told.COPY_UNDELIVERED),
+    *(Told.MERGED_WORDS, Told.MERGE_ASKED_WORDS, Told.SPLIT_WORDS),
     *(Told.JOINED_WORDS, Told.SPAM_WORDS, Told.SPAM_WORDS_HERE),
     *(Told.CALLED_BACK, Told.UNDO_LATE, Told.UNDO_NOTHING, Told.UNDO_OFF, Told.NOT_YOURS_NOW),
 }

@@ -193,6 +193,7 @@ class Running:
             lambda: self.snapshot.stationery,
             self.supervisor.progress("watcher"),
             self.deliverer.wake,
+            on_changed=lambda: self.decider.recount(),
         )
         self.decider = Decider(
             db,

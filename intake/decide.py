@@ -26,11 +26,13 @@ from intake.accept import DecisionBoard
 from intake.cards import Stationery, files_with_marks, guarded
 from intake.gather import domains_of, gather, people
 from intake.logs import tell
+from intake.split_source import source_of
 from routing.chain import decide, note_decided
 from routing.desk import Changes, Decision, Desk, Incoming
 from routing.forms import read_as_form
 from routing.policy import Policy
 from routing.records import Event
+from routing.splitting import asks_to_split
 from routing.tokens import Keyring
 from routing.words import Outcome, Speaker
 from store import (
@@ -322,6 +324,8 @@ class Decider:
             for one in incoming:
                 if one.message.attachments and desk.tokens and policy.agent_by_address(one.message.sender.value):
                     desk.marked[one.id] = await files_with_marks(tx, one.id, one.message, self._keyring)
+                if asks_to_split(one.message.text) and (source := await source_of(tx, one)) is not None:
+                    desk.sources[one.id] = source
         desk.known_domains = self._known_domains(policy)
         first = desk.numbers()
         finished: list[Finished] = []
@@ -446,7 +450,7 @@ def _finished(one: Incoming, decision: Decision, normal: bytes, policy: Policy, 
         content_key=None if is_copy else (one.message.content_key or None),
         copy_of=decision.copy_of,
         policy_version=policy.version,
-        normal=normal,
+        normal=normal if decision.stands_for is None else dumps(decision.stands_for),
         parser_version=PARSER_VERSION,
         parked=parked,
     )
@@ -475,6 +479,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await customers.change_contacts(tx, list(changes.changed_contacts.values()))
     await tickets.add(tx, list(changes.opened.values()))
     await tickets.change(tx, list(changes.changed.values()))
+    await tickets.name(tx, list(changes.named.values()))
     await deadlines.add(tx, changes.targets)
     for target in changes.reopened:
         # What came due meanwhile is told at once: an answer that never arrived must not hide a breach (G6).

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 
 from channels.message import Medium, Scheme
+from intake.recorded_people import recorded_people
 from routing.addressing import named_in_commands
 from routing.calling import caller_key
 from routing.desk import Desk, Incoming, SentMail
 from routing.filters import is_own_mark
 from routing.identity import KnownDomains
 from routing.loops import DAY, HOUR, STOPPED, Ledger
+from routing.merging import tickets_named, tickets_of
 from routing.opening import session_key
 from routing.policy import Policy
 from routing.probing import KIND as PROBE_KIND
@@ -79,6 +81,7 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
         if _may_hang_on_a_probe(mails, claimed, policy, keyring):
             desk.probes = await enrolments.probes(tx, PROBE_KIND)
         desk.tails = await agents.tails(tx, claimed) if claimed else {}
+        desk.hinted = await agents.last_hints(tx, claimed) if claimed else {}
     desk.contacts = await customers.contacts(tx, senders | _named(mails, policy))
     known = {c.customer for c in desk.contacts.values() if c.address in senders}
     desk.customers = await customers.by_ids(tx, known)
@@ -90,6 +93,7 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     await _calls(tx, batch, desk)
     await _sent(tx, batch, desk)
     await _tickets(tx, batch, desk, known)
+    await recorded_people(tx, mails, desk)
     return desk
 
 
@@ -204,8 +208,11 @@ async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, custo
     numbers |= {i.known_ticket for i in batch if i.known_ticket is not None}
     numbers |= {c.ticket for c in desk.calls.values() if c.ticket is not None}
     numbers |= {s.ticket for some in desk.sent.values() for s in some if s.ticket is not None}
+    named = {n for i in batch for n in tickets_named(i.message.text)}
+    named |= {n for question in desk.questions.values() for n in tickets_of(question)}
+    numbers |= named
     desk.tickets = await tickets.by_ids(tx, numbers)
-    acted = {record.ticket for record in desk.tokens.values()}
+    acted = {record.ticket for record in desk.tokens.values()} | named
     pointed_at = {t.follows for t in desk.tickets.values() if t.id in acted and t.follows is not None}
     if pointed_at - numbers:
         desk.tickets.update(await tickets.by_ids(tx, pointed_at - numbers))

@@ -63,15 +63,24 @@ from store.seal import SealBroken
 log = structlog.get_logger(__name__)
 
 
+class NothingToSay(Exception):
+    """What this row was to tell is no news any more: it does not leave."""
+
+
 async def outbound(
     tx: Transaction, item: OutboxItem, with_: Stationery, now: datetime, body: bytes | None
 ) -> OutboundMessage:
-    """What is handed to the channel's sender. `body`: the stored bytes of an earlier attempt, if there was one."""
+    """What is handed to the channel's sender. `body`: the stored bytes of an earlier attempt, if there was one.
+
+    Raises NothingToSay for a warning of what was answered meanwhile, or is overdue: the breach tells that.
+    """
     channel = with_.policy.channels[item.channel]
     scheme, _, value = item.address.partition(":")
     is_inside = item.purpose not in (Purpose.ANSWER, Purpose.ACKNOWLEDGEMENT)
     if is_inside and item.agent not in with_.policy.agents:
         raise LookupError(f"{item.agent} is no agent any more")  # also where the letter was written before he left
+    if item.purpose is Purpose.WARNING and not await _still_ahead(tx, item, now):
+        raise NothingToSay
     if body is None:
         body = await _compose(tx, item, with_, channel, now)
     agent = with_.policy.agents.get(item.agent or "")
@@ -257,6 +266,7 @@ async def _to_agent(
     target = next((t for t in matter.targets if t.is_open), None)
     who = await recipients_of(tx, item, matter, said.source, with_, language)
     reasons = [Reason(r["code"], r.get("words", ""), r.get("data", {})) for r in item.recipe.get("why", ())]
+    asker = policy.agents.get(str(item.recipe.get("asker", "")))  # advice is wanted, and no answer to the customer
     facts = compose.AgentMail(
         **_desk_to(item, with_, channel, agent, ticket, now),
         mail_kind=_KIND[item.purpose],
@@ -290,8 +300,9 @@ async def _to_agent(
                 typed=with_.texts.say(f"action.typed_{name}", language),
                 does=with_.texts.say(f"action.{name}", language),
             )
-            for name in ("note", "close", "to", "cc", "help")
+            for name in (() if asker else ("note", "close", "to", "cc", "help"))
         ),
+        asks=(asker.display_name, str(item.recipe.get("note", ""))) if asker else ("", ""),
         thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id),
     )
     return await beside(_octets_in(facts.files), compose.agent_mail, facts, with_.texts)
@@ -377,13 +388,32 @@ async def _told(
     )
 
 
+async def _still_ahead(tx: Transaction, item: OutboxItem, now: datetime) -> list[dict[str, Any]]:
+    """Of the promises that a warning names those that are still his, open, and not overdue."""
+    told = list(item.recipe["notices"])
+    promises = await deadlines.of_tickets(tx, {n["ticket"] for n in told}, only_open=True)
+    his = await tickets.by_ids(tx, promises)
+    ahead = {
+        (t.ticket, t.kind.value, t.ordinal): t
+        for number, targets in promises.items()
+        if number in his and his[number].agent == item.agent
+        for t in targets
+        if t.due_at > now
+    }
+    keys = [(n, (n["ticket"], n["target"], n.get("ordinal"))) for n in told]
+    return [{**n, "due_at": ahead[key].due_at.isoformat()} for n, key in keys if key in ahead]
+
+
 async def _notice(tx: Transaction, item: OutboxItem, with_: Stationery, channel: ChannelPolicy, now: datetime) -> bytes:
     """Warnings and breaches: one line each, several in one mail as a table."""
     agent = with_.policy.agents[item.agent or ""]
     language = dates.language_of(agent.language)
     lines = []
     only: Ticket | None = None
-    for told in item.recipe["notices"]:
+    notices = item.recipe["notices"]
+    if item.purpose is Purpose.WARNING:
+        notices = await _still_ahead(tx, item, now)
+    for told in notices:
         matter = await matter_of(tx, told["ticket"])
         if matter is None:
             continue

@@ -13,6 +13,7 @@ from typing import Any
 
 from intake import dates, holiday_words
 from intake.cards import Stationery
+from intake.choices import CHOICES, who_was_silent
 from routing.confirming import CODE, first_mail_id, mark_of
 from routing.policy import ChannelPolicy
 from routing.records import Question
@@ -45,6 +46,10 @@ async def told_words(
     detail, quoted = str(recipe.get("detail", "")), str(recipe.get("would_have_left", ""))
     if recipe["code"] in _MOMENTS and detail:
         detail = dates.near(datetime.fromisoformat(detail), with_.policy.timezone, language, now)
+    if recipe["code"] in CHOICES:
+        detail = CHOICES[recipe["code"]](with_, language)
+    if recipe["code"] == "wait_over":
+        detail = await who_was_silent(tx, item, with_, language)
     if recipe["code"] == "holiday_done":
         detail = holiday_words.done(detail, with_, language, now)
     return ToldWords(detail=detail, quoted=quoted, desk={})

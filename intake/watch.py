@@ -2,8 +2,8 @@
 
 One watcher sleeps until the next moment in the store: 50 % and 80 % of a budget of ten minutes and more, the due time,
 the supervisor's. A notice is unique by target and kind, written in the transaction that puts its mail into the outbox:
-it is told once, ever, across restarts. What comes due together for one person shares a mail. A late tick tells late,
-but a breach is recorded as of its due time, and nothing is told early.
+it is told once, ever, across restarts. What comes due for one person within some minutes shares a mail
+(`intake/gathered.py`). A late tick tells late, but a breach is recorded as of its due time, and nothing is told early.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -19,13 +19,16 @@ import structlog
 from channels.adapter import Clock, ProgressNote
 from channels.message import Medium
 from intake.cards import Stationery
+from intake.day_mail import DayMail, day_mails, mails_due, of_who_is_there
+from intake.gathered import UNTIL, WINDOW, Sort, gathering, lately, mails_for, sort_of
 from intake.junk_line import day_to_tell, junk_line
 from intake.logs import tell
+from intake.reminding import remind
 from routing.desk import domain_of, mail_id
 from routing.policy import Policy
 from routing.records import Event, NewOutbox, Target, Ticket
-from routing.words import NoticeKind, Purpose
-from store import deadlines, events, outbox, tickets
+from routing.words import NoticeKind
+from store import deadlines, events, outbox, queues, reminders, tickets
 from store.crashpoint import crashpoint
 from store.engine import Database, Transaction
 
@@ -33,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 IDLE_POLL = 30.0  # seconds; a clock may be set, a wake-up lost
 AT_ONCE = 500  # targets in one tick
+LOOK_EVERY = timedelta(seconds=15)  # whether somebody's day has begun or ended
 
 Told = tuple[Target, NoticeKind]
 
@@ -47,14 +51,19 @@ class Watcher:
         stationery: Callable[[], Stationery],
         progress: ProgressNote,
         on_outbox: Callable[[], None],
+        on_changed: Callable[[], None] = lambda: None,  # whose turn it is, or who is there
     ) -> None:
         self._db = db
         self._clock = clock
         self._stationery = stationery
         self._progress = progress
         self._on_outbox = on_outbox
+        self._on_changed = on_changed
+        self._remind_at: datetime | None = None  # the same of reminders
         self._woken = asyncio.Event()
         self._next_at: datetime | None = None  # when there is something to tell, as it was last looked up
+        self._days_told: set[DayMail] = set()  # as far as this process knows
+        self._days_looked_at: datetime | None = None
         self._junk_told = 0  # the day whose junk was told, as far as this process knows
 
     def wake(self) -> None:
@@ -70,8 +79,9 @@ class Watcher:
     async def _rest(self) -> None:
         # Whatever was written since that was looked up has woken us.
         now, wait = self._clock.now(), IDLE_POLL
-        if self._next_at is not None:
-            wait = min(wait, max((self._next_at - now).total_seconds(), 0.0))
+        for at in (self._next_at, self._remind_at):
+            if at is not None:
+                wait = min(wait, max((at - now).total_seconds(), 0.0))
         try:
             async with asyncio.timeout(wait):
                 await self._woken.wait()
@@ -82,6 +92,8 @@ class Watcher:
     async def tick(self) -> int:
         """Tell everything that is due to be told by now; the number of notices."""
         await self._tell_junk()
+        await self._tell_days()
+        await self._remind()
         count = 0
         while True:
             now = self._clock.now()
@@ -103,6 +115,30 @@ class Watcher:
             if rows:
                 self._on_outbox()
 
+    async def _remind(self) -> None:
+        """Do what was to be done by now, and is no promise."""
+        while True:
+            now = self._clock.now()
+            async with self._db.reading() as tx:
+                self._remind_at = await reminders.next_at(tx)
+            if self._remind_at is None or self._remind_at > now:
+                return
+            async with self._db.transaction() as tx:
+                ripe = await reminders.ripe(tx, now)
+                if not ripe:
+                    return  # another node has them
+                done = await remind(tx, ripe, self._stationery(), now)
+                await reminders.done(tx, ripe, now)
+                await outbox.add(tx, done.rows, now)
+                await events.append(tx, done.events)
+                crashpoint("remind.before_commit")
+            crashpoint("remind.after_commit")
+            tell(log, done.events)
+            if done.is_counted_anew:
+                self._on_changed()
+            if done.rows:
+                self._on_outbox()
+
     async def _tell_junk(self) -> None:
         """When the desk opens: what lay in the junk folder since it last did."""
         now, with_ = self._clock.now(), self._stationery()
@@ -114,6 +150,30 @@ class Watcher:
             await outbox.add(tx, rows, now)
             await events.append(tx, written)
         self._junk_told = day
+        tell(log, written)
+        if rows:
+            self._on_outbox()
+
+    async def _tell_days(self) -> None:
+        """When somebody's day begins or ends: what waits for him, what of his was delivered."""
+        now, with_ = self._clock.now(), self._stationery()
+        if self._days_looked_at is not None and timedelta() <= now - self._days_looked_at < LOOK_EVERY:
+            return
+        self._days_looked_at = now
+        due = [one for one in mails_due(with_, now) if one not in self._days_told]
+        if not due:
+            return
+        async with self._db.reading() as tx:
+            due = await of_who_is_there(tx, due, now)
+        if not due:
+            return
+        async with self._db.transaction() as tx:
+            written, rows = await day_mails(tx, with_, due, now)
+            await outbox.add(tx, rows, now)
+            await events.append(tx, written)
+            crashpoint("day.before_commit")
+        crashpoint("day.after_commit")
+        self._days_told = {one for one in self._days_told if one.day >= min(d.day for d in due) - 1} | set(due)
         tell(log, written)
         if rows:
             self._on_outbox()
@@ -132,48 +192,59 @@ class Watcher:
             _event(t, kind, found[t.ticket], now, is_read=bool(_readers(policy, found[t.ticket], kind)))
             for t, kind in fresh
         ]
-        return written, self._rows(fresh, found, now)
+        return written, await self._rows(tx, fresh, found, now)
 
-    def _rows(self, fresh: Sequence[Told], found: dict[int, Ticket], now: datetime) -> list[NewOutbox]:
-        """One mail a person and purpose, however many notices."""
+    async def _rows(
+        self, tx: Transaction, fresh: Sequence[Told], found: dict[int, Ticket], now: datetime
+    ) -> list[NewOutbox]:
+        """The mails to be written: what was told to somebody a moment ago decides whether this waits for more."""
         with_ = self._stationery()
         channel = next((c for c in with_.policy.channels.values() if c.medium == Medium.EMAIL), None)
         if channel is None:
             return []
-        lines: dict[tuple[str, Purpose], list[dict[str, Any]]] = defaultdict(list)
+        lines: dict[tuple[str, Sort], list[dict[str, Any]]] = defaultdict(list)
         for target, kind in _worth_telling(fresh):
-            ticket = found[target.ticket]
-            purpose = Purpose.WARNING if kind in _WARNINGS else Purpose.BREACH
-            for name in _readers(with_.policy, ticket, kind):
-                lines[name, purpose].append(
-                    {
-                        "ticket": ticket.id,
-                        "notice": kind.value,
-                        "target": target.kind.value,
-                        "ordinal": target.ordinal,
-                        "due_at": target.due_at.isoformat(),
-                    }
-                )
+            for name in _readers(with_.policy, found[target.ticket], kind):
+                lines[name, sort_of(kind)].append(_line(target, kind))
         rows = []
-        for (name, purpose), notices in lines.items():
-            keys = [(n["ticket"], n["target"], n["ordinal"], n["notice"]) for n in notices]
-            one = {n["ticket"] for n in notices}
-            rows.append(
-                NewOutbox(
-                    ticket=one.pop() if len(one) == 1 else None,
-                    source=None,
-                    channel=channel.name,
-                    address=f"mailto:{with_.policy.agents[name].addresses[0]}",
-                    purpose=purpose,
-                    agent=name,
-                    recipe={"notices": notices},
-                    mail_id=mail_id(with_.keyring, domain_of(channel), "notice", name, purpose.value, keys),
+        for (name, sort), notices in lines.items():
+            address = f"mailto:{with_.policy.agents[name].addresses[0]}"
+            recent = lately(await queues.lately(tx, address, [sort.purpose], now - WINDOW), sort, now)
+            joined = gathering(recent, now)
+            if joined is not None:
+                recent.remove(joined)
+                if not await queues.take_back(tx, joined):  # it is being sent in this moment
+                    recent, joined = [*recent, joined], None
+            for mail in mails_for(sort, notices, recent, joined, now):
+                keys = [(n["ticket"], n["target"], n.get("ordinal"), n["notice"]) for n in mail.notices]
+                until = {UNTIL: mail.until.isoformat()} if mail.until else {}
+                rows.append(
+                    NewOutbox(
+                        ticket=mail.ticket,
+                        source=None,
+                        channel=channel.name,
+                        address=address,
+                        purpose=sort.purpose,
+                        agent=name,
+                        recipe={"notices": list(mail.notices), **until},
+                        mail_id=mail_id(with_.keyring, domain_of(channel), "notice", name, sort.purpose.value, keys),
+                        not_before=mail.not_before,
+                    )
                 )
-            )
         return rows
 
 
-_WARNINGS = (NoticeKind.WARN_50, NoticeKind.WARN_80)
+def _line(target: Target, kind: NoticeKind) -> dict[str, Any]:
+    """A notice as a recipe holds it."""
+    return {
+        "ticket": target.ticket,
+        "notice": kind.value,
+        "target": target.kind.value,
+        "ordinal": target.ordinal,
+        "due_at": target.due_at.isoformat(),
+    }
+
+
 _ORDER = list(NoticeKind)
 
 

@@ -25,7 +25,8 @@ Way = tuple[ChannelPolicy, str]  # channel, address ("mailto:…")
 def way_to_customer(desk: Desk, ticket: Ticket, commands: Iterable[Command] = ()) -> Way | None:
     """By which channel and to which address words reach the customer, once these commands are carried out."""
     own = desk.channel(ticket.channel)
-    if own.medium != Medium.PHONE:
+    is_mailed = own.medium != Medium.EMAIL or ticket.contact.startswith(f"{Scheme.MAIL.value}:")
+    if own.medium != Medium.PHONE and is_mailed:  # what was recorded of a call has a number on a mail channel
         contact = contact_after(desk.contacts.get(ticket.contact), commands, desk.policy)
         address = answer_address(ticket, contact)
         scheme, _, value = address.partition(":")

@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from routing.absences import confirmed_away
 from routing.commands import CommandName, parse
 from routing.confirming import answers, ask_again
 from routing.days_off import confirmed_day
 from routing.desk import Decision, Desk, Incoming
 from routing.holding import held, may_tell, tell_plainly
 from routing.identity import SpeakerJudgement
+from routing.merging import confirmed_merge
+from routing.passing_on import name_sender, said_sender
 from routing.policy import Agent
 from routing.records import Question
 from routing.rewording import confirmed_text
@@ -26,7 +29,10 @@ from routing.words import Outcome, QuestionKind, Speaker
 
 #: What is done on `!ok`. It tells the agent itself what became of it.
 CONFIRMED: Mapping[QuestionKind, Callable[[Incoming, Desk, Agent, Question], None]] = {
+    QuestionKind.AWAY: confirmed_away,
+    QuestionKind.FORWARD: name_sender,
     QuestionKind.HOLIDAY: confirmed_day,
+    QuestionKind.MERGE: confirmed_merge,
     QuestionKind.TEXT: confirmed_text,
 }
 
@@ -46,7 +52,7 @@ def on_confirmation(incoming: Incoming, desk: Desk, judged: SpeakerJudgement, re
             incoming, desk, agent, refused or "no_question", detail=at.isoformat() if at is not None else ""
         )
         return held(incoming, desk, agent, None, refused or "no_question", judged.reasons, told=told)
-    match _answer(incoming):
+    match _answer(incoming, desk, question):
         case CommandName.OK:
             _close(incoming, desk, question, record, "ok")
             CONFIRMED[QuestionKind(question.kind)](incoming, desk, agent, question)
@@ -86,12 +92,19 @@ def _refused(incoming: Incoming, desk: Desk, agent: Agent, question: Question | 
     return "" if question.kind in CONFIRMED else "no_question"
 
 
-def _answer(incoming: Incoming) -> CommandName | None:
-    """OK or NO where that is what his first lines say, and nothing besides; None for anything else."""
+def _answer(incoming: Incoming, desk: Desk, question: Question) -> CommandName | None:
+    """OK or NO where that is what his first lines say, and nothing besides; None for anything else.
+
+    Whose mail it is that he passed on, he says behind OK.
+    """
     asked = parse(incoming.message.text)
-    if asked.unknown or len(asked.commands) != 1 or asked.commands[0].argument:
+    if asked.unknown or len(asked.commands) != 1:
         return None
     name = asked.commands[0].name
+    if question.kind == QuestionKind.FORWARD and name is CommandName.OK:
+        return name if said_sender(incoming, desk, question) is not None else None
+    if asked.commands[0].argument:
+        return None
     return name if name in (CommandName.OK, CommandName.NO) else None
 
 

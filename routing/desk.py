@@ -40,7 +40,7 @@ from routing.records import (
     Ticket,
 )
 from routing.tokens import Keyring, TokenRecord
-from routing.words import Outcome, Purpose, Speaker
+from routing.words import Outcome, Purpose, Speaker, Standing
 
 MINUTES_A_TICKET = 10.0  # what an open ticket is expected to cost, until it is measured
 
@@ -90,6 +90,7 @@ class Decision:
     agent: str | None = None  # who spoke, if an agent did
     copy_of: int | None = None
     reasons: tuple[Reason, ...] = ()
+    stands_for: Message | None = None  # what is kept as this message, where it passed another on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,6 +103,16 @@ class Internal:
     files: frozenset[str] = frozenset()  # sha256 of the customer's files, which his client may send back
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """The customer's message that an agent's mail answers, where that is asked for."""
+
+    message: Incoming
+    ticket: int  # it belongs to now
+    standing: Standing | None = None  # its sender's, where that was noted
+    is_latest: bool = False  # nothing of the customer came after it on that ticket
+
+
 @dataclass
 class Changes:
     """Everything a batch of decisions writes."""
@@ -110,6 +121,7 @@ class Changes:
     contacts: list[Contact] = field(default_factory=list)
     opened: dict[int, Ticket] = field(default_factory=dict)
     changed: dict[int, Ticket] = field(default_factory=dict)
+    named: dict[int, Ticket] = field(default_factory=dict)  # whose customer nobody had known
     targets: list[Target] = field(default_factory=list)
     met: list[tuple[Target, datetime, datetime]] = field(default_factory=list)  # (target, answered, delivered)
     reopened: list[Target] = field(default_factory=list)
@@ -187,6 +199,7 @@ class Desk:
     internal: dict[int, Internal] = field(default_factory=dict)  # by ticket, of those that agents answer now
     marked: dict[int, frozenset[str]] = field(default_factory=dict)  # message -> its files that hold something of ours
     questions: dict[int, Question] = field(default_factory=dict)  # those that tokens of the batch confirm
+    sources: dict[int, Source] = field(default_factory=dict)  # an agent's mail that splits -> what it answers
     tails: dict[str, str] = field(default_factory=dict)  # agent -> how his last replies ended
     enrolments: dict[str, list[Enrolment]] = field(default_factory=dict)  # of the agents who speak in this batch
     probes: dict[str, Probe] = field(default_factory=dict)  # by channel, where this batch may depend on them
@@ -246,6 +259,8 @@ class Desk:
         """Change a ticket, or add one."""
         if ticket.state != "closed" and ticket.closed_at is not None:
             ticket = replace(ticket, closed_at=None, closed_reason=None)
+        if ticket.state != "waiting" and ticket.waits_until is not None:
+            ticket = replace(ticket, waits_until=None)  # whatever ended the waiting
         before = self.tickets.get(ticket.id)
         self._count_load(before, -1)
         self._count_load(ticket, +1)

@@ -265,7 +265,14 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "懂 {topic} 的都沒空，改由同組處理。",
         "懂 {topic} 的都没空，改由同组处理。",
     ),
+    "consulted": ("{agent} asks for advice.", "{agent} 請教。", "{agent} 请教。"),
+    "split_from": (
+        "It was split off #{ticket}.",
+        "由 #{ticket} 分出。",
+        "由 #{ticket} 分出。",
+    ),
     "handed_over": ("{by} handed it to {agent}.", "{by} 轉交給 {agent}。", "{by} 转交给 {agent}。"),
+    "stands_in": ("{agent} is away.", "{agent} 不在。", "{agent} 不在。"),
     "nobody": ("Nobody can take it now ({why}).", "現在沒有人能接（{why}）。", "现在没有人能接（{why}）。"),
 }
 

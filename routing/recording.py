@@ -149,7 +149,8 @@ def _on_ticket(act: Act, ticket: Ticket, asked: Recorded) -> None:
         ticket=ticket.id,
         message=act.incoming.id,
         agent=act.agent.name,
-        channel=asked.way,
+        channel=act.incoming.channel,
+        way=asked.way,
         answered_at=at.isoformat(),
         stays_open=asked.stays_open,
     )

@@ -39,8 +39,12 @@ DEFAULT_TARGETS = {
         "complaint.resolution_tw": "15d",  # Taiwan's Consumer Protection Act, art. 43: whatever comes first
         "complaint.legal_notice": "1wd",
         "complaint.progress_every": "3wd",
+        "consult.answer": "4wh",
     }.items()
 }
+#: Until when a senior who was asked by `!consult` should have answered; who asked is told if he has not.
+CONSULT_ANSWER = "consult.answer"
+
 #: Every key that [targets] may name.
 TARGET_KEYS = frozenset(DEFAULT_TARGETS) | {"first_response.phone"}
 
@@ -142,7 +146,7 @@ class _Desk:
     region: str
 
     def plan(self, kind: TargetKind, key: str, budget: Budget | None = None, *, halve: bool = False) -> TargetPlan:
-        whole = _counted(key, budget or _budget(self.policy, key))
+        whole = _counted(key, budget or budget_of(self.policy, key))
         given = share_of(self.spec, self.at, whole, 0.5) if halve else whole
         due = due_at(self.spec, self.at, given)
         warns = _is_long_enough(given)
@@ -172,7 +176,8 @@ class _Desk:
         return due_at(self.spec, self.at, given)
 
 
-def _budget(policy: Policy, key: str) -> Budget:
+def budget_of(policy: Policy, key: str) -> Budget:
+    """How long the firm gives for this, or what is usual."""
     return policy.targets.get(key) or DEFAULT_TARGETS[key]
 
 
@@ -196,7 +201,7 @@ def _first_response(policy: Policy, channel: ChannelPolicy | None, medium: Mediu
         key = "first_response.chat"
     else:
         key = "first_response.messaging" if medium in MESSAGING else "first_response.default"
-    return key, _budget(policy, key)
+    return key, budget_of(policy, key)
 
 
 def _ringing(policy: Policy, channel: ChannelPolicy | None, region: str) -> Budget:

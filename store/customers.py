@@ -28,6 +28,18 @@ async def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Customer]:
     return await tx.once("customer", ids, read)
 
 
+MAX_NAMED = 20  # customers of one name: more than one, and somebody must say which
+
+
+async def named(tx: Transaction, names: Iterable[str]) -> dict[int, Customer]:
+    """Customers who are called exactly so."""
+    wanted = list(set(names))
+    if not wanted:
+        return {}
+    statement = select(CUSTOMER).where(CUSTOMER.c.name.in_(wanted)).order_by(CUSTOMER.c.id).limit(MAX_NAMED)
+    return {r["id"]: Customer(**r) for r in await tx.rows(statement)}
+
+
 async def contacts(tx: Transaction, addresses: Iterable[str]) -> dict[str, Contact]:
     """Known contacts by address; unknown ones are left out."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
@@ -142,12 +143,46 @@ async def change(tx: Transaction, tickets: Sequence[Ticket]) -> None:
     )
 
 
+async def name(tx: Transaction, tickets: Sequence[Ticket]) -> None:
+    """Write down whose tickets these are: nobody had known."""
+    await tx.many(
+        update(TICKET)
+        .where(TICKET.c.id == bindparam("the_id"))
+        .values(
+            customer=bindparam("the_customer"),
+            contact=bindparam("the_contact"),
+            contact_name=bindparam("the_name"),
+            language=bindparam("the_language"),
+        ),
+        [
+            {
+                "the_id": t.id,
+                "the_customer": t.customer,
+                "the_contact": t.contact,
+                "the_name": t.contact_name,
+                "the_language": t.language,
+            }
+            for t in tickets
+        ],
+    )
+
+
 async def reopen(tx: Transaction, number: int, now: Any) -> bool:
     """A ticket whose answer never arrived waits for its agent again; False if it did already."""
     done = await tx.execute(
         update(TICKET)
-        .where(TICKET.c.id == number, TICKET.c.state.in_([TicketState.ANSWERED.value, TicketState.CLOSED.value]))
-        .values(state=TicketState.OPEN.value, updated_at=now, closed_at=None, closed_reason=None)
+        .where(TICKET.c.id == number, TICKET.c.state != TicketState.OPEN.value)
+        .values(state=TicketState.OPEN.value, updated_at=now, closed_at=None, closed_reason=None, waits_until=None)
+    )
+    return done.rowcount == 1
+
+
+async def end_waiting(tx: Transaction, number: int, until: datetime, now: datetime) -> bool:
+    """A ticket that waits until just that moment is open; False if it waits no longer, or until another."""
+    done = await tx.execute(
+        update(TICKET)
+        .where(TICKET.c.id == number, TICKET.c.state == TicketState.WAITING.value, TICKET.c.waits_until == until)
+        .values(state=TicketState.OPEN.value, waits_until=None, updated_at=now)
     )
     return done.rowcount == 1
 
