@@ -8,6 +8,7 @@ from channels.adapter import Envelope
 from channels.message import Medium
 from intake.cards import messages_of
 from routing.desk import Incoming, Source
+from routing.threads import MAX_REFERENCES
 from routing.words import Purpose, Speaker, Standing
 from store import sent
 from store.engine import Transaction
@@ -54,7 +55,7 @@ async def source_of(tx: Transaction, reply: Incoming) -> Source | None:
 
 async def _answered(tx: Transaction, reply: Incoming) -> OutboxItem | None:
     """The mail of ours that it answers: the nearest that it names."""
-    named = (*reply.message.in_reply_to, *reversed(reply.message.references))
+    named = (*reply.message.in_reply_to, *reversed(reply.message.references))[:MAX_REFERENCES]
     found = await sent.of_mail_ids(tx, named)
     rows = (item for one in named for item in found.get(one, ()))
     return next((item for item in rows if item.purpose in _SHOWS), None)

@@ -179,7 +179,8 @@ _RUN_ON: Mapping[CommandName, re.Pattern[str]] = {
     **dict.fromkeys((CommandName.TO, CommandName.NOTE, CommandName.FIND), re.compile(r"(?s)")),
     **dict.fromkeys((CommandName.CC, CommandName.REPLY_TO), re.compile(r"[^@]*@")),
     **dict.fromkeys((CommandName.JOIN, CommandName.MERGE, CommandName.SHOW), re.compile(r"[#＃]?\d+\Z")),
-    CommandName.WAIT: re.compile(r"\d"),
+    CommandName.WAIT: re.compile(r"\d|[一二兩两三四五六七八九十][天日個个小週周星禮礼]"),
+    CommandName.BREAK: re.compile(r"\d"),
 }
 
 

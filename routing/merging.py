@@ -86,8 +86,9 @@ def merges(act: Act) -> str:
         desk,
         act.agent,
         QuestionKind.MERGE,
-        {"ticket": ticket.id, "into": other.id, "asked": _both(desk, ticket, other)},
+        {"ticket": ticket.id, "into": other.id},
         ticket=ticket.id,
+        detail=_both(desk, ticket, other),
     )
     return "merge_asked_words"
 

@@ -32,7 +32,8 @@ def cannot_split(act: Act) -> str:
     source = act.desk.sources.get(act.incoming.id)
     if source is None:
         return "split_none"
-    if source.ticket != act.ticket.id:
+    moved = {message for message, _ in act.desk.changes.moved_messages}
+    if source.ticket != act.ticket.id or source.message.id in moved:
         return "split_gone"
     return "split_opening" if source.message.id == act.ticket.opened_by else ""
 
@@ -47,7 +48,8 @@ def splits(act: Act) -> str:
 def split(incoming: Incoming, desk: Desk, agent: Agent, old: Ticket, source: Source) -> Ticket:
     """Let a customer's message be a ticket of its own: the new one."""
     theirs = source.message
-    about = classify(theirs.message, desk.policy, desk.channel(theirs.channel))
+    # A reply bears the old matter's subject: what the words themselves say counts.
+    about = classify(replace(theirs.message, subject=""), desk.policy, desk.channel(theirs.channel))
     subject = theirs.message.subject or " ".join(theirs.message.text[:200].split())[:MAX_CHAT_SUBJECT]
     new = replace(
         old,
