@@ -34,6 +34,7 @@ class Envelope:
     is_truncated: bool = False  # only headers and the first octets were fetched; the rest stays at the source
     is_backlog: bool = False  # it lay there before the channel first looked: no acknowledgement, its clock begins now
     is_junk: bool = False  # it lay in the folder where the provider puts what it takes for junk
+    is_sent: bool = False  # it lay in the folder where the account's own sent mail is kept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

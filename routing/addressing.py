@@ -214,10 +214,13 @@ def shows_recipients(act: Act) -> str:
     return ""
 
 
+_NAMING = (CommandName.CC, CommandName.REPLY_TO, CommandName.OK)
+
+
 def named_in_commands(text: str) -> set[str]:
     """The addresses ("mailto:…") that the commands at the top of a mail name: what is known of them is asked first."""
     if not bare(text).startswith(("!", "！")):
         return set()
-    named = (c.argument for c in parse(text).commands if c.name in (CommandName.CC, CommandName.REPLY_TO))
+    named = (c.argument for c in parse(text).commands if c.name in _NAMING)
     found = {value.lower().rstrip(".") for argument in named for _, value in _ADDRESS.findall(argument)}
     return {f"{Scheme.MAIL.value}:{value}" for value in found if mailable(value)}

@@ -5,7 +5,7 @@ What opens here is seen by a person, whatever it is (PROMISES.md, G5); what is s
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,11 +18,20 @@ from routing.records import Contact, Customer, Target, Ticket
 from routing.rules import Classification, classify
 from routing.sla import TargetPlan, next_response_for, targets_for
 from routing.threads import ThreadFacts, ThreadMatch, TicketFacts, lookup, match
-from routing.words import Kind, Outcome, ParticipantRole, Purpose, Speaker, Standing, TargetKind, TicketState
+from routing.words import Kind, Origin, Outcome, ParticipantRole, Purpose, Speaker, Standing, TargetKind, TicketState
 from routing.writing import acknowledge, notify_agent
 
 MAX_SUBJECT = 300  # characters
 MAX_CHAT_SUBJECT = 40  # characters of a chat's first line that stand for a subject
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassedBy:
+    """An agent passed a customer's mail on."""
+
+    agent: str
+    note: str = ""  # his own words above it: they stay inside
+    stays_his: bool = False  # whose mail it is, he alone can tell
 
 
 def session_key(incoming: Incoming) -> str:
@@ -33,13 +42,20 @@ def session_key(incoming: Incoming) -> str:
 
 
 def from_customer(
-    incoming: Incoming, desk: Desk, standing: Standing, reasons: tuple[Reason, ...], *, may_acknowledge: bool
+    incoming: Incoming,
+    desk: Desk,
+    standing: Standing,
+    reasons: tuple[Reason, ...],
+    *,
+    may_acknowledge: bool,
+    passed: PassedBy | None = None,
 ) -> Decision:
-    """Take in what a customer (or a machine that a person must see) has sent."""
+    """Take in what a customer (or a machine that a person must see) has sent; `passed`: it came by way of an agent."""
     found = _match(incoming, desk, standing)
+    reasons = (*reasons, *found.reasons)
     if found.ticket is not None:
-        return _added(incoming, desk, found, standing, (*reasons, *found.reasons))
-    return _opened(incoming, desk, found, standing, (*reasons, *found.reasons), may_acknowledge=may_acknowledge)
+        return _added(incoming, desk, found, standing, reasons, note=passed.note if passed else "")
+    return _opened(incoming, desk, found, standing, reasons, may_acknowledge=may_acknowledge, passed=passed)
 
 
 # ---- which ticket
@@ -81,7 +97,13 @@ def _facts(ticket: Ticket, desk: Desk) -> TicketFacts:
 
 
 def _added(
-    incoming: Incoming, desk: Desk, found: ThreadMatch, standing: Standing, reasons: tuple[Reason, ...]
+    incoming: Incoming,
+    desk: Desk,
+    found: ThreadMatch,
+    standing: Standing,
+    reasons: tuple[Reason, ...],
+    *,
+    note: str = "",
 ) -> Decision:
     ticket = desk.tickets[found.ticket]  # type: ignore[index]
     was = ticket.state
@@ -114,7 +136,8 @@ def _added(
             team=ticket.team,
         )
         add_target(desk, ticket, plan, incoming.id)
-    notify_agent(desk, ticket, incoming, Purpose.UPDATE, standing=standing)
+    more: dict[str, Any] = {"note": note} if note else {}
+    notify_agent(desk, ticket, incoming, Purpose.UPDATE, standing=standing, **more)
     return Decision(
         outcome=Outcome.ADDED, speaker=Speaker.CUSTOMER, ticket=ticket.id, customer=ticket.customer, reasons=reasons
     )
@@ -136,9 +159,12 @@ def _opened(
     reasons: tuple[Reason, ...],
     *,
     may_acknowledge: bool,
+    passed: PassedBy | None = None,
 ) -> Decision:
     channel = desk.channel(incoming.channel)
     about = classify(incoming.message, desk.policy, channel)
+    if passed is not None and not about.agent:
+        about = replace(about, agent=passed.agent)  # he knows the customer
     customer = customer_of(incoming, desk, standing, about.language)
     ticket = Ticket(
         id=desk.new_ticket_number(),
@@ -155,16 +181,18 @@ def _opened(
         subject=_subject(incoming.message),
         language=about.language or customer.language or desk.policy.language,
         team=about.team or channel.team or desk.policy.default_team,
-        agent=None,
+        agent=passed.agent if passed is not None and passed.stays_his else None,
         opened_by=incoming.id,
         opened_at=incoming.received_at,
         updated_at=desk.now,
         follows=found.points_at,
+        origin=Origin.FORWARDED.value if passed is not None else "",
     )
     reasons = (*reasons, *about.reasons)
     decision = open_ticket(
-        incoming, desk, ticket, reasons, about=about, may_acknowledge=may_acknowledge, points=_points(found)
-    )
+        incoming, desk, ticket, reasons, about=about, may_acknowledge=may_acknowledge, points=_points(found),
+        note=passed.note if passed is not None else "",
+    )  # fmt: skip
     note_people(incoming, desk, ticket, standing)
     note_reply_to(incoming, desk, standing)
     return decision
@@ -194,10 +222,11 @@ def open_ticket(
     is_ringing: bool = False,
     may_acknowledge: bool,
     points: str = "",
+    note: str = "",
 ) -> Decision:
     """Register a new ticket with everything that belongs to it. While it `is_ringing`, nobody is written to.
 
-    `points`: why it points at an older one, for the agent's card.
+    `points`: why it points at an older one, for the agent's card; `note`: a colleague's words for it.
     """
     desk.tell(
         "ticket_opened",
@@ -213,9 +242,12 @@ def open_ticket(
         standing=ticket.standing,
         follows=ticket.follows,
         policy=desk.policy.version,
+        **({"origin": ticket.origin} if ticket.origin else {}),
         reasons=reason_data(reasons),
     )
-    ticket, assignment_reasons = _assign(incoming, desk, ticket, about)
+    assignment_reasons: tuple[Reason, ...] = ()
+    if ticket.agent is None:
+        ticket, assignment_reasons = _assign(incoming, desk, ticket, about)
     desk.put_ticket(ticket)
     _remember(incoming, desk, ticket)
     if not is_ringing:
@@ -229,7 +261,7 @@ def open_ticket(
             team=ticket.team,
         ):
             add_target(desk, ticket, plan, incoming.id)
-        more: dict[str, Any] = {"points": points} if points else {}
+        more: dict[str, Any] = {name: said for name, said in (("points", points), ("note", note)) if said}
         notify_agent(desk, ticket, incoming, Purpose.ASSIGNMENT, assignment_reasons, **more)
     if may_acknowledge:
         acknowledge(desk, ticket, incoming)

@@ -113,6 +113,57 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     ),
     "not_vouched": ("Nobody vouches for the sender.", "沒有人能確認寄件者。", "没有人能确认发件人。"),
     "lookalike": ("{domain} resembles {known}.", "{domain} 很像 {known}。", "{domain} 很像 {known}。"),
+    # what agents pass on, begin, or answer past us
+    "passed_on": (
+        "{agent} passed it on; nothing proves whose it is.",
+        "這封信是 {agent} 轉來的，寄件者未經驗證。",
+        "这封邮件是 {agent} 转来的，发件人未经验证。",
+    ),
+    "passed_on_doubt": (
+        "It was passed on, and it is not clear whose it is or from when ({why}).",
+        "這封信是轉來的，看不出原寄件者或時間（{why}）。",
+        "这封邮件是转来的，看不出原发件人或时间（{why}）。",
+    ),
+    "started_by": (
+        "{agent} wrote to the customer first.",
+        "{agent} 先寫信給客戶。",
+        "{agent} 先写信给客户。",
+    ),
+    "past_us_reference": (
+        "It answers a mail of #{ticket}, past the desk.",
+        "這是直接寄給客戶的回覆，屬於 #{ticket}。",
+        "这是直接发给客户的回复，属于 #{ticket}。",
+    ),
+    "past_us_subject": (
+        "It went to the customer of #{ticket}, his only open one, under its subject.",
+        "寄給 #{ticket} 的客戶，主旨相同，也是他唯一未結的案件。",
+        "发给 #{ticket} 的客户，主题相同，也是他唯一未结的工单。",
+    ),
+    "past_us_new": (
+        "It belongs to no ticket of those it was sent to.",
+        "收件人沒有相符的案件。",
+        "收件人没有相符的工单。",
+    ),
+    "own_sent": (
+        "The desk sent it: a copy of our own mail.",
+        "這是系統自己寄出的信的備份。",
+        "这是系统自己发出的邮件的副本。",
+    ),
+    "not_a_persons": (
+        "A machine wrote it: it counts as no answer.",
+        "這是自動寄出的信，不算回覆。",
+        "这是自动发出的邮件，不算回复。",
+    ),
+    "not_the_desks": (
+        "It lay in the Sent folder, and neither the desk nor an agent is its sender.",
+        "信在寄件備份裡，但寄件者不是客服信箱，也不是專員。",
+        "邮件在已发送里，但发件人不是客服邮箱，也不是坐席。",
+    ),
+    "no_ticket_of_theirs": (
+        "Somebody wrote it in the desk's name, to nobody who has a ticket that it fits.",
+        "有人用客服信箱寄出，但收件人沒有相符的案件。",
+        "有人用客服邮箱发出，但收件人没有相符的工单。",
+    ),
     # threads
     "joined_token": (
         "It was sent to the ticket's own address.",
@@ -221,6 +272,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "It lay too long for an acknowledgement to make sense.",
         "收到太久了，不再寄收件通知。",
         "收到太久了，不再发收件通知。",
+    ),
+    "ack_too_late": (
+        "The time by which it was to be answered is over: none can be promised.",
+        "應回覆的時間已經過了，沒有可以承諾的時間。",
+        "应回复的时间已经过了，没有可以承诺的时间。",
     ),
     "ack_backlog": (
         "It was in the mailbox before the desk began to read it.",

@@ -134,6 +134,7 @@ class Outcome(StrEnum):
     OPENED = "opened"  # a new ticket
     ADDED = "added"  # to a ticket
     ANSWERED = "answered"  # an agent's reply, on its way to the customer
+    ELSEWHERE = "elsewhere"  # an agent's words that the customer has had without us
     NOTED = "noted"  # an agent's note or command, kept inside
     HELD = "held"  # an agent's reply that may not leave as it is
     CALL = "call"  # an event of a call, recorded

@@ -19,7 +19,7 @@ from routing.policy import Agent, CalendarSpec, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.records import NewOutbox, Target, Ticket
 from routing.tokens import REPLY, TokenRecord, mint, purpose_of_files, reference_message_id
-from routing.words import Purpose, Standing, TargetKind
+from routing.words import Origin, Purpose, Standing, TargetKind
 
 TOO_OLD_TO_ACKNOWLEDGE = timedelta(hours=24)  # nobody wants to hear today that yesterday's mail came
 MAX_FILES = 20 * 1024 * 1024  # octets of files in one mail to an agent; the rest he is named, and can fetch
@@ -139,15 +139,18 @@ def _files_token(desk: Desk, ticket: int, agent: str, serial: int, message: int)
 
 def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming) -> None:
     """Say at once that it came, its number, and until when a person answers; or record why not."""
-    refusal = _no_acknowledgement(desk, ticket, incoming)
+    spec = desk.policy.calendar_of(ticket.channel, ticket.team)
+    promise = next((t for t in desk.targets.get(ticket.id, ()) if t.kind is TargetKind.FIRST_RESPONSE), None)
+    # Of what an agent passed on, nothing could be promised before he did.
+    at = desk.now if ticket.origin == Origin.FORWARDED else incoming.received_at
+    until = _promised(promise, spec, at) if promise is not None else None
+    refusal = _no_acknowledgement(desk, ticket, incoming, until)
     if refusal is not None:
         desk.tell("acknowledgement_withheld", ticket=ticket.id, message=incoming.id, reasons=reason_data((refusal,)))
         return
-    promise = next((t for t in desk.targets.get(ticket.id, ()) if t.kind is TargetKind.FIRST_RESPONSE), None)
-    if promise is None:
+    if until is None:
         return
     channel = desk.channel(ticket.channel)
-    spec = desk.policy.calendar_of(ticket.channel, ticket.team)
     this_id = (
         mail_id(desk.keyring, domain_of(channel), "acknowledgement", ticket.id)
         if incoming.medium is Medium.EMAIL
@@ -164,8 +167,8 @@ def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming) -> None:
             agent=None,
             recipe={
                 "message": incoming.id,
-                "due_at": _promised(promise, spec, incoming.received_at).isoformat(),
-                "is_open": is_open(spec, incoming.received_at),
+                "due_at": until.isoformat(),
+                "is_open": is_open(spec, at),
                 "calendar": spec.name,
             },
             mail_id=this_id,
@@ -181,7 +184,7 @@ def _promised(target: Target, spec: CalendarSpec, received_at: datetime) -> date
     return target.due_at if target.due_at > opens else opens + (target.due_at - target.started_at)
 
 
-def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming) -> Reason | None:
+def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming, until: datetime | None) -> Reason | None:
     """Why this sender gets no acknowledgement, or None."""
     if not desk.channel(ticket.channel).acknowledge:
         return because("ack_off")
@@ -191,4 +194,6 @@ def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming) -> Reaso
         return because("ack_backlog")
     if desk.now - incoming.received_at > TOO_OLD_TO_ACKNOWLEDGE:
         return because("ack_too_old")
+    if until is not None and until <= desk.now:
+        return because("ack_too_late")  # a time that can no longer be kept is promised to nobody
     return may_not_acknowledge(desk, ticket.contact)
