@@ -14,6 +14,7 @@ from routing.filters import MAX_ABSENCE_TEXT, Screen, ScreenFacts, ScreenVerdict
 from routing.identity import speaker
 from routing.junk import answers_us, as_junk, is_trusted
 from routing.opening import from_customer
+from routing.past_us import from_sent_folder
 from routing.probing import on_probe, passed
 from routing.reasons import because
 from routing.reporting import on_report
@@ -31,6 +32,8 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
     copy = _copy(incoming, desk)
     if copy is not None:
         return copy
+    if incoming.envelope.is_sent:
+        return from_sent_folder(incoming, desk)
     probe = on_probe(incoming, desk)
     if probe is not None:
         return probe
