@@ -17,6 +17,7 @@ from routing.identity import KnownDomains
 from routing.loops import DAY, HOUR, STOPPED, Ledger
 from routing.merging import tickets_named, tickets_of
 from routing.opening import session_key
+from routing.outsiders import outsiders
 from routing.policy import Policy
 from routing.probing import KIND as PROBE_KIND
 from routing.probing import nonce_in
@@ -60,7 +61,7 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     )
     senders = {i.sender for i in batch if i.message.call is None} | _callers(batch)
     mails = [i for i in batch if i.medium is Medium.EMAIL]
-    desk.content = await messages.by_content_key(tx, [i.message.content_key for i in batch if i.message.content_key])
+    desk.content = await messages.by_content_key(tx, _content_keys(batch))
     desk.keys = await tickets.by_keys(tx, _thread_keys(batch))
     presented = _tokens(mails, policy)
     desk.tokens = await tokens.by_tokens(tx, presented) if presented else {}
@@ -83,7 +84,8 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
         desk.tails = await agents.tails(tx, claimed) if claimed else {}
         desk.hinted = await agents.last_hints(tx, claimed) if claimed else {}
     desk.contacts = await customers.contacts(tx, senders | _named(mails, policy))
-    known = {c.customer for c in desk.contacts.values() if c.address in senders}
+    by_agents = concerned_by_agents(mails, policy)
+    known = {c.customer for c in desk.contacts.values() if c.address in senders | by_agents}
     desk.customers = await customers.by_ids(tx, known)
     if known and any(i.message.call for i in batch):
         desk.contacts_of = await customers.contacts_of(tx, known)
@@ -92,9 +94,16 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     )
     await _calls(tx, batch, desk)
     await _sent(tx, batch, desk)
-    await _tickets(tx, batch, desk, known)
+    await _tickets(tx, batch, desk, known, {c.customer for c in desk.contacts.values() if c.address in by_agents})
     await recorded_people(tx, mails, desk)
     return desk
+
+
+def _content_keys(batch: Iterable[Incoming]) -> list[str]:
+    """Of the messages, and of those that they pass on."""
+    passed = [i.message.passed_on.original for i in batch if i.message.passed_on is not None]
+    keys = (m.content_key for m in (*(i.message for i in batch), *passed))
+    return list(dict.fromkeys(key for key in keys if key))
 
 
 def _may_hang_on_a_probe(mails: Iterable[Incoming], claimed: Iterable[str], policy: Policy, keyring: Keyring) -> bool:
@@ -115,6 +124,18 @@ def _answers(desk: Desk, items: Iterable[outbox.OutboxItem]) -> None:
             desk.left[his] = left
 
 
+def concerned_by_agents(mails: Iterable[Incoming], policy: Policy) -> set[str]:
+    """Whose mail agents pass on, and to whom they have written themselves: their tickets are asked for."""
+    found: set[str] = set()
+    for one in mails:
+        if one.envelope.is_sent or policy.agent_by_address(one.message.sender.value) is not None:
+            found.update(map(str, outsiders(one.message, policy)))
+            if one.message.passed_on is not None:
+                found.add(str(one.message.passed_on.original.sender))
+            found.update(named_in_commands(one.message.text))
+    return found
+
+
 def _named(mails: Iterable[Incoming], policy: Policy) -> set[str]:
     """Whom mails name beside their sender, where they ask for answers, and whom an agent's commands are about."""
     found: set[str] = set()
@@ -123,6 +144,9 @@ def _named(mails: Iterable[Incoming], policy: Policy) -> set[str]:
         found.update(named_in_commands(one.message.text))
         if (asked := asked_reply_to(one.message, policy)) is not None:
             found.add(str(asked))
+        if one.message.passed_on is not None:
+            original = one.message.passed_on.original
+            found.update(map(str, (original.sender, *named_in(original, policy))))
     return found
 
 
@@ -140,6 +164,9 @@ def _thread_keys(batch: Sequence[Incoming]) -> set[str]:
     for one in batch:
         keys.update(lookup(one.message).message_ids)
         keys.add(one.message.message_id)
+        if one.message.passed_on is not None:
+            keys.update(lookup(one.message.passed_on.original).message_ids)
+            keys.add(one.message.passed_on.original.message_id)
         keys.add(session_key(one))
         call = one.message.call
         if call is not None:
@@ -201,11 +228,14 @@ def _sent_mail(item: outbox.OutboxItem, mail_id: str) -> SentMail:
     )
 
 
-async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, customers_known: set[int]) -> None:
+async def _tickets(
+    tx: Transaction, batch: Sequence[Incoming], desk: Desk, customers_known: set[int], by_agents: set[int]
+) -> None:
     numbers = {ticket for ticket, _ in desk.keys.values()}
     numbers |= {record.ticket for record in desk.tokens.values()}
     numbers |= {n for i in batch for n in lookup(i.message).numbers}
     numbers |= {i.known_ticket for i in batch if i.known_ticket is not None}
+    numbers |= {ticket for _, ticket in desk.content.values() if ticket is not None}
     numbers |= {c.ticket for c in desk.calls.values() if c.ticket is not None}
     numbers |= {s.ticket for some in desk.sent.values() for s in some if s.ticket is not None}
     named = {n for i in batch for n in tickets_named(i.message.text)}
@@ -220,6 +250,11 @@ async def _tickets(tx: Transaction, batch: Sequence[Incoming], desk: Desk, custo
     for customer, theirs in (await tickets.open_of_customers(tx, customers_known)).items():
         desk.open_of[customer] = [t.id for t in theirs]
         desk.tickets.update({t.id: t for t in theirs})
+        if customer in by_agents:  # what he wrote or passed on may belong to any of them
+            numbers |= set(desk.open_of[customer])
+            acted |= set(desk.open_of[customer])
+    if by_agents:
+        acted |= {ticket for ticket, _ in desk.keys.values()}
     desk.participants = await participants.of_tickets(tx, numbers)
     # What an agent does on a ticket concerns its contact: where he wants his answers, whether he is a sender of junk.
     acted_on = {t.contact for t in desk.tickets.values() if t.id in acted | pointed_at}
