@@ -5,13 +5,13 @@ All of it is internal: it goes to agents, and `guarded` says what of it must not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from channels.message import Medium, Message, Scheme
 from channels.mime import parts_bytes
@@ -24,7 +24,7 @@ from routing.desk import Internal
 from routing.policy import Policy
 from routing.records import Customer, Target, Ticket
 from routing.tokens import Keyring, is_marked
-from routing.words import Purpose
+from routing.words import Outcome, Purpose
 from store import customers, deadlines, documents, sealed, tickets
 from store.engine import WANTED, Transaction
 from store.messages import MESSAGE
@@ -137,8 +137,9 @@ _SPEAKS = {"zh-Hant": "card.speaks_hant", "zh-Hans": "card.speaks_hans", "en": "
 
 
 _SAID_BEFORE = (
-    select(MESSAGE.c.id, MESSAGE.c.received_at)
-    .where(MESSAGE.c.ticket.in_(WANTED), MESSAGE.c.speaker == "customer", MESSAGE.c.id < bindparam("before"))
+    select(MESSAGE.c.id, MESSAGE.c.received_at, MESSAGE.c.outcome, MESSAGE.c.agent)
+    .where(MESSAGE.c.ticket.in_(WANTED), MESSAGE.c.id < bindparam("before"))
+    .where(or_(MESSAGE.c.speaker == "customer", MESSAGE.c.outcome == Outcome.ELSEWHERE.value))
     .order_by(MESSAGE.c.id.desc())
     .limit(MAX_EXCHANGES)
 )
@@ -160,7 +161,7 @@ async def exchanges_of(
     spoken = await messages_of(tx, [r["id"] for r in rows])
     said = [
         compose.Exchange(
-            who=_who(spoken[r["id"]], ticket, with_.policy) or with_.texts.say("card.visitor", language),
+            who=_said_by(r, spoken[r["id"]], ticket, with_) or with_.texts.say("card.visitor", language),
             at=r["received_at"],
             text=spoken[r["id"]].text,
         )
@@ -193,11 +194,19 @@ async def _told_as_one(tx: Transaction, ticket: Ticket) -> tuple[int, ...]:
     return (ticket.id, older.id)
 
 
+def _said_by(row: Mapping[str, Any], message: Message, ticket: Ticket, with_: Stationery) -> str:
+    """Who said it: the customer or somebody beside him; or an agent, who had written past us."""
+    if row["outcome"] != Outcome.ELSEWHERE:
+        return _who(message, ticket, with_.policy)
+    agent = with_.policy.agents.get(row["agent"] or "")
+    return agent.display_name if agent is not None else message.sender.display_name or with_.policy.firm
+
+
 def _who(message: Message, ticket: Ticket, policy: Policy) -> str:
     """Who said it: others may speak on a ticket beside its customer."""
     forms = (c.web_forms for c in policy.channels.values())
     is_his = str(message.sender) == ticket.contact or any(message.sender.value in form for form in forms)
-    if message.medium is not Medium.EMAIL or is_his:
+    if message.medium is not Medium.EMAIL or is_his or not message.sender.value:
         return ticket.contact_name
     return message.sender.display_name or message.sender.value
 
@@ -287,7 +296,7 @@ async def guarded(tx: Transaction, number: int, with_: Stationery, now: datetime
         lines += [f"{label}{colon}{value}" for label, value in card for colon in ("：", ": ")]
     notes = await tx.rows(
         select(OUTBOX.c.recipe)
-        .where(OUTBOX.c.ticket == number, OUTBOX.c.purpose == Purpose.ASSIGNMENT.value)
+        .where(OUTBOX.c.ticket == number, OUTBOX.c.purpose.in_([Purpose.ASSIGNMENT.value, Purpose.UPDATE.value]))
         .order_by(OUTBOX.c.id.desc())
         .limit(MAX_GUARDED)
     )
@@ -295,6 +304,7 @@ async def guarded(tx: Transaction, number: int, with_: Stationery, now: datetime
     answered = await tx.rows(_ANSWERED, {"wanted": await _told_as_one(tx, matter.ticket)})
     shown = [line for row in answered for line in str(_loads(row["recipe"]).get("words", "")).splitlines()]
     shown += [with_.texts.say(key, language) for key in _FIXED for language in dates.LANGUAGES]
+    shown += await _past_us(tx, number)
     said = [loads(data) for data in (await _latest_of_customer(tx, number)).values()]
     words = "\n".join(m.text for m in said)[:MAX_GUARDED_TEXT]
     return Internal(
@@ -303,6 +313,18 @@ async def guarded(tx: Transaction, number: int, with_: Stationery, now: datetime
         customer_words=tuple(line for line in words.splitlines() if line.strip()),
         files=frozenset(a.sha256 for m in said for a in m.attachments),
     )
+
+
+async def _past_us(tx: Transaction, number: int) -> list[str]:
+    """What agents have written to the customer past us, line by line, the latest first."""
+    rows = await tx.rows(
+        select(MESSAGE.c.id)
+        .where(MESSAGE.c.ticket == number, MESSAGE.c.outcome == Outcome.ELSEWHERE.value)
+        .order_by(MESSAGE.c.id.desc())
+        .limit(MAX_EXCHANGES)
+    )
+    found = await messages_of(tx, [r["id"] for r in rows])
+    return [line for message in found.values() for line in message.text[:MAX_GUARDED_TEXT].splitlines()]
 
 
 async def _latest_of_customer(tx: Transaction, number: int) -> dict[int, bytes]:

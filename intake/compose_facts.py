@@ -81,6 +81,8 @@ class Told(StrEnum):
     NOTHING_HELD = "nothing_held"
     REPLACED = "replaced"
     ANSWERED_BY = "answered_by"
+    ALREADY_HERE = "already_here"
+    PASSED_NOTE = "passed_note"
     CALLED_BACK = "called_back"
     UNDO_LATE = "undo_late"
     UNDO_NOTHING = "undo_nothing"

@@ -116,6 +116,7 @@ _CALM = {
     *(Told.HELP, Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN),
     *(Told.ADVICE, Told.CONSULT_ASKED, Told.RECORDED, Told.WAIT_OVER),
     *(Told.ANSWERED_BY, Told.REPLACED, Told.CALLED_BACK, Told.NOT_CLOSED),
+    *(Told.ALREADY_HERE, Told.PASSED_NOTE),
 }
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
 _WRITTEN = _CALM | {
@@ -178,6 +179,8 @@ def _quoted_caption(facts: ToldMail, texts: Texts) -> str:
         return texts.say("told.junk_list", facts.language)
     if facts.told is Told.QUESTION:
         return texts.say("told.question_shown", facts.language)
+    if facts.told is Told.PASSED_NOTE:
+        return texts.say("told.passed_words", facts.language)
     if facts.told in _SENT:
         return texts.say("told.sent_words", facts.language)
     return texts.say("told.your_words" if facts.told in _WRITTEN else "told.would", facts.language)

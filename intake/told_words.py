@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from intake import dates, holiday_words
+from intake import dates, forward_words, holiday_words
 from intake.cards import Stationery
 from intake.choices import CHOICES, who_was_silent
 from routing.confirming import CODE, first_mail_id, mark_of
@@ -84,4 +84,7 @@ def _asked(question: Question, with_: Stationery, language: str, now: datetime) 
 
 _Wording = Callable[[Question, Stationery, str, datetime], tuple[str, str]]
 #: Kinds of question that are worded from what will be done.
-_WORDED: Mapping[QuestionKind, _Wording] = {QuestionKind.HOLIDAY: holiday_words.asked_day_off}
+_WORDED: Mapping[QuestionKind, _Wording] = {
+    QuestionKind.FORWARD: forward_words.asked_sender,
+    QuestionKind.HOLIDAY: holiday_words.asked_day_off,
+}

@@ -39,7 +39,7 @@ async def recipients_of(
     }
     if source is None or via_form or source.medium is not Medium.EMAIL:
         return found
-    if str(source.sender) != ticket.contact:
+    if source.sender.value and str(source.sender) != ticket.contact:
         found["speaker"] = (source.sender.display_name, source.sender.value)
     asked = asked_reply_to(source, with_.policy)
     standing = item.recipe.get("standing", ticket.standing)

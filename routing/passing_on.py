@@ -164,7 +164,7 @@ def _noted(
     if passed.note and holder is not None and holder.name != agent.name and channel is not None:
         send_to_agent(
             desk, ticket, holder, channel, Purpose.TOLD, message=incoming.id, code="passed_note",
-            detail=agent.display_name, would_have_left=passed.note[:MAX_NOTE],
+            by=agent.name, would_have_left=passed.note[:MAX_NOTE],
         )  # fmt: skip
     return Decision(
         outcome=Outcome.NOTED,
