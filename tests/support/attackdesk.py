@@ -11,10 +11,9 @@ from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
-from support.deskrun import BORDER, KEYRING, PATIENCE, RunningDesk
+from support.deskrun import BORDER, KEYRING, PATIENCE, RunningDesk, texts
 
 from channels.adapter import Delivery, DeliveryState, OutboundMessage
-from intake import texts_loader
 from intake.cards import Stationery
 from intake.deliver import Deliverer
 from routing.backoff import RetrySchedule
@@ -107,7 +106,7 @@ class AttackedDesk(RunningDesk):
             self.db,
             self.clock,
             dict.fromkeys(self.policy.channels, self.keeper),
-            lambda: Stationery(policy=self.policy, keyring=KEYRING, texts=texts_loader.load()),
+            lambda: Stationery(policy=self.policy, keyring=KEYRING, texts=texts()),
             lambda note, within: None,
             schedule=RetrySchedule(first=(timedelta(minutes=1),), then_every=timedelta(hours=4)),
             unknown_retry_after=timedelta(minutes=15),

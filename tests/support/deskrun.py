@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from functools import cache
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from intake import texts_loader
 from intake.accept import Acceptor, DecisionBoard, SpaceGate
 from intake.decide import Decider
 from intake.letters import Stationery
+from intake.texts_loader import Texts
 from routing.policy import Agent, CalendarSpec, ChannelPolicy, Policy, Team, Window
 from routing.records import Event, Target, Ticket
 from routing.sla import DEFAULT_SUPERVISOR_AFTER, DEFAULT_TARGETS
@@ -47,6 +49,12 @@ def agent(name: str, **changes: Any) -> Agent:
         "evidence": frozenset({Evidence.AUTHSERV}),
     }
     return Agent(**(facts | changes))
+
+
+@cache
+def texts() -> Texts:
+    """The texts that come with the program: read once, for they do not change."""
+    return texts_loader.load()
 
 
 def policy(**changes: Any) -> Policy:
@@ -212,7 +220,7 @@ class RunningDesk:
             progress=lambda note, within: None,
             on_outbox=counter("outbox"),
             on_targets=counter("targets"),
-            stationery=lambda: Stationery(policy=self.policy, keyring=KEYRING, texts=texts_loader.load()),
+            stationery=lambda: Stationery(policy=self.policy, keyring=KEYRING, texts=texts()),
             batch=self.batch,
         )
 
