@@ -508,6 +508,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await outbox.add(tx, changes.outbox, now)
     await tickets.add_keys(tx, changes.keys)
     await tickets.move_keys(tx, changes.moved_keys.items())
+    await documents.add(tx, changes.documents)
     for ticket, into in changes.merged:
         await merging.merge(tx, ticket, into)
     await messages.move(tx, changes.moved_messages)
@@ -520,7 +521,6 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await questions.answer(tx, changes.answered)
     await reminders.add(tx, changes.reminders)
     await overlays.add(tx, changes.overlays)
-    await documents.add(tx, changes.documents)
     await enrolments.put(tx, list(changes.enrolments.values()))
     await enrolments.answer(tx, list(changes.probes.values()))
     await events.append(tx, changes.events)

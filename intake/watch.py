@@ -131,8 +131,8 @@ class Watcher:
                 await reminders.done(tx, ripe, now)
                 await outbox.add(tx, done.rows, now)
                 await events.append(tx, done.events)
-                crashpoint("remind.before_commit")
-            crashpoint("remind.after_commit")
+                crashpoint("watch.before_commit")
+            crashpoint("watch.after_commit")
             tell(log, done.events)
             if done.is_counted_anew:
                 self._on_changed()

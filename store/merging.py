@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import update
 
 from routing.words import Speaker
+from store import documents
 from store.engine import Transaction
 from store.messages import MESSAGE
 from store.tickets import THREAD_KEY
 
 
 async def merge(tx: Transaction, ticket: int, into: int) -> None:
-    """Let a ticket's messages and every key of it lead to another one. What agents wrote on it stays where it is."""
+    """Let a ticket's messages and every key of it lead to another one, and its papers count there.
+
+    What agents wrote on it stays where it is.
+    """
     await tx.execute(update(THREAD_KEY).where(THREAD_KEY.c.ticket == ticket).values(ticket=into))
     of_customer = (MESSAGE.c.ticket == ticket, MESSAGE.c.speaker == Speaker.CUSTOMER.value)
     await tx.execute(update(MESSAGE).where(*of_customer).values(ticket=into))
+    papers = await documents.of_ticket(tx, ticket)
+    await documents.add(tx, [replace(one, ticket=into) for one in papers])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import handdesk
 from support.attackdesk import AttackedDesk, Letter, reply
-from support.deskrun import agent, mail, policy
+from support.deskrun import agent, call, mail, policy
 from support.storefacts import NOW
 
 from channels.adapter import PermanentFailure
@@ -625,3 +625,27 @@ async def test_without_anybody_who_knows_it_a_supervisor_is_asked(desk: Attacked
     _, row = await asked(desk)
 
     assert row.agent == "boss"
+
+
+async def test_a_recorded_call_meets_the_callback_that_was_owed(desk: AttackedDesk) -> None:
+    await desk.takes(
+        desk.arrival(call("newCall"), "hotline"), desk.arrival(call("hangup", cause="noAnswer"), "hotline")
+    )
+    [item] = await desk.outbox("assignment")
+    assert TargetKind.CALLBACK in await open_kinds(desk)
+
+    await desk.takes(reply(item, "!record call\n\n已回電，說明了申報期限。"))
+
+    assert TargetKind.CALLBACK not in await open_kinds(desk)
+    assert (await ticket_of(desk)).state is TicketState.ANSWERED
+
+
+async def test_papers_go_along_with_a_merge(desk: AttackedDesk) -> None:
+    first = await opened(desk)
+    await second_ticket(desk)
+    await desk.takes(reply(first, "!got 存摺"))
+
+    await desk.takes(reply(first, "!merge 1002"))
+
+    async with desk.db.reading() as tx:
+        assert [d.item for d in await documents.of_ticket(tx, 1002)] == ["存摺"]
