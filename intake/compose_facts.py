@@ -270,6 +270,7 @@ class ToldMail(ToAgent):
     values: Mapping[str, str] = field(default_factory=dict)  # what else its sentences are filled in with: by, at, who
     also: tuple[str, ...] = ()  # sentences of their own, behind why
     would_have_left: str = ""  # or what the agent wrote, where nothing would have
+    caption: str = ""  # over those words; "" for the usual one
     newer: str = ""  # the customer's words that came meanwhile
     thread_index: bytes = b""
 

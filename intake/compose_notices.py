@@ -175,6 +175,8 @@ def _commands(facts: ToldMail, texts: Texts) -> list[tuple[str, str]]:
 
 
 def _quoted_caption(facts: ToldMail, texts: Texts) -> str:
+    if facts.caption:
+        return facts.caption
     if facts.told is Told.JUNK_SEEN:
         return texts.say("told.junk_list", facts.language)
     if facts.told is Told.QUESTION:

@@ -20,3 +20,8 @@ def asked_sender(question: Question, with_: Stationery, language: str, now: date
         guess=say("passed.guess", language, address=guess) if guess else "",
     )
     return asked, str(question.data.get("preview", ""))
+
+
+def caption(with_: Stationery, language: str) -> str:
+    """What stands over the forwarded words."""
+    return with_.texts.say("passed.shown", language)

@@ -63,6 +63,7 @@ async def _question(
     if question is None:
         raise LookupError(f"there is no question {number}")
     asked, preview = _asked(question, with_, language, now)
+    kind = QuestionKind(question.kind)
     first = first_mail_id(with_.keyring, channel, str(item.recipe["token"]), number)
     return ToldWords(
         detail=with_.texts.say(f"question.{question.kind}", language, detail=asked),
@@ -70,6 +71,7 @@ async def _question(
         desk={
             "canary": canary(with_.keyring, mark_of(number)),
             **({"references": (first,)} if item.mail_id != first else {}),
+            **({"caption": _CAPTIONS[kind](with_, language)} if kind in _CAPTIONS else {}),
         },
     )
 
@@ -88,3 +90,5 @@ _WORDED: Mapping[QuestionKind, _Wording] = {
     QuestionKind.FORWARD: forward_words.asked_sender,
     QuestionKind.HOLIDAY: holiday_words.asked_day_off,
 }
+#: What stands over the words that a question shows, where that is not what will be done.
+_CAPTIONS: Mapping[QuestionKind, Callable[[Stationery, str], str]] = {QuestionKind.FORWARD: forward_words.caption}
