@@ -57,6 +57,8 @@ class Desk(Strict):
     calendar: str = ""  # "": the region's built-in one
     hotline: str = ""
     default_team: str = ""  # "": the only team
+    day_mail: bool = True  # at the opening of a shift: what waits for each agent
+    delivered_mail: bool = True  # at its closing: what of his was delivered
     signature: dict[Language, Annotated[str, Field(min_length=1, max_length=600)]] = Field(default_factory=dict)
 
 

@@ -31,7 +31,7 @@ from channels.pacing import DAY
 from intake.bundle import Bundle
 from intake.cards import Stationery
 from intake.gathering import Gathering
-from intake.letters import foresee, outbound
+from intake.letters import NothingToSay, foresee, outbound
 from intake.logs import tell
 from intake.results import Consequences, Result
 from intake.ways_out import WayOut, WaysOut
@@ -211,8 +211,9 @@ class Deliverer:
             composed = [(i, await self._compose(tx, i, stored.get(i.id), now)) for i in items]
         ready = [(item, message) for item, message in composed if isinstance(message, OutboundMessage)]
         broken = [(item, message) for item, message in composed if isinstance(message, str)]
+        stale = [item for item, message in composed if message is None]
         try:
-            await self._begin(ready, broken, gone, bundles, later, now)
+            await self._begin(ready, broken, stale, gone, bundles, later, now)
         except _Overtaken:
             return True  # another node has begun one of them: look again
         for item, message in ready:
@@ -222,7 +223,7 @@ class Deliverer:
                 self._in_flight.add(task)
                 task.add_done_callback(self._in_flight.discard)
         # Of the rows of a lane one was found, and what could not be sent may have told somebody.
-        is_more = len(found) == free or bool(broken or gone or later or bundles)
+        is_more = len(found) == free or bool(broken or stale or gone or later or bundles)
         self._begun.clear()
         return is_more
 
@@ -230,6 +231,7 @@ class Deliverer:
         self,
         ready: Sequence[tuple[OutboxItem, OutboundMessage]],
         broken: Sequence[tuple[OutboxItem, str]],
+        stale: Sequence[OutboxItem],
         gone: Sequence[OutboxItem],
         bundles: Sequence[Bundle],
         later: Mapping[datetime, Sequence[OutboxItem]],
@@ -249,6 +251,7 @@ class Deliverer:
             )
             for item, reason in broken:
                 written += await self._consequences.give_up(tx, item, reason, now)
+            written += self._consequences.dropped(await queues.drop(tx, stale), now)
             written += await self._consequences.hold(tx, gone, now)
             await events.append(tx, written)
             self._begun = {item.id: item for item, _ in ready if item.id in ours}
@@ -258,10 +261,15 @@ class Deliverer:
 
     async def _compose(
         self, tx: Transaction, item: OutboxItem, body: bytes | None, now: datetime
-    ) -> OutboundMessage | str:
-        """The message, or why it cannot be made; one that cannot must not stop the others."""
+    ) -> OutboundMessage | str | None:
+        """The message, or why it cannot be made, or None where it has nothing to say any more.
+
+        One that cannot be made must not stop the others.
+        """
         try:
             return await outbound(tx, item, self._stationery(), now, body)
+        except NothingToSay:
+            return None
         except StoreUnavailable:
             raise
         except Exception as error:  # names the row, gives it up, and tells

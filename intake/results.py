@@ -144,6 +144,10 @@ class Consequences:
         """What became part of another mail."""
         return [_event("delivery_bundled", item, now, into=bundle.into.id) for item in bundle.merged]
 
+    def dropped(self, items: Sequence[OutboxItem], now: datetime) -> list[Event]:
+        """Warnings of what was answered, or overdue, before they left."""
+        return [_event("warning_dropped", item, now) for item in items]
+
     async def hold(self, tx: Transaction, items: Sequence[OutboxItem], now: datetime) -> list[Event]:
         """Rows whose channel is no longer in the configuration: they leave once it is back."""
         if not items:

@@ -168,6 +168,8 @@ class Policy:
     ack_per_domain_and_day: int = 50  # to senders whom nobody knows or vouches for; 0: no cap
     automatic_per_hour: int = 200  # acknowledgements asked for, to everybody; above that they stop; 0: no cap
     closed_token_days: int = 30
+    day_mail: bool = True  # at the opening every agent is sent what waits for him
+    delivered_mail: bool = True  # at the closing, what of his was delivered
     undo_seconds: int = 0  # that long an agent's answer by mail may be called back; 0: it leaves at once
 
     def calendar_of(self, channel: str, team: str = "") -> CalendarSpec:

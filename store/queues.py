@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
-from routing.words import OutboxState
+from routing.words import OutboxState, Purpose
 from store.engine import Transaction
 from store.outbox import CHANNEL_REMOVED, COLUMNS, OUTBOX, OutboxItem, item_of, lane_of
 from store.schema import EventRow
@@ -86,6 +86,44 @@ async def merge(tx: Transaction, into: OutboxItem, merged: Sequence[OutboxItem])
         update(OUTBOX).where(OUTBOX.c.id == into.id).values(recipe=orjson.dumps(into.recipe, default=str).decode())
     )
     return True
+
+
+async def lately(tx: Transaction, address: str, purposes: Sequence[Purpose], since: datetime) -> list[OutboxItem]:
+    """What was written to somebody since a moment, oldest first."""
+    rows = await tx.rows(
+        select(*COLUMNS)
+        .where(OUTBOX.c.address == address, OUTBOX.c.created_at >= since)
+        .where(OUTBOX.c.purpose.in_([purpose.value for purpose in purposes]))
+        .order_by(OUTBOX.c.id)
+    )
+    return [item_of(row) for row in rows]
+
+
+async def take_back(tx: Transaction, item: OutboxItem) -> bool:
+    """Take out a row that waits and was never tried, to put another in its place. False: somebody is sending it.
+
+    What was composed from it a moment ago finds it gone, and does not leave.
+    """
+    gone = await tx.execute(
+        delete(OUTBOX).where(
+            OUTBOX.c.id == item.id, OUTBOX.c.state == OutboxState.PENDING.value, OUTBOX.c.attempts == 0
+        )
+    )
+    return gone.rowcount == 1
+
+
+async def drop(tx: Transaction, items: Sequence[OutboxItem]) -> list[OutboxItem]:
+    """Rows that there is nothing left to say with: they do not leave. Those that nobody has begun meanwhile."""
+    dropped = []
+    for item in items:
+        done = await tx.execute(
+            update(OUTBOX)
+            .where(OUTBOX.c.id == item.id, OUTBOX.c.state == item.state.value, OUTBOX.c.attempts == item.attempts)
+            .values(state=OutboxState.CANCELLED.value, next_attempt_at=None)
+        )
+        if done.rowcount == 1:
+            dropped.append(item)
+    return dropped
 
 
 async def defer(tx: Transaction, items: Sequence[OutboxItem], until: datetime) -> None:

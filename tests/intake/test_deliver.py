@@ -120,7 +120,8 @@ async def test_an_answer_kept_for_a_chat_visitor_counts_as_delivered_and_keeps_i
 
 @pytest.mark.parametrize("purpose", [p for p in Purpose if p is not Purpose.ANSWER])
 async def test_nothing_but_a_persons_words_keeps_the_promise(post: Post, purpose: Purpose) -> None:
-    recipe = {"token": "", "message": None, "why": [], "code": "help", "notices": []}
+    warned = {"ticket": 1001, "notice": "warn_50", "target": "first_response", "ordinal": 1, "due_at": DUE.isoformat()}
+    recipe: dict[str, Any] = {"token": "", "message": None, "why": [], "code": "help", "notices": [warned]}
     recipe |= {"due_at": DUE.isoformat(), "is_open": True, "calendar": "desk"}
     await put(post.db, NOW, to_agent(purpose=purpose, recipe=recipe))
 
