@@ -48,7 +48,7 @@ class FolderReader:
 
     def __init__(
         self, channel: str, folder: str, settings: ImapSettings, tools: Tools, *,
-        began: datetime, account: OAuthAccount | None = None, is_junk: bool = False,
+        began: datetime, account: OAuthAccount | None = None, is_junk: bool = False, is_sent: bool = False,
         say: Callable[[str], None], note: Callable[[str, float], None],
     ) -> None:  # fmt: skip
         self.folder = folder
@@ -57,7 +57,9 @@ class FolderReader:
         self._account = account
         self._tools = tools
         self._began = began
-        self._is_junk = is_junk  # nothing in it is changed, and what lay there at the first start is left alone
+        self._is_junk = is_junk
+        self._is_sent = is_sent
+        self._is_aside = is_junk or is_sent  # nothing in it is changed, and what lay there before is left alone
         self._say = say
         self._note = note
         command = settings.command_timeout.total_seconds()
@@ -91,7 +93,7 @@ class FolderReader:
     async def _open(self, imap: Imap, accept: Accept, opened: Callable[[], None]) -> Position:
         """Open the folder and read what lies there; the position after it."""
         try:
-            self._opened = await imap.select(self.folder, read_only=self._is_junk)
+            self._opened = await imap.select(self.folder, read_only=self._is_aside)
         except RefusedByServer as refused:
             if refused.is_passing:
                 raise
@@ -100,7 +102,7 @@ class FolderReader:
         last = await self._last_uid(imap)
         known = await known_position(self._tools, self._channel, self.folder, self._began)
         if known.is_before_any:
-            since: date | Literal["now", "all"] = "now" if self._is_junk else self._settings.since
+            since: date | Literal["now", "all"] = "now" if self._is_aside else self._settings.since
             position = first_position(self._opened, last, since, known.began)
             await self._save(position)
         else:
@@ -124,7 +126,7 @@ class FolderReader:
 
     async def _tidy_again(self, imap: Imap, position: Position) -> None:
         """The last batch may have been accepted without being flagged: the line, or we, went away in between."""
-        if not position.batch_uid or self._is_junk or self._settings.after_taking == "leave":
+        if not position.batch_uid or self._is_aside or self._settings.after_taking == "leave":
             return
         uids = await imap.search("UID", f"{position.batch_uid}:{position.uid}")
         for some in every(uids, MAX_UIDS_A_COMMAND):
@@ -169,7 +171,7 @@ class FolderReader:
                 self._note(f"{len(batch.arrivals)} fetched", self._work_within)
                 await accept(batch.arrivals)
                 position = batch.position
-                if not self._is_junk:
+                if not self._is_aside:
                     await tidy(imap, self._opened, batch.uids, self._settings, self._say)
         finally:
             ahead.cancel()
@@ -205,6 +207,7 @@ class FolderReader:
                 is_truncated=one.is_head,
                 is_backlog=position.is_backlog(mark),
                 is_junk=self._is_junk,
+                is_sent=self._is_sent,
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Folders by name: how they travel, what LIST tells of them, and which one the provider keeps for junk. Pure."""
+"""Folders by name: how they travel, what LIST tells of them, and which is for junk, which for sent mail. Pure."""
 
 from __future__ import annotations
 
@@ -72,13 +72,31 @@ JUNK_NAMES = frozenset(
 )  # fmt: skip
 
 
+#: The same for what was sent from the account.
+SENT_NAMES = frozenset(
+    {"sent", "sent items", "sent mail", "sent messages", "sent-mail", "sent objects"}
+    | {"已发送", "已發送", "已傳送", "已传送", "已发送邮件", "已傳送郵件", "已发邮件", "已寄出", "寄件備份"}
+    | {"寄件備份匣", "已傳送的郵件", "已送郵件", "送信済み", "送信済みアイテム", "送信済みメール"}
+    | {"gesendet", "gesendete elemente", "gesendete objekte"}
+)  # fmt: skip
+
+
 def junk_among(folders: Sequence[Listed]) -> str | None:
     """The folder that the provider keeps for junk: the one it says is, else one with such a name."""
+    return _marked(folders, "\\junk", JUNK_NAMES)
+
+
+def sent_among(folders: Sequence[Listed]) -> str | None:
+    """The folder in which the account's own sent mail is kept, found alike."""
+    return _marked(folders, "\\sent", SENT_NAMES)
+
+
+def _marked(folders: Sequence[Listed], mark: str, names: frozenset[str]) -> str | None:
     for folder in folders:
-        if "\\junk" in folder.attributes:
+        if mark in folder.attributes:
             return folder.name
     for folder in folders:
         last = folder.name.rsplit(folder.separator, 1)[-1] if folder.separator else folder.name
-        if last.lower() in JUNK_NAMES:
+        if last.lower() in names:
             return folder.name
     return None

@@ -12,8 +12,8 @@ import aiosmtplib
 
 from channels.adapter import CheckLine, CheckState, Clock, LoginRefused, TemporaryFailure
 from channels.credential_dates import endings
+from channels.imap import AUTO, beside
 from channels.imap_client import MAX_UIDS_A_COMMAND, Imap, every, open_imap
-from channels.imap_names import junk_among
 from channels.imap_position import Position
 from channels.imap_words import RefusedByServer, since_date
 from channels.oauth_account import OAuthAccount
@@ -45,7 +45,7 @@ class MailChecker:
         self._channel = channel
         self._settings = settings
         self._read_cursor = read_cursor
-        self._junk = ""  # what is wrong with the folder for junk
+        self._missing: list[tuple[str, str, str]] = []  # (key, name, what to do) of folders beside that are not there
 
     async def check(self) -> list[CheckLine]:
         """One line when all is well, else one for each side; then warnings."""
@@ -104,7 +104,7 @@ class MailChecker:
                 except RefusedByServer as refused:
                     mend = await folder_mend(imap)
                     return self._line(found, f'folder "{folder}": {refused.reason}', mend)
-            self._junk = await _junk_missing(imap, settings)
+            self._missing = await _missing(imap, settings)
             facts = [imap.tls_version.replace("TLSv", "TLS ") or "no TLS"]
             facts += ["IDLE" if imap.has_idle else "no IDLE", f"{news} new"]
             return self._line(f"{found} ({', '.join(facts)})")
@@ -192,9 +192,8 @@ class MailChecker:
 
     def _warnings(self) -> Iterator[CheckLine]:
         yield from self._endings()
-        if self._junk and self._settings.imap is not None:
-            problem = "there is no such folder for junk: it is not read"
-            yield self._warning(f'junk_folder "{self._settings.imap.junk_folder}"', problem, self._junk)
+        for key, name, mend in self._missing:
+            yield self._warning(f'{key} "{name}"', f"there is no such {_FOR[key]}: it is not read", mend)
         named: list[tuple[str, ImapSettings | SmtpSettings]] = [
             *([("imap", self._settings.imap)] if self._settings.imap is not None else []),
             ("smtp", self._settings.smtp),
@@ -252,16 +251,23 @@ async def _come_since(imap: Imap, began: datetime) -> int:
     return count
 
 
-async def _junk_missing(imap: Imap, settings: ImapSettings) -> str:
-    """What to do about a folder for junk that is not there; "" where it is, or where none is read."""
-    if settings.junk_folder is None:
-        return ""
+_FOR = {"junk_folder": "folder for junk", "sent_folder": "folder for sent mail"}
+
+
+async def _missing(imap: Imap, settings: ImapSettings) -> list[tuple[str, str, str]]:
+    """What to do about a folder for junk or for sent mail that is not there: (key, name as configured, what to do)."""
+    wanted = beside(settings)
+    if not wanted:
+        return []
     folders = await imap.folders()
-    wanted = junk_among(folders) if settings.junk_folder == "auto" else settings.junk_folder
     names = [folder.name for folder in folders]
-    if wanted in names:
-        return ""
-    return f"set imap.junk_folder to one of: {', '.join(names[:MAX_NAMED])}"
+    found: list[tuple[str, str, str]] = []
+    for one in wanted:
+        name = one.among(folders) if one.wanted == AUTO else one.wanted
+        key = "junk_folder" if one.is_junk else "sent_folder"
+        if name not in names:
+            found.append((key, one.wanted, f"set imap.{key} to one of: {', '.join(names[:MAX_NAMED])}"))
+    return found
 
 
 async def folder_mend(imap: Imap) -> str:

@@ -154,6 +154,9 @@ class ImapSettings(Strict):
     since: Since = "now"
     #: The folder in which the provider puts what it takes for junk, "auto" to look for it. It is read, never touched.
     junk_folder: str | None = None
+    #: The folder in which this account keeps what was sent from it, "auto" to look for it, "" to leave it alone. It is
+    #: read, never touched: what a person wrote there in the desk's name counts as an answer.
+    sent_folder: str = ""
     poll_every: Duration = timedelta(seconds=60)  # only where the server has no IDLE
     idle_renew_every: Duration = timedelta(minutes=4)
     command_timeout: Duration = timedelta(seconds=30)
@@ -178,7 +181,11 @@ class ImapSettings(Strict):
             raise ValueError("a folder stands twice in folders: write each once")
         if self.junk_folder is not None and one_name(self.junk_folder) in names:
             raise ValueError("junk_folder is read without touching it: take it out of folders")
-        if self.after_taking == "move" and one_name(self.move_to) in {*names, one_name(self.junk_folder or "")}:
+        is_named = self.sent_folder not in ("", "auto")  # each of the two may be looked for
+        if is_named and one_name(self.sent_folder) in {*names, one_name(self.junk_folder or "")}:
+            raise ValueError("sent_folder is read by itself, without touching it: name it nowhere else")
+        aside = {one_name(self.junk_folder or ""), one_name(self.sent_folder)}
+        if self.after_taking == "move" and one_name(self.move_to) in {*names, *aside}:
             raise ValueError("what has been taken would come in again: give move_to a folder that is not read")
         return self
 

@@ -15,7 +15,7 @@ from support.mailbox import Ledger, StandingClock, imap_settings, running, tools
 from channels import imap as imap_module
 from channels.adapter import TemporaryFailure
 from channels.imap import ImapReceiver
-from channels.imap_names import Listed, junk_among, listed
+from channels.imap_names import Listed, junk_among, listed, sent_among
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FIRST, SECOND = b"Subject: 1\r\n\r\none\r\n", b"Subject: 2\r\n\r\ntwo\r\n"
@@ -71,6 +71,21 @@ def folder(name: str, *attributes: str, separator: str = "/") -> Listed:
 )
 def test_which_folder_is_for_junk(folders: list[Listed], expected: str | None) -> None:
     assert junk_among(folders) == expected
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        ([folder("INBOX"), folder("Sent")], "Sent"),
+        ([folder("Sent"), folder("已寄", "\\sent")], "已寄"),
+        ([folder("INBOX.Sent Items", separator=".")], "INBOX.Sent Items"),
+        ([folder("[Gmail]/已傳送")], "[Gmail]/已傳送"),
+        ([folder("寄件備份")], "寄件備份"),
+        ([folder("INBOX"), folder("Unsent"), folder("Sent to Wang")], None),
+    ],
+)
+def test_which_folder_is_for_sent_mail(folders: list[Listed], expected: str | None) -> None:
+    assert sent_among(folders) == expected
 
 
 class Office(ScriptedImap):
@@ -154,6 +169,34 @@ async def test_junk_is_read_from_now_on_and_never_changed(name: str, tmp_path: P
     assert [(a.external_id, a.cursor.name if a.cursor else "") for a in junk] == [("Junk;17;2", "Junk")]
     assert 'EXAMINE "Junk"' in server.commands
     assert 'SELECT "Junk"' not in server.commands
+
+
+@pytest.mark.parametrize("name", ["Sent", "auto"])
+async def test_sent_mail_is_read_from_now_on_and_never_changed(name: str, tmp_path: Path) -> None:
+    ledger = Ledger()
+    async with ScriptedImap([FIRST], folders=['(\\Sent) "/" Sent', '() "/" INBOX']) as server:
+        receiver = reader(server, ledger, tmp_path, sent_folder=name, after_taking="move", folders=("INBOX",))
+        async with running(receiver, ledger.accept):
+            while server.commands.count("IDLE") < 2:
+                await asyncio.sleep(0.01)
+            server.put(SECOND)  # there is one folder behind both names here
+            await ledger.holds(3)
+
+    sent = [a for a in ledger.arrivals.values() if a.envelope.is_sent]
+    assert [(a.external_id, a.cursor.name if a.cursor else "") for a in sent] == [("Sent;17;2", "Sent")]
+    assert 'SELECT "Sent"' not in server.commands
+
+
+async def test_the_folders_for_junk_and_for_sent_mail_are_missed_each_by_itself(tmp_path: Path, quickly: None) -> None:
+    ledger = Ledger()
+    async with Office({"INBOX": [FIRST], "Sent": []}) as server:
+        server.folders.append('(\\Sent) "/" Sent')
+        with capture_logs() as lines:
+            async with running(reader(server, ledger, tmp_path, junk_folder="auto", sent_folder="auto"), ledger.accept):
+                await ledger.until(lambda it: ("mail", "Sent") in it.cursors)
+                await asyncio.sleep(0.1)
+
+    assert [(line["event"], line["folder"]) for line in lines] == [("folder_missing", "auto")]
 
 
 @pytest.mark.parametrize(
