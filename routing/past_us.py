@@ -67,20 +67,19 @@ def from_sent_folder(incoming: Incoming, desk: Desk) -> Decision:
         is_own_mark(desk.keyring.secrets, mark) for mark in message.loop_marks[:MAX_MARKS]
     )
     if is_own:
-        return _left_alone(incoming, desk, "own_sent")
+        return _left_alone(incoming, desk, because("own_sent"))
     if message.auto_submitted or message.bounce is not None or incoming.failure or incoming.envelope.is_backlog:
-        return _left_alone(incoming, desk, "not_a_persons")
+        return _left_alone(incoming, desk, because("not_a_persons"))
     if message.from_count != 1 or not is_inside(message.sender.value, desk.policy):
-        return _left_alone(incoming, desk, "not_the_desks")
+        return _left_alone(incoming, desk, because("not_the_desks"))
     people = outsiders(message, desk.policy)
     ticket, reason = _ticket_of(incoming, desk, people)
     if ticket is None:
-        return _left_alone(incoming, desk, "no_ticket_of_theirs")
+        return _left_alone(incoming, desk, because("no_ticket_of_theirs"))
     return _answered(incoming, desk, _who_wrote(incoming, desk), ticket, people, (reason,), how=SENT)
 
 
-def _left_alone(incoming: Incoming, desk: Desk, code: str) -> Decision:
-    reasons = (because(code),)
+def _left_alone(incoming: Incoming, desk: Desk, *reasons: Reason) -> Decision:
     desk.tell(
         "message_ignored",
         message=incoming.id,
