@@ -110,7 +110,7 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
     for code, what in found:
         survived.append(what[:MAX_SHOWN])
         reasons.append(because("foreign_quote") if code == "foreign_quote" else because("survived", what=code))
-    is_empty = not squeeze(text) and not attachments
+    is_empty = not _says_anything(text) and not attachments
     if is_empty:
         reasons.append(because("empty_reply"))
     return Inspection(
@@ -123,6 +123,11 @@ def inspect(reply: Message, facts: GuardFacts) -> Inspection:
         tail=tail,
         masked=replaced,
     )
+
+
+def _says_anything(text: str) -> bool:
+    """Whether a line of his own stands in it: the customer's words alone, quoted back to him, are no answer."""
+    return any(squeeze(line) and not is_quoted(line) for line in text.split("\n"))
 
 
 def is_only_signature(words: str, reply: Message, facts: GuardFacts) -> bool:

@@ -18,7 +18,8 @@ HEADER = re.compile(
 )
 _FROM = re.compile(r"[\s>*]*(?:from|寄件者|寄件人|發件人|发件人|發送者|发送者)[ \t*　]{0,4}[:：]", re.IGNORECASE)
 _ORIGINAL = re.compile(
-    r"[\s>]*[-_=─*—]{2,40}\s*(?:original (?:message|appointment)|forwarded message|原始(?:郵件|邮件|訊息|信件|消息)"
+    r"[\s>]*[-_=─*—]{2,40}\s*(?:original (?:message|appointment)|(?:end )?forwarded message(?: from .{0,200}?)?"
+    r"|原始(?:郵件|邮件|訊息|信件|消息)"
     r"|(?:轉寄|轉發|转发)(?:的)?(?:郵件|邮件|信件)|(?:回复的|回覆的)?原(?:邮件|郵件)(?:信息)?)\s*[-_=─*—]{0,40}\s*$",
     re.IGNORECASE,
 )

@@ -156,7 +156,13 @@ def _asked_of_words(mail: AgentMail) -> tuple[Obstacle, ...]:
     if CommandName.SEND in names:
         return ()  # he has said it beforehand
     found = in_the_way(mail.desk, mail.ticket, mail.agent, opens=opens(mail.asked.commands))
-    return (*found, Obstacle(code=LIKE_A_NOTE)) if mail.asked.looks_like_note else found
+    return (*found, Obstacle(code=LIKE_A_NOTE)) if mail.asked.looks_like_note or _passes_on(mail) else found
+
+
+def _passes_on(mail: AgentMail) -> bool:
+    """He pressed Forward rather than Reply: what stands above is said to whoever he passes it on to."""
+    message = mail.incoming.message
+    return message.passed_on is not None and not message.in_reply_to
 
 
 def _waits(
