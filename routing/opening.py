@@ -12,7 +12,7 @@ from typing import Any
 from channels.message import MESSAGING, Medium, Message, Scheme
 from routing.assignment import Need, assign
 from routing.desk import Decision, Desk, Incoming, reason_data
-from routing.reasons import Reason
+from routing.reasons import Reason, because
 from routing.recipients import note_people, note_reply_to
 from routing.records import Contact, Customer, Target, Ticket
 from routing.rules import Classification, classify
@@ -64,6 +64,9 @@ def from_customer(
 def _match(incoming: Incoming, desk: Desk, standing: Standing) -> ThreadMatch:
     if incoming.known_ticket is not None and incoming.known_ticket in desk.tickets:
         return ThreadMatch(ticket=incoming.known_ticket, is_certain=True)
+    passed = _passed_on_before(incoming, desk)
+    if passed is not None:
+        return ThreadMatch(ticket=passed.id, is_certain=True, reasons=(because("passed_on_before", ticket=passed.id),))
     contact = desk.contacts.get(incoming.sender)
     wanted = lookup(incoming.message)
     by_id = {i: desk.keys[i][0] for i in wanted.message_ids if i in desk.keys}
@@ -79,6 +82,15 @@ def _match(incoming: Incoming, desk: Desk, standing: Standing) -> ThreadMatch:
         standing=standing,
     )
     return match(incoming.message, facts)
+
+
+def _passed_on_before(incoming: Incoming, desk: Desk) -> Ticket | None:
+    """The ticket that an agent has opened by passing this very mail on: its sender's, who wrote to us as well."""
+    number, is_ours = desk.keys.get(incoming.message.message_id, (0, True))
+    ticket = desk.tickets.get(number)
+    if is_ours or ticket is None or ticket.origin != Origin.FORWARDED or ticket.contact != incoming.sender:
+        return None
+    return ticket
 
 
 def _facts(ticket: Ticket, desk: Desk) -> TicketFacts:

@@ -115,6 +115,8 @@ def _ticket_of(incoming: Incoming, desk: Desk, people: Sequence[Address]) -> tup
 
     What refers to a ticket of somebody else is no answer to that: words of one customer are passed on to another.
     """
+    if incoming.known_ticket in desk.tickets:  # an operator has put it back
+        return desk.tickets[incoming.known_ticket], because("past_us_reference", ticket=incoming.known_ticket)
     nearest = next((desk.keys[i][0] for i in lookup(incoming.message).message_ids if i in desk.keys), None)
     ticket = desk.tickets.get(nearest) if nearest is not None else None
     if ticket is not None and any(belongs(str(one), ticket, desk) for one in people):

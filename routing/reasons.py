@@ -119,6 +119,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "這封信是 {agent} 轉來的，寄件者未經驗證。",
         "这封邮件是 {agent} 转来的，发件人未经验证。",
     ),
+    "passed_on_before": (
+        "An agent had passed on this very mail: #{ticket}.",
+        "這封信專員已經轉來過：#{ticket}。",
+        "这封邮件坐席已经转来过：#{ticket}。",
+    ),
     "passed_on_doubt": (
         "It was passed on, and it is not clear whose it is or from when ({why}).",
         "這封信是轉來的，看不出原寄件者或時間（{why}）。",

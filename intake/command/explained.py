@@ -23,6 +23,7 @@ OUTCOMES = {
     Outcome.OPENED: "It would open a ticket.",
     Outcome.ADDED: "It would be added to ticket #{ticket}.",
     Outcome.ANSWERED: "An agent's answer: it would go to the customer of #{ticket}.",
+    Outcome.ELSEWHERE: "An agent's words that the customer has had without us: they would be taken down.",
     Outcome.NOTED: "An agent's note or command on #{ticket}: it stays inside.",
     Outcome.HELD: "An agent's mail that would be held.",
     Outcome.CALL: "An event of a telephone call.",

@@ -158,6 +158,24 @@ async def test_the_mail_that_came_by_itself_is_not_opened_twice(desk: AttackedDe
     assert note in letters[1].plain
 
 
+async def test_the_same_mail_that_comes_by_itself_later_joins(desk: AttackedDesk) -> None:
+    await desk.takes(attached())
+
+    await desk.takes(customers(WORDS, Subject="營業稅", Message_ID="<orig@example.com>"))
+
+    assert await desk.messages("outcome") == [Outcome.OPENED, Outcome.ADDED]
+
+
+async def test_g8_who_knows_the_id_of_a_forwarded_mail_does_not_get_in_by_it(desk: AttackedDesk) -> None:
+    await desk.takes(attached())
+
+    await desk.takes(
+        octets(vouched("evil.example"), RECEIVED, "From: eve@evil.example", "Message-ID: <orig@example.com>")
+    )
+
+    assert [t.contact for t in await desk.tickets()] == ["mailto:mei@example.com", "mailto:eve@evil.example"]
+
+
 async def test_words_that_went_past_us_join_the_ticket_that_they_answer(desk: AttackedDesk) -> None:
     """The customer answered our mail, but to the agent's own address; he passes it on."""
     item = await desk.opened()
