@@ -1,7 +1,8 @@
 """Shifts: when somebody's working day begins and ends by his calendar; holidays, make-up days and half days are days
 like any other that has open hours, or has not.
 
-Pure. What is sent at a beginning or an end is sent late rather than not, but not when it is of no use any more.
+Pure. What is sent at a beginning or an end is sent late rather than not, but not when it is of no use any more. Where
+the desk goes on over midnight nothing begins or ends: one that never closes has no shifts.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def opening_day(spec: CalendarSpec, now: datetime) -> date | None:
     """The day whose first hour has struck, not too long ago: before noon, or in the first three hours."""
     for day in _near(spec, now):
         spans = windows(spec, day)
-        if spans and spans[0][0] <= now < _no_more(spec, day, spans[0][0]):
+        if spans and spans[0][0] <= now < _no_more(spec, day, spans[0][0]) and _end(spec, day - DAY) != spans[0][0]:
             return day
     return None
 
@@ -47,7 +48,7 @@ def closing(spec: CalendarSpec, now: datetime) -> Closing | None:
     """The day whose last hour has struck, in the three hours after."""
     for day in _near(spec, now):
         end = _end(spec, day)
-        if end is not None and end <= now < end + AFTER_CLOSING:
+        if end is not None and end <= now < end + AFTER_CLOSING and _begin(spec, day + DAY) != end:
             return Closing(day, end, _end_before(spec, day, end))
     return None
 
@@ -60,6 +61,11 @@ def _near(spec: CalendarSpec, now: datetime) -> tuple[date, date]:
 def _end(spec: CalendarSpec, day: date) -> datetime | None:
     spans = windows(spec, day)
     return spans[-1][1] if spans else None
+
+
+def _begin(spec: CalendarSpec, day: date) -> datetime | None:
+    spans = windows(spec, day)
+    return spans[0][0] if spans else None
 
 
 def _end_before(spec: CalendarSpec, day: date, end: datetime) -> datetime:
