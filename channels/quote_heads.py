@@ -126,6 +126,8 @@ def separator(line: str) -> str:
     if _says_who_wrote(words + ":") and right is not bare:
         return "original"
     lower = words.rstrip(":： ").lower()
+    if lower.startswith("forwarded message from "):  # mutt: who it is from stands in the line itself
+        return "forward"
     if len(lower) > MAX_SEPARATOR:
         return ""
     if lower in FORWARDS or (not lower.isascii() and any(w in lower for w in FORWARDS if not w.isascii())):

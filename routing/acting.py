@@ -25,6 +25,8 @@ def cannot(
         code = ""
         if (deed.is_alone and others) or deed.not_with & others:
             code = "not_together"
+        elif command.argument and not deed.takes_argument:
+            code = "unknown_command"
         elif deed.for_supervisors and not agent.is_supervisor:
             code = "supervisors_only"
         elif deed.place is Place.TICKET and number is None:

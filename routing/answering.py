@@ -197,6 +197,7 @@ def _set_aside(mail: AgentMail) -> Decision:
     incoming, desk, words = mail.incoming, mail.desk, mail.asked.rest
     desk.put_key(incoming.message.message_id, mail.number, is_ours=False)
     code = before_words(incoming, desk, mail.agent, mail.asked.commands, mail.number, words)
+    mail.does_after()
     if words and code and not is_signature(words):
         tell_agent(incoming, desk, mail.agent, mail.ticket, code, would_have_left=words[:4000])
     return mail.done(Outcome.NOTED)

@@ -6,6 +6,7 @@ Pure: a message and the desk in, a decision out; the desk has taken note of it f
 from __future__ import annotations
 
 from channels.message import Medium
+from routing.absence_hints import looks_absent, note_absence
 from routing.answering import from_agent, unproven_agent
 from routing.calling import on_call
 from routing.desk import Decision, Desk, Incoming, reason_data
@@ -53,6 +54,8 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
         return on_report(incoming, desk, screened.reasons)
     if screened.verdict is ScreenVerdict.AUTOMATIC and (judged.claims_agent or _is_unseen(incoming, desk)):
         # An agent's absence note reaches no customer; whose it is, is a hint for the supervisor.
+        if judged.claims_agent and looks_absent(incoming.message, screened):
+            note_absence(incoming, desk, desk.policy.agents[judged.claims_agent])
         return _ignored(incoming, desk, screened, Speaker.MACHINE, judged.claims_agent or None)
     junk = as_junk(incoming, desk, judged)
     if junk is not None:

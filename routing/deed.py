@@ -49,6 +49,10 @@ class Act:
         return self.desk.tickets[self.number]
 
 
+#: What is told where a command has nothing to do with the words below it: to send them would be an accident.
+WORDS_UNUSED = "words_unused"
+
+
 def _nothing_against(act: Act) -> str:
     return ""
 

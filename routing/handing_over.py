@@ -1,4 +1,8 @@
-"""Handing over: an agent gives a ticket to a colleague, with a note if he likes; his own reply addresses end."""
+"""Handing over: an agent gives a ticket to a colleague, with a note if he likes.
+
+His own reply addresses live on: what he still sends by them waits for a word of his, and of his commands none is
+carried out there any more (`routing/obstacles.py`).
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,6 @@ def hand_over(
         reasons=reason_data((by,)),
     )
     if other.name != agent.name:
-        desk.revoke(ticket.id, agent.name)
         tell_plainly(incoming, desk, agent, "moved", ticket=ticket.id, detail=other.display_name)
     send_to_agent(
         desk,

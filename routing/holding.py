@@ -6,6 +6,8 @@ writes in his name, must not make the desk write for ever.
 
 from __future__ import annotations
 
+from typing import Any
+
 from channels.message import Scheme
 from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_data
 from routing.policy import Agent
@@ -26,7 +28,7 @@ def hold_and_tell(
     detail: str = "",
     meant: str = "",
     would_have_left: str = "",
-    **more: object,
+    **more: Any,
 ) -> Decision:
     """Nothing leaves, and he hears why. `more`: what else the mail to him is made from, as in `intake/told.py`."""
     told = tell_agent(
@@ -87,7 +89,7 @@ def tell_agent(
     detail: str = "",
     meant: str = "",
     would_have_left: str = "",
-    **more: object,
+    **more: Any,
 ) -> bool:
     """Tell the agent about a ticket that is his, in its conversation; he may answer by replying. False: too often."""
     if not may_tell(desk, agent):
@@ -119,7 +121,7 @@ def tell_plainly(
     detail: str = "",
     meant: str = "",
     would_have_left: str = "",
-    **more: object,
+    **more: Any,
 ) -> bool:
     """Tell an agent, with no reply address. A ticket is named only where it is, or was, his."""
     channel = desk.channel(incoming.channel)

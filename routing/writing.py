@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from channels.message import Medium, Scheme, mailable
 from routing.breaker import may_not_acknowledge, note_acknowledged
@@ -36,7 +37,7 @@ def notify_agent(
     purpose: Purpose,
     reasons: Iterable[Reason] = (),
     standing: Standing | None = None,
-    **more: object,
+    **more: Any,
 ) -> None:
     """Put a ticket's message before whoever has it; before the team's supervisors when nobody has.
 
@@ -61,7 +62,7 @@ def write_to_holder(
     purpose: Purpose,
     reasons: Iterable[Reason] = (),
     standing: Standing | None = None,
-    **more: object,
+    **more: Any,
 ) -> None:
     """The same for a message that came earlier."""
     if standing:
@@ -90,7 +91,7 @@ def send_to_agent(
     message: int | None,
     reasons: Iterable[Reason] = (),
     not_before: datetime | None = None,
-    **more: object,
+    **more: Any,
 ) -> None:
     """One mail to one agent about one ticket, with a token of its own to answer by."""
     current = desk.tickets.get(ticket.id, ticket)

@@ -62,6 +62,20 @@ async def hinted(tx: Transaction, names: Iterable[str], now: datetime) -> None:
     await _keep(tx, {name: {"absence_hinted_at": now} for name in names}, since=now)
 
 
+async def last_hints(tx: Transaction, names: Iterable[str]) -> dict[str, datetime]:
+    """When a machine last answered for these agents; who is not here was never away."""
+    found = select(AGENT.c.name, AGENT.c.absence_hinted_at).where(AGENT.c.name.in_(WANTED))
+    rows = await tx.rows(found, {"wanted": list(names)})
+    return {r["name"]: r["absence_hinted_at"] for r in rows if r["absence_hinted_at"] is not None}
+
+
+async def hinted_since(tx: Transaction, since: datetime) -> dict[str, datetime]:
+    """For whom a machine answered since a moment, and when: {agent: moment}, the latest first."""
+    found = select(AGENT.c.name, AGENT.c.absence_hinted_at).where(AGENT.c.absence_hinted_at >= since)
+    rows = await tx.rows(found.order_by(AGENT.c.absence_hinted_at.desc()))
+    return {r["name"]: r["absence_hinted_at"] for r in rows}
+
+
 async def signed(tx: Transaction, tails: Mapping[str, str], now: datetime) -> None:
     """Remember how agents' last replies ended."""
     await _keep(tx, {name: {"tails": ended} for name, ended in tails.items()}, since=now)

@@ -17,11 +17,12 @@ from intake.command.tickets import WHO, called
 from intake.config import Config
 from routing.records import Target, Ticket
 from routing.words import TicketState
-from store import deadlines, leases, messages, outbox, queues, tickets
+from store import agents, deadlines, leases, messages, outbox, queues, tickets
 from store.engine import Transaction
 
 NEXT_DEADLINES = 5
 LEASE = "decider"  # who decides at this moment
+ABSENCE_SHOWN = timedelta(hours=24)  # a hint older than that says nothing of today
 ASK_TIMEOUT = 3.0  # seconds; a daemon that hangs must not hide the store
 
 
@@ -37,6 +38,7 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
     _daemon(screen, daemon, found["decider"], now)
     _waiting(screen, found["waiting"], now)
     _deadlines(screen, found["deadlines"], config, now)
+    _absences(screen, found["absence_hints"], config, now)
     _outbox(screen, found["outbox"], now)
     _queue(screen, found["queue"], daemon.get("paced", {}), now)
     if found["parked"]:
@@ -66,10 +68,18 @@ async def gather(tx: Transaction, now: datetime) -> dict[str, Any]:
         "waiting": [row for row in waiting if row["state"] != "parked"],
         "parked": sum(row["count"] for row in waiting if row["state"] == "parked"),
         "deadlines": [_deadline(t, theirs.get(t.ticket), now) for t in due],
+        "absence_hints": await _hints(tx, now),
         "outbox": await outbox.summary(tx),
         "queue": await queues.waiting(tx),
         "decider": {"owner": holder[0], "until": holder[1]} if holder and holder[0] else None,
     }
+
+
+async def _hints(tx: Transaction, now: datetime) -> list[dict[str, Any]]:
+    """For whom a machine has answered lately, and how many tickets wait for them."""
+    hinted = await agents.hinted_since(tx, now - ABSENCE_SHOWN)
+    loads = await tickets.open_loads(tx) if hinted else {}
+    return [{"agent": name, "at": at, "open_tickets": loads.get(name, 0)} for name, at in hinted.items()]
 
 
 def _deadline(target: Target, ticket: Ticket | None, now: datetime) -> dict[str, Any]:
@@ -136,6 +146,15 @@ def _deadlines(screen: Screen, due: list[dict[str, Any]], config: Config, now: d
         for d in due
     ]
     screen.table(("ticket", "customer", "target", "due", "left", "agent"), rows, flexible=1, indent="  ")
+
+
+def _absences(screen: Screen, hints: list[dict[str, Any]], config: Config, now: datetime) -> None:
+    """A hint, no more: whether they are away, the roster says."""
+    for hint in hints:
+        at = dates.near(hint["at"], config.policy.timezone, dates.EN, now)
+        many = "ticket waits" if hint["open_tickets"] == 1 else "tickets wait"
+        said = f"{hint['agent']}: an out-of-office note came {at}; {hint['open_tickets']} {many}"
+        screen.wrapped(said, first="away?     ", then="          ")
 
 
 def _outbox(screen: Screen, rows: list[dict[str, Any]], now: datetime) -> None:

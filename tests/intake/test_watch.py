@@ -14,11 +14,12 @@ from support.deskrun import agent, policy
 from support.handdesk import keep, rows, stationery, store, story, target_of
 from support.storefacts import MINUTE, NOW, HandClock, target, ticket
 
+from intake.letters import NothingToSay, outbound
 from intake.watch import Watcher
 from routing.policy import Policy
 from routing.records import Target
 from routing.words import Purpose, TargetKind
-from store import deadlines
+from store import deadlines, outbox, tickets
 from store.engine import Database
 
 DUE = NOW + 60 * MINUTE
@@ -324,3 +325,211 @@ def test_the_facts_of_these_tests_are_what_they_say() -> None:
     facts: Target = target()
 
     assert [at for at, _ in facts.notices()] == [HALF, EIGHTY, DUE, SUPERVISOR]
+
+
+# ---- several for one person
+
+
+def _due(number: int, minutes: int, **changes: Any) -> Target:
+    """Due so many minutes from NOW; warned of once, at half its hour."""
+    due = NOW + minutes * MINUTE
+    half = due - 30 * MINUTE
+    facts: dict[str, Any] = {
+        "due_at": due,
+        "warn_50_at": half,
+        "warn_80_at": None,
+        "supervisor_at": due + timedelta(days=1),
+        "next_at": half,
+    }
+    return target(number, **(facts | changes))
+
+
+async def _warned(db: Database, *halves: float, **changes: Any) -> Watched:
+    """Tickets of chen's from #1001 on, half of whose hour is over at these minutes."""
+    numbers = range(1001, 1001 + len(halves))
+    await keep(db, *map(ticket, numbers))
+    async with db.transaction() as tx:
+        await deadlines.add(tx, [_due(n, int(m) + 30, **changes) for n, m in zip(numbers, halves, strict=True)])
+    return Watched(db)
+
+
+async def _waiting(db: Database) -> list[tuple[list[int], float]]:
+    """([tickets], minutes after NOW at which it may leave) of each mail."""
+    return [
+        ([n["ticket"] for n in item.recipe["notices"]], ((item.next_attempt_at or NOW) - NOW) / MINUTE)
+        for item in await rows(db)
+    ]
+
+
+async def test_warnings_within_ten_minutes_are_one_list_and_the_first_is_told_at_once(db: Database) -> None:
+    desk = await _warned(db, 10, 12, 15, 19)
+
+    for minute in (10, 12, 15, 19):
+        await desk.at(NOW + minute * MINUTE)
+
+    assert await _waiting(db) == [([1001], 10), ([1001, 1002, 1003, 1004], 20)]
+    assert [item.ticket for item in await rows(db)] == [1001, None]
+
+
+async def test_warnings_farther_apart_stay_in_their_conversations(db: Database) -> None:
+    desk = await _warned(db, 10, 21, 40)
+
+    for minute in (10, 21, 40):
+        await desk.at(NOW + minute * MINUTE)
+
+    assert [item.ticket for item in await rows(db)] == [1001, 1002, 1003]
+
+
+async def test_two_warnings_of_one_ticket_stay_in_its_conversation(db: Database) -> None:
+    await keep(
+        db, ticket(), targets=[target(warn_50_at=NOW + MINUTE, warn_80_at=NOW + 3 * MINUTE, next_at=NOW + MINUTE)]
+    )
+    desk = Watched(db)
+
+    await desk.at(NOW + MINUTE)
+    await desk.at(NOW + 3 * MINUTE)
+
+    assert [item.ticket for item in await rows(db)] == [1001, 1001]
+
+
+async def test_a_list_of_warnings_leaves_half_of_the_time_that_is_left(db: Database) -> None:
+    desk = await _warned(db, 10)
+    await keep(db, ticket(1002), targets=[_due(1002, 16, warn_50_at=NOW + 12 * MINUTE, next_at=NOW + 12 * MINUTE)])
+
+    await desk.at(NOW + 10 * MINUTE)
+    await desk.at(NOW + 12 * MINUTE)
+
+    assert await _waiting(db) == [([1001], 10), ([1001, 1002], 14)]
+
+
+async def test_g6_nothing_joins_a_list_that_is_being_sent(db: Database) -> None:
+    desk = await _warned(db, 10, 12, 15)
+    await desk.at(NOW + 10 * MINUTE)
+    await desk.at(NOW + 12 * MINUTE)
+    gathering = (await rows(db))[-1]
+    async with db.transaction() as tx:
+        begun = await outbox.begin_attempts(tx, [(gathering, b"x")], NOW + 15 * MINUTE, NOW + 60 * MINUTE)
+
+    await desk.at(NOW + 15 * MINUTE)
+
+    assert begun == {gathering.id}
+    assert [numbers for numbers, _ in await _waiting(db)] == [[1001], [1001, 1002], [1001, 1002, 1003]]
+
+
+async def test_g6_an_attempt_on_a_row_that_was_taken_back_meanwhile_does_not_leave(db: Database) -> None:
+    desk = await _warned(db, 10, 12, 15)
+    await desk.at(NOW + 10 * MINUTE)
+    await desk.at(NOW + 12 * MINUTE)
+    seen = (await rows(db))[-1]
+    await desk.at(NOW + 15 * MINUTE)
+
+    async with db.transaction() as tx:
+        begun = await outbox.begin_attempts(tx, [(seen, b"x")], NOW + 15 * MINUTE, NOW + 60 * MINUTE)
+
+    assert begun == set()
+
+
+@pytest.mark.parametrize("where", ["watch.before_commit", "watch.after_commit"])
+async def test_g6_killed_while_a_list_gathers_every_warning_is_in_it_once(
+    db: Database, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await _warned(db, 10, 12, 15)
+    await desk.at(NOW + 10 * MINUTE)
+    await desk.at(NOW + 12 * MINUTE)
+
+    def dies(here: str) -> None:
+        if here == where:
+            raise OSError("killed")
+
+    monkeypatch.setattr("intake.watch.crashpoint", dies)
+    with pytest.raises(Exception, match="killed"):
+        await desk.at(NOW + 15 * MINUTE)
+    monkeypatch.undo()
+    desk.clock.at = NOW + 16 * MINUTE
+    await desk.watcher().tick()
+
+    assert await _waiting(db) == [([1001], 10), ([1001, 1002, 1003], 20)]
+
+
+async def _breached(db: Database, *minutes: int) -> Watched:
+    """Tickets of nobody's, each due at one of these minutes: the supervisor hears of it then."""
+    numbers = range(1001, 1001 + len(minutes))
+    await keep(
+        db,
+        *(ticket(n, agent=None) for n in numbers),
+        targets=[
+            _due(n, m, warn_50_at=None, supervisor_at=NOW + m * MINUTE, next_at=NOW + m * MINUTE)
+            for n, m in zip(numbers, minutes, strict=True)
+        ],
+    )
+    return Watched(db)
+
+
+async def test_five_breaches_are_told_one_by_one_at_once_and_what_comes_then_is_one_table(db: Database) -> None:
+    desk = await _breached(db, *range(1, 10), 12)
+
+    for minute in range(1, 13):
+        await desk.at(NOW + minute * MINUTE)
+
+    sent = await rows(db)
+    assert await _waiting(db) == [
+        *(([1000 + n], float(n)) for n in range(1, 6)),
+        ([1006, 1007, 1008, 1009], 11),
+        ([1010], 16),  # more than five within ten minutes still
+    ]
+    assert [item.ticket for item in sent[:5]] == [1001, 1002, 1003, 1004, 1005]
+    assert sent[5].ticket is None
+
+
+async def test_after_an_outage_the_supervisor_gets_one_table_at_once(db: Database) -> None:
+    desk = await _breached(db, *range(1, 31))
+
+    await desk.at(NOW + 40 * MINUTE)
+
+    assert [(len(numbers), leaves) for numbers, leaves in await _waiting(db)] == [(30, 40)]
+
+
+async def test_g6_each_escalation_is_told_once_ever_however_the_watcher_is_restarted(db: Database) -> None:
+    """A minute a tick for half an hour, each tick by a new watcher; what may leave has left before the next."""
+    desk = await _breached(db, *(n % 17 + 1 for n in range(40)))
+    told: list[int] = []
+    for minute in range(31):
+        now = NOW + minute * MINUTE
+        await desk.at(now)
+        async with db.transaction() as tx:
+            due = await outbox.due(tx, now, 500)
+            await outbox.begin_attempts(tx, [(item, b"x") for item in due], now, now + MINUTE)
+            await outbox.record_delivered(tx, {item.id: "250" for item in due}, now)
+        told += [n["ticket"] for item in due for n in item.recipe["notices"]]
+
+    assert sorted(told) == [1001 + n for n in range(40)]
+    assert len(await rows(db)) < 20
+
+
+async def test_what_was_told_of_is_worded_as_it_stands_when_it_leaves(db: Database) -> None:
+    """Of a list of warnings what was answered, is overdue or another's by then is left out; of none, none leaves."""
+    desk = await _warned(db, 10, 12, 13, 14)
+    for minute in (10, 12, 13, 14):
+        await desk.at(NOW + minute * MINUTE)
+    listed = (await rows(db))[-1]
+    async with db.transaction() as tx:
+        await deadlines.record_met(tx, _due(1001, 40), NOW + 15 * MINUTE, NOW + 15 * MINUTE)
+        await tickets.change(tx, [ticket(1002, agent="lin")])
+
+    async def shown(now: datetime) -> str:
+        async with db.reading() as tx:
+            return (await outbound(tx, listed, stationery(), now, None)).body.decode()
+
+    left = await shown(NOW + 20 * MINUTE)
+    assert [number for number in range(1001, 1005) if f"#{number}" in left] == [1003, 1004]
+    with pytest.raises(NothingToSay):
+        await shown(NOW + 44 * MINUTE)
+
+
+async def test_a_warning_that_is_no_news_any_more_does_not_leave(one: Watched) -> None:
+    await one.at(HALF)
+    [item] = await rows(one.db)
+
+    async with one.db.reading() as tx:
+        with pytest.raises(NothingToSay):
+            await outbound(tx, item, stationery(), DUE, b"composed before the deadline")

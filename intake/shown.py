@@ -1,0 +1,70 @@
+"""Shown: a ticket as an agent asked to see it: the customer's last words, the card, and its story in his language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import bindparam, select
+
+from intake import dates
+from intake.cards import Stationery
+from routing.looking import SHOWN
+from routing.records import Event
+from routing.words import Speaker
+from store import events
+from store.engine import Transaction
+from store.messages import MESSAGE
+from store.outbox import OutboxItem
+
+MAX_STORY = 40  # lines: the latest
+
+#: Kinds of event that are told: `story.KIND` of the texts, and which agent of the event stands in its sentence.
+TOLD = frozenset(
+    {
+        *("ticket_opened", "message_added", "assigned", "assignment_failed", "answer_queued", "note_recorded"),
+        *("reply_held", "ticket_closed", "ticket_reopened", "target_breached", "delivery_failed", "delivery_bounced"),
+        *("first_response_recorded", "marked_spam", "marked_not_spam", "ticket_merged"),
+    }
+)
+
+
+def is_shown(item: OutboxItem) -> bool:
+    """Whether this mail shows a ticket that somebody asked to see."""
+    return item.recipe.get("code") == SHOWN
+
+
+_LAST_WORDS = (
+    select(MESSAGE.c.id)
+    .where(MESSAGE.c.ticket == bindparam("the_ticket"), MESSAGE.c.speaker == Speaker.CUSTOMER.value)
+    .order_by(MESSAGE.c.id.desc())
+    .limit(1)
+)
+
+
+async def about_last_words(tx: Transaction, item: OutboxItem) -> OutboxItem:
+    """The row as if it brought the customer's last message: what asked to see the ticket is the agent's own mail."""
+    last = await tx.scalar(_LAST_WORDS, {"the_ticket": item.ticket})
+    return replace(item, source=int(last) if last is not None else None)
+
+
+async def story_of(
+    tx: Transaction, item: OutboxItem, with_: Stationery, language: str, now: datetime
+) -> tuple[tuple[str, str], ...]:
+    """(when, what) of what has happened on the ticket, oldest first; nothing for a mail that shows none."""
+    if not is_shown(item) or item.ticket is None:
+        return ()
+    told = [event for event in await events.of_ticket(tx, item.ticket) if event.kind in TOLD]
+    return tuple(
+        (
+            dates.near(event.at, with_.policy.timezone, language, now),
+            with_.texts.say(f"story.{event.kind}", language, **_facts(event, with_, language)),
+        )
+        for event in told[-MAX_STORY:]
+    )
+
+
+def _facts(event: Event, with_: Stationery, language: str) -> Mapping[str, str]:
+    agent = with_.policy.agents.get(event.agent or "")
+    return {"agent": agent.display_name if agent else event.agent or with_.texts.say("word.nobody", language)}
