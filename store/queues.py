@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 
 from routing.words import OutboxState, Purpose
 from store.engine import Transaction
@@ -100,14 +100,14 @@ async def lately(tx: Transaction, address: str, purposes: Sequence[Purpose], sin
 
 
 async def take_back(tx: Transaction, item: OutboxItem) -> bool:
-    """Take out a row that waits and was never tried, to put another in its place. False: somebody is sending it.
+    """Let a row that waits and was never tried not leave, because another takes its place. False: it is being sent.
 
-    What was composed from it a moment ago finds it gone, and does not leave.
+    It is not deleted: what was composed from it a moment ago must not find another row under its number.
     """
     gone = await tx.execute(
-        delete(OUTBOX).where(
-            OUTBOX.c.id == item.id, OUTBOX.c.state == OutboxState.PENDING.value, OUTBOX.c.attempts == 0
-        )
+        update(OUTBOX)
+        .where(OUTBOX.c.id == item.id, OUTBOX.c.state == OutboxState.PENDING.value, OUTBOX.c.attempts == 0)
+        .values(state=OutboxState.CANCELLED.value, next_attempt_at=None, error="another row says it")
     )
     return gone.rowcount == 1
 

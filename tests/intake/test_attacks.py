@@ -490,7 +490,8 @@ async def test_g15_something_internal_in_the_middle_of_the_words_holds_them(
     if what.startswith("private") and spread is SPREAD["whole"]:
         await desk.takes(reply(item, words))
         [letter] = await desk.leaves()
-        assert (letter.to, "請看 support@firm.example 謝謝" in letter.text) == (MEI, True)  # exactly replaced, so nothing is asked
+        # Exactly replaced, so nothing is asked.
+        assert (letter.to, "請看 support@firm.example 謝謝" in letter.text) == (MEI, True)
         return
     told = await held(desk, reply(item, words), "internal_survived", item.agent or "")
     assert "順頌商祺" in told.plain

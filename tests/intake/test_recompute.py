@@ -24,9 +24,7 @@ from store.engine import Database
 
 DUE = datetime(2026, 11, 24, 5, 10, tzinfo=UTC)  # 8wh from Monday 14:10, nine to six
 LATER = DUE + timedelta(days=1)
-CLOSED = Overlay(
-    id=1, kind="holiday", key=DayOff(date(2026, 11, 24), "desk").key(), value={}, agent="boss", at=NOW
-)
+CLOSED = Overlay(id=1, kind="holiday", key=DayOff(date(2026, 11, 24), "desk").key(), value={}, agent="boss", at=NOW)
 
 
 @pytest.fixture
