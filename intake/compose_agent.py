@@ -197,7 +197,9 @@ def _who_gets_it(facts: AgentMail, texts: Texts, medium: str) -> str:
         return texts.say("agent.goes.advice", language, who=facts.asks[0])
     comma = texts.say("word.list_comma", language)
     who = comma.join(_shown(person) for person in facts.answer_goes_to)
-    if not who:
+    if not who and not facts.customer_contact:
+        goes = texts.say("agent.goes.unknown", language)
+    elif not who:
         goes = texts.say("agent.goes.nobody", language, contact=clean_line(facts.customer_contact, 80))
     elif facts.medium is Medium.EMAIL:
         goes = texts.say("agent.goes.mail", language, who=who)

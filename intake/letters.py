@@ -39,7 +39,7 @@ from intake.compose_welcome import EnrolMail, enrol_facts, enrol_mail
 from intake.left_out import all_arrived, link_to_files
 from intake.lists import CODE as LIST
 from intake.lists import list_letter
-from intake.said import said_by
+from intake.said import Said, said_by
 from intake.told_holding import holding_of
 from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
@@ -53,7 +53,7 @@ from routing.policy import Agent, ChannelPolicy
 from routing.reasons import Reason
 from routing.records import Ticket
 from routing.tokens import canary, reply_address
-from routing.words import Kind, NoticeKind, Purpose, Standing, TargetKind
+from routing.words import Kind, NoticeKind, Origin, Purpose, Standing, TargetKind
 from store import customers, deadlines, participants, tickets
 from store.engine import Transaction
 from store.messages import MESSAGE
@@ -288,7 +288,7 @@ async def _to_agent(
         due_at=target.due_at if target else None,
         why_you=why_you(reasons, with_, language),
         **who,
-        received_at=said.arrived.get("received_at"),
+        received_at=_written_at(ticket, item, said),
         files=said.files,
         left_out=said.left_out,
         files_link=link_to_files(item, with_, language, now),
@@ -306,6 +306,14 @@ async def _to_agent(
         thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id),
     )
     return await beside(_octets_in(facts.files), compose.agent_mail, facts, with_.texts)
+
+
+def _written_at(ticket: Ticket, item: OutboxItem, said: Said) -> datetime | None:
+    """When the customer's words came; what an agent passed on, when they had been written."""
+    if ticket.origin == Origin.FORWARDED and item.source == ticket.opened_by:
+        return ticket.opened_at
+    at: datetime | None = said.arrived.get("received_at")
+    return at
 
 
 def why_you(reasons: list[Reason], with_: Stationery, language: str) -> str:

@@ -28,7 +28,7 @@ async def recipients_of(
     is_mail = ticket.medium == Medium.EMAIL
     via_form = bool(item.recipe.get("via_form"))
     found: dict[str, Any] = {
-        "answer_goes_to": () if ticket.medium == Medium.PHONE else ((name, shown),),
+        "answer_goes_to": () if ticket.medium == Medium.PHONE or (is_mail and not shown) else ((name, shown),),
         "cc": _persons(copies(people, to, ticket.contact)) if is_mail else (),
         "listed": _persons(listed(people, to, ticket.contact)) if is_mail else (),
         "via_form": via_form,

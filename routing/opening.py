@@ -203,7 +203,7 @@ def _opened(
     reasons = (*reasons, *about.reasons)
     decision = open_ticket(
         incoming, desk, ticket, reasons, about=about, may_acknowledge=may_acknowledge, points=_points(found),
-        note=passed.note if passed is not None else "",
+        passed=passed,
     )  # fmt: skip
     note_people(incoming, desk, ticket, standing)
     note_reply_to(incoming, desk, standing)
@@ -234,11 +234,11 @@ def open_ticket(
     is_ringing: bool = False,
     may_acknowledge: bool,
     points: str = "",
-    note: str = "",
+    passed: PassedBy | None = None,
 ) -> Decision:
     """Register a new ticket with everything that belongs to it. While it `is_ringing`, nobody is written to.
 
-    `points`: why it points at an older one, for the agent's card; `note`: a colleague's words for it.
+    `points`: why it points at an older one, for the agent's card; `passed`: by way of whom it came.
     """
     desk.tell(
         "ticket_opened",
@@ -260,6 +260,10 @@ def open_ticket(
     assignment_reasons: tuple[Reason, ...] = ()
     if ticket.agent is None:
         ticket, assignment_reasons = _assign(incoming, desk, ticket, about)
+    if passed is not None:
+        is_his = ticket.agent == passed.agent
+        why = because("passed_on_his", agent=passed.agent) if is_his else because("passed_on", agent=passed.agent)
+        assignment_reasons = (*assignment_reasons, why)
     desk.put_ticket(ticket)
     _remember(incoming, desk, ticket)
     if not is_ringing:
@@ -273,6 +277,7 @@ def open_ticket(
             team=ticket.team,
         ):
             add_target(desk, ticket, plan, incoming.id)
+        note = passed.note if passed is not None else ""
         more: dict[str, Any] = {name: said for name, said in (("points", points), ("note", note)) if said}
         notify_agent(desk, ticket, incoming, Purpose.ASSIGNMENT, assignment_reasons, **more)
     if may_acknowledge:

@@ -119,6 +119,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "這封信是 {agent} 轉來的，寄件者未經驗證。",
         "这封邮件是 {agent} 转来的，发件人未经验证。",
     ),
+    "passed_on_his": (
+        "{agent} passed it on himself.",
+        "這封信是 {agent} 自己轉來的。",
+        "这封邮件是 {agent} 自己转来的。",
+    ),
     "passed_on_before": (
         "An agent had passed on this very mail: #{ticket}.",
         "這封信專員已經轉來過：#{ticket}。",

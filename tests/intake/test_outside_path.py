@@ -98,6 +98,8 @@ async def test_a_forwarded_mail_opens_a_ticket_for_its_writer_with_his_clock(des
     [mail] = [letter for letter in await desk.leaves() if letter.purpose == "assignment"]
     assert WORDS in mail.plain
     assert "請盡快處理，客戶很急。" in mail.plain
+    assert "13:05" in mail.plain  # when he wrote it
+    assert "這封信是您轉來的" in mail.plain
     assert mail.to == "chen@firm.example"
 
 
@@ -245,6 +247,7 @@ async def test_a_doubtful_forward_is_seen_and_asked_about(desk: AttackedDesk, na
         ("chen@firm.example", "told"),
     ]
     assert all(WORDS in letter.plain for letter in letters)
+    assert "回覆本信不會寄給任何人" in letters[0].plain
     assert "！好 name@example.com" in letters[1].plain
 
 
