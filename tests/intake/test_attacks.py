@@ -249,7 +249,7 @@ async def test_g8_a_closed_ticket_is_not_answered_by_its_old_token(desk: Attacke
     await desk.leaves()
     desk.clock.at += timedelta(days=days)
 
-    await held(desk, reply(item, "還有一件事"), "closed_ticket", item.agent or "")
+    await held(desk, reply(item, "還有一件事"), "closed_ticket" if days < 30 else "closed_long", item.agent or "")
 
 
 INVENTED_TOKENS = {

@@ -353,7 +353,7 @@ async def test_g7_an_agents_responder_that_marks_nothing_does_not_go_round_with_
 
     assert got <= desk.policy.peer_cap
     assert [e["told"] for e in await desk.why("reply_held")][-1] is False
-    assert await desk.outbox("answer") == []
+    assert {i.state.value for i in await desk.outbox("answer")} <= {"held", "cancelled"}  # nothing leaves
 
 
 async def test_a_forger_cannot_use_up_what_an_agent_must_be_told(desk: AttackedDesk) -> None:

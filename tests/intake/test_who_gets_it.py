@@ -271,7 +271,7 @@ async def test_who_is_taken_out_before_it_leaves_is_not_named_in_it(desk: Attack
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ("！寄出", "empty_reply"),
+        ("！寄出", "nothing_held"),
         ("客戶編號 ik1_aaaaaaaaaaaaaaaaaaaaaaaaaa", None),
         ("！轉給 沒有這個人", "unknown_agent"),
         ("！說什麼", "unknown_command"),
@@ -295,7 +295,7 @@ async def test_on_a_closed_ticket_no_command_beside_words_is_carried_out(desk: A
     await desk.takes(reply(item, "！結案"))
     await desk.takes(reply(item, f"{command}\n您好"))
 
-    assert [i.recipe["code"] for i in await desk.outbox("told")] == ["closed_ticket"]
+    assert [i.recipe["code"] for i in await desk.outbox("told")] == ["closed_unanswered", "closed_ticket"]
     assert await roles(desk) == {}
     assert [r["reply_to"] for r in await desk.rows("SELECT reply_to FROM contact")] == [None]
 
