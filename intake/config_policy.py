@@ -63,6 +63,7 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
         ack_per_domain_and_day=tables.limits.ack_per_domain_and_day,
         automatic_per_hour=tables.limits.automatic_per_hour,
         closed_token_days=tables.limits.closed_token_days,
+        undo_seconds=tables.desk.undo_seconds,
         day_mail=tables.desk.day_mail,
         delivered_mail=tables.desk.delivered_mail,
     )

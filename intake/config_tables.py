@@ -56,6 +56,7 @@ class Desk(Strict):
     timezone: str = ""  # IANA; "": the calendar's
     calendar: str = ""  # "": the region's built-in one
     hotline: str = ""
+    undo_seconds: int = Field(default=0, ge=0, le=60)  # that long an answer by mail may be called back
     default_team: str = ""  # "": the only team
     day_mail: bool = True  # at the opening of a shift: what waits for each agent
     delivered_mail: bool = True  # at its closing: what of his was delivered

@@ -14,6 +14,7 @@ from routing.filters import Screen
 from routing.holding import tell_plainly
 from routing.identity import agent_evidence
 from routing.policy import Agent
+from routing.probing import passed
 
 ONCE_IN = timedelta(hours=24)
 #: What a note of absence calls itself (`channels/automatic.py`); lists and newsletters that he sends are none.
@@ -34,7 +35,14 @@ def note_absence(incoming: Incoming, desk: Desk, agent: Agent) -> None:
     if last is not None and desk.now - last < ONCE_IN:
         return
     channel = desk.channel(incoming.channel)
-    is_proven = agent_evidence(incoming.message, incoming.envelope.authenticated_as, agent, channel) is not None
+    evidence = agent_evidence(
+        incoming.message,
+        incoming.envelope.authenticated_as,
+        agent,
+        channel,
+        is_stripped=passed(desk.probes.get(incoming.channel), desk.now),
+    )
+    is_proven = evidence is not None
     desk.hinted[agent.name] = desk.now
     desk.changes.absence_hints.add(agent.name)
     told = 0

@@ -87,6 +87,8 @@ def _stands_as_before(desk: Desk, ticket: Ticket, agent: Agent, his: list[NewOut
         updated_at=desk.now,
     )
     state = TicketState(was.get("state", TicketState.OPEN))
+    if state is not TicketState.WAITING:
+        before = replace(before, waits_until=None)
     if is_closed_by(now, agent):
         owe_again(desk, now)
     elif now.state not in (TicketState.ANSWERED, TicketState.WAITING):
