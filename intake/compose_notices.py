@@ -114,6 +114,7 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
 _FILLED_IN = ("by", "at", "since", "who")
 _CALM = {
     *(Told.HELP, Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN),
+    *(Told.ENDED, Told.MERGED_AWAY),
     *(Told.ADVICE, Told.CONSULT_ASKED, Told.RECORDED, Told.WAIT_OVER),
     *(Told.ANSWERED_BY, Told.REPLACED, Told.CALLED_BACK, Told.NOT_CLOSED),
     *(Told.ALREADY_HERE, Told.PASSED_NOTE),

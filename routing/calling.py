@@ -16,6 +16,7 @@ from channels.message import Address, CallEvent, Medium, Scheme
 from routing.breaker import may_not_acknowledge, note_acknowledged
 from routing.calls import CallFacts, apply, needs_callback
 from routing.desk import Decision, Desk, Incoming, domain_of, mail_id
+from routing.handing_over import taken_away
 from routing.opening import add_target, customer_of, open_ticket
 from routing.policy import ChannelPolicy
 from routing.reasons import because
@@ -179,6 +180,7 @@ def _answered(
     if changed.agent != ticket.agent or changed.state is not ticket.state:
         desk.put_ticket(changed)
         desk.tell("call_answered", ticket=ticket.id, message=incoming.id, agent=agent, answered_at=at.isoformat())
+        taken_away(incoming, desk, ticket, desk.policy.agents.get(agent or ""))
         return changed
     return ticket
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from routing.deed import Act
 from routing.desk import Desk, Incoming
+from routing.handing_over import taken_away
 from routing.holding import tell_agent
 from routing.policy import Agent
 from routing.records import Ticket
@@ -44,3 +45,4 @@ def close(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> None:
         elif not is_answered or target.kind.value not in ("first_response", "next_response"):
             desk.withdraw(target, desk.now)
     desk.tell("ticket_closed", ticket=ticket.id, message=incoming.id, agent=agent.name, reason="closed by agent")
+    taken_away(incoming, desk, ticket, agent)

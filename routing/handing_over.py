@@ -11,6 +11,7 @@ from dataclasses import replace
 from routing.deed import Act
 from routing.desk import Desk, Incoming, reason_data
 from routing.holding import tell_plainly
+from routing.joining import MERGED
 from routing.policy import Agent, ChannelPolicy
 from routing.reasons import because
 from routing.records import Ticket
@@ -55,8 +56,7 @@ def hand_over(
         by=agent.name,
         reasons=reason_data((by,)),
     )
-    if other.name != agent.name:
-        tell_plainly(incoming, desk, agent, "moved", ticket=ticket.id, detail=other.display_name)
+    taken_away(incoming, desk, ticket, agent)
     send_to_agent(
         desk,
         desk.tickets[ticket.id],
@@ -67,3 +67,24 @@ def hand_over(
         reasons=(by,),
         note=words[:4000],
     )
+
+
+def taken_away(incoming: Incoming, desk: Desk, before: Ticket, by: Agent | None = None) -> None:
+    """Tell who had an open ticket that it is not his to answer any more, once: another has it, or somebody ended it.
+
+    `before`: the ticket as it was; it is changed already. `by`: who did it; who ended his own is told nothing. What
+    moves many tickets at once tells of them in one mail instead (`routing/absences.py`).
+    """
+    holder, now = desk.policy.agents.get(before.agent or ""), desk.tickets[before.id]
+    if holder is None or before.state is TicketState.CLOSED:
+        return
+    if now.state is TicketState.CLOSED:
+        if by is None or by.name == holder.name:
+            return
+        joined = (now.closed_reason or "").removeprefix(MERGED)
+        if joined == now.closed_reason:
+            tell_plainly(incoming, desk, holder, "ended", ticket=before.id, detail=by.display_name)
+        elif joined.isdecimal() and desk.tickets[int(joined)].agent != holder.name:
+            tell_plainly(incoming, desk, holder, "merged_away", ticket=before.id, detail=f"#{joined}")
+    elif now.agent != holder.name and (other := desk.policy.agents.get(now.agent or "")) is not None:
+        tell_plainly(incoming, desk, holder, "moved", ticket=before.id, detail=other.display_name)

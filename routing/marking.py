@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from routing.deed import Act
 from routing.desk import Desk, Incoming
+from routing.handing_over import taken_away
 from routing.policy import Agent
 from routing.records import Contact, Ticket
 from routing.words import SpamMark, Standing, TicketState
@@ -48,6 +49,7 @@ def mark_spam(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> b
         customer=ticket.customer,
         remembered=mark.value if mark else "",
     )
+    taken_away(incoming, desk, ticket, agent)
     return mark is not None
 
 

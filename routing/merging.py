@@ -17,6 +17,7 @@ from routing.confirming import ask
 from routing.deed import Act
 from routing.desk import Desk, Incoming
 from routing.folding import fold
+from routing.handing_over import taken_away
 from routing.holding import may_tell, tell_plainly
 from routing.joining import MERGED
 from routing.once import asked_once, done_once
@@ -199,3 +200,4 @@ def _end(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: Ti
     )
     desk.tell("ticket_merged", ticket=ticket.id, message=incoming.id, agent=agent.name, into=other.id)
     desk.tell("ticket_joined", ticket=other.id, message=incoming.id, agent=agent.name, joined=ticket.id)
+    taken_away(incoming, desk, ticket, agent)

@@ -254,7 +254,7 @@ def open_ticket(
         standing=ticket.standing,
         follows=ticket.follows,
         policy=desk.policy.version,
-        **({"origin": ticket.origin} if ticket.origin else {}),
+        origin=ticket.origin,
         reasons=reason_data(reasons),
     )
     assignment_reasons: tuple[Reason, ...] = ()
