@@ -63,9 +63,14 @@ def letters(purpose: Purpose, count: int) -> list[Any]:
         elif purpose in (Purpose.ASSIGNMENT, Purpose.UPDATE):
             made.append(to_agent(**own, purpose=purpose, address=f"mailto:chen+{purpose.value}{n}@firm.example"))
         else:
-            recipe = {"notices": []} if purpose is not Purpose.TOLD else {"code": "help"}
+            recipe: dict[str, Any] = {"code": "help"} if purpose is Purpose.TOLD else {"notices": _NOTICES[purpose]}
             made.append(to_agent(**own, ticket=None, purpose=purpose, recipe=recipe))
     return made
+
+
+#: A warning of what was answered meanwhile does not leave: this ticket waits.
+_WAITS = {"ticket": 1003, "notice": "warn_50", "target": "first_response", "ordinal": 1, "due_at": NOW.isoformat()}
+_NOTICES: dict[Purpose, list[dict[str, Any]]] = {Purpose.WARNING: [_WAITS], Purpose.BREACH: []}
 
 
 def paced(post: Post, **pace: int) -> Deliverer:
@@ -76,6 +81,7 @@ def paced(post: Post, **pace: int) -> Deliverer:
 
 
 async def test_200_that_wait_for_a_slow_account_leave_in_order_and_at_its_pace(post: Post) -> None:
+    await keep(post.db, ticket(1003), targets=[target(1003)])
     kinds = [Purpose.TOLD, Purpose.WARNING, Purpose.BREACH, Purpose.ACKNOWLEDGEMENT]
     kinds += [Purpose.ASSIGNMENT, Purpose.ANSWER]
     waiting = [letter for kind in kinds for letter in letters(kind, 33)]
