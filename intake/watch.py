@@ -171,6 +171,8 @@ class Watcher:
             written, rows = await day_mails(tx, with_, due, now)
             await outbox.add(tx, rows, now)
             await events.append(tx, written)
+            crashpoint("day.before_commit")
+        crashpoint("day.after_commit")
         self._days_told = {one for one in self._days_told if one.day >= min(d.day for d in due) - 1} | set(due)
         tell(log, written)
         if rows:
