@@ -11,6 +11,7 @@ from support.attackdesk import AttackedDesk
 from support.deskrun import RunningDesk, agent, bounce, mail, policy
 from support.storefacts import MINUTE
 
+from channels.adapter import PermanentFailure
 from routing.policy import Team
 from routing.records import Presence
 from routing.words import OutboxState, TicketState
@@ -182,8 +183,6 @@ async def test_an_answer_that_came_back_blocks_nobody(desk: AttackedDesk) -> Non
 
 
 async def test_an_answer_that_was_refused_for_good_blocks_nobody(desk: AttackedDesk) -> None:
-    from channels.adapter import PermanentFailure
-
     first, second = await nobody_has_it(desk)
     await desk.leaves()
     await desk.takes(await desk.reply_to(first, "可以更正。"))
