@@ -78,6 +78,7 @@ class Told(StrEnum):
     ALREADY_ANSWERED = "already_answered"
     NOT_HOLDER = "not_holder"
     CUSTOMER_WROTE = "customer_wrote"
+    LOOKS_ABSENT = "looks_absent"
     NO_REFERENCE_HERE = "no_reference_here"
     CLOSED_LONG = "closed_long"
     MERGED = "merged"

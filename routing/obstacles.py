@@ -17,7 +17,7 @@ from routing.policy import Agent
 from routing.records import NewOutbox, Ticket
 from routing.words import TicketState
 
-NO_REFERENCE, LIKE_A_NOTE = "no_reference", "looks_like_note"
+NO_REFERENCE, LIKE_A_NOTE, LIKE_ABSENCE = "no_reference", "looks_like_note", "looks_absent"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,13 +15,14 @@ from channels.message import Medium
 from routing.acting import after_words, before_words, opens
 from routing.addressing import note_outsiders
 from routing.answer_letters import Way, drop_held, held_words, hold_words, send_words, way_to_customer, who_else
+from routing.away_words import read_like_absence
 from routing.commands import CommandName, Parsed
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, Inspection, inspect
 from routing.habits import read, written
 from routing.holding import hold_and_tell, tell_agent
 from routing.joining import MERGED
-from routing.obstacles import LIKE_A_NOTE, Obstacle, holder_of, in_the_way, not_asked
+from routing.obstacles import LIKE_A_NOTE, LIKE_ABSENCE, Obstacle, holder_of, in_the_way, not_asked
 from routing.policy import Agent
 from routing.reasons import Reason
 from routing.records import NewOutbox, Ticket
@@ -155,8 +156,12 @@ def _asked_of_words(mail: AgentMail) -> tuple[Obstacle, ...]:
     names = {c.name for c in mail.asked.commands}
     if CommandName.SEND in names:
         return ()  # he has said it beforehand
-    found = in_the_way(mail.desk, mail.ticket, mail.agent, opens=opens(mail.asked.commands))
-    return (*found, Obstacle(code=LIKE_A_NOTE)) if mail.asked.looks_like_note or _passes_on(mail) else found
+    found = list(in_the_way(mail.desk, mail.ticket, mail.agent, opens=opens(mail.asked.commands)))
+    if mail.asked.looks_like_note or _passes_on(mail):
+        found.append(Obstacle(code=LIKE_A_NOTE))
+    if not names and read_like_absence(mail.asked.rest):
+        found.append(Obstacle(code=LIKE_ABSENCE))
+    return tuple(found)
 
 
 def _passes_on(mail: AgentMail) -> bool:

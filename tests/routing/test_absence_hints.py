@@ -94,6 +94,15 @@ async def test_a_supervisor_who_is_away_as_well_starts_no_loop(desk: AttackedDes
     assert len(await desk.outbox("told")) == 1
 
 
+async def test_a_note_that_nothing_but_its_words_gives_away_is_asked_about(desk: AttackedDesk) -> None:
+    first = await opened(desk)
+    await desk.takes(await desk.reply_to(first, "您好，我目前休假中，將於 11/25 返回，急事請聯絡林小姐。"))
+
+    [answer] = await desk.outbox("answer")
+    assert (answer.state.value, answer.held_reason) == ("held", "looks_absent")
+    assert [one.purpose for one in await desk.leaves()] == ["told"]
+
+
 @pytest.mark.parametrize(
     "headers", [{"List_Id": "<news.firm.example>"}, {"Precedence": "bulk"}, {"Auto_Submitted": "auto-generated"}]
 )
