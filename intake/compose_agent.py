@@ -388,16 +388,9 @@ def _internal_blocks(facts: AgentMail, texts: Texts, canary: str) -> list[str]:
         body = html.boxed(text_as_html(_short(facts.suggestion, MAX_SUGGESTION)))
         blocks.append(html.block(texts.say("agent.suggestion", language), canary, body))
     if facts.actions:
-        rows = "<br>".join(_action(a.typed, a.does, a.mailto) for a in facts.actions)
+        rows = "<br>".join(html.action(a.typed, a.does, a.mailto) for a in facts.actions)
         blocks.append(html.block(texts.say("agent.actions", language), canary, rows))
     return blocks
-
-
-def _action(typed: str, does: str, mailto: str) -> str:
-    word = f"<b>{escape(clean_line(typed, 40))}</b>"
-    if mailto.startswith("mailto:"):
-        word = f'<a href="{escape(clean_line(mailto, 500))}">{word}</a>'
-    return f"{word} {escape(clean_line(does, 120))}"
 
 
 # ---------- files ----------

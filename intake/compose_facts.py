@@ -53,6 +53,7 @@ class Told(StrEnum):
     ENDED = "ended"
     MERGED_AWAY = "merged_away"
     LINK_USED = "link_used"
+    WRONG_ACCOUNT = "wrong_account"
     LINK_CHANGED = "link_changed"
     LOOKS_LIKE_NOTE = "looks_like_note"
     UNKNOWN_AGENT = "unknown_agent"
@@ -277,6 +278,7 @@ class ToldMail(ToAgent):
     would_have_left: str = ""  # or what the agent wrote, where nothing would have
     caption: str = ""  # over those words; "" for the usual one
     newer: str = ""  # the customer's words that came meanwhile
+    actions: tuple[Action, ...] = ()  # what he may do about it, as he types it
     thread_index: bytes = b""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from intake.compose_words import escape
+from intake.compose_words import clean_line, escape
 from intake.dates import EN, HANS, HANT
 
 _HANT_FONTS = "'PingFang TC','Microsoft JhengHei','Noto Sans CJK TC','Noto Sans TC',sans-serif"
@@ -213,3 +213,11 @@ def canary(value: str) -> str:
 def coloured(text: str, colour: str) -> str:
     """Plain text in the deadline's colour."""
     return f'<span class="{colour}" style="color:{ACCENTS[colour]};font-weight:600">{escape(text)}</span>'
+
+
+def action(typed: str, does: str, mailto: str) -> str:
+    """A command as it is typed, all plain, and what it does; a link where one may follow it."""
+    word = f"<b>{escape(clean_line(typed, 40))}</b>"
+    if mailto.startswith("mailto:"):
+        word = f'<a href="{escape(clean_line(mailto, 500))}">{word}</a>'
+    return f"{word} {escape(clean_line(does, 120))}"

@@ -141,6 +141,9 @@ def _told_plain(facts: ToldMail, texts: Texts, first: str, said: list[str]) -> s
     if facts.told is Told.HELP:
         commands = plain_pairs(_commands(facts, texts))
         blocks.append(plain_block(texts.say("agent.actions", facts.language), facts.canary, commands))
+    if facts.actions:
+        typed = plain_pairs((a.typed, a.does) for a in facts.actions)
+        blocks.append(plain_block(texts.say("agent.actions", facts.language), facts.canary, typed))
     if facts.would_have_left:
         quoted = "\n".join(f"> {line}".rstrip() for line in _quoted(facts).split("\n"))
         blocks.append(plain_block(_quoted_caption(facts, texts), facts.canary, quoted))
@@ -157,6 +160,9 @@ def _told_page(facts: ToldMail, texts: Texts, subject: str, first: str, said: li
     if facts.told is Told.HELP:
         commands = html.pairs(_commands(facts, texts))
         blocks.append(html.block(texts.say("agent.actions", facts.language), canary, commands))
+    if facts.actions:
+        offered = "<br>".join(html.action(a.typed, a.does, a.mailto) for a in facts.actions)
+        blocks.append(html.block(texts.say("agent.actions", facts.language), canary, offered))
     if facts.would_have_left:
         body = html.boxed(text_as_html(_quoted(facts)))
         blocks.append(html.block(_quoted_caption(facts, texts), canary, body))

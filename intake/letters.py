@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, select
 from channels.adapter import OutboundMessage
 from channels.message import Address, Medium, Scheme
 from intake import compose, dates
+from intake.action_links import actions
 from intake.beside import beside
 from intake.cards import (
     Matter,
@@ -44,6 +45,7 @@ from intake.told_holding import holding_of
 from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
 from routing.calendars import next_opening
+from routing.commands import CommandName as Name
 from routing.desk import domain_of, mail_id
 from routing.enrolling import LETTER as ENROLMENT
 from routing.enrolling import NO_TICKET
@@ -295,13 +297,7 @@ async def _to_agent(
         note=str(item.recipe.get("note", "")),
         card=await card_of(tx, matter, with_, language, now),
         exchanges=await exchanges_of(tx, ticket, with_, language, before=said.first),
-        actions=tuple(
-            compose.Action(
-                typed=with_.texts.say(f"action.typed_{name}", language),
-                does=with_.texts.say(f"action.{name}", language),
-            )
-            for name in (() if asker else ("note", "close", "to", "cc", "help"))
-        ),
+        actions=actions(() if asker else _OFFERED, item, with_, channel, language),
         asks=(asker.display_name, str(item.recipe.get("note", ""))) if asker else ("", ""),
         thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id),
     )
@@ -325,6 +321,7 @@ def why_you(reasons: list[Reason], with_: Stationery, language: str) -> str:
     return ""
 
 
+_OFFERED = (Name.NOTE, Name.CLOSE, Name.WAIT, Name.TO, Name.CC, Name.MINE, Name.HELP)
 _KIND = {Purpose.ASSIGNMENT: compose.MailKind.ASSIGNMENT, Purpose.UPDATE: compose.MailKind.UPDATE}
 
 
@@ -390,6 +387,7 @@ async def _told(
             values=holding.values,
             also=holding.also,
             newer=holding.newer,
+            actions=actions((Name.SEND,) if item.recipe.get("acts") else (), item, with_, channel, language),
             thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id) if ticket else b"",
         ),
         with_.texts,

@@ -70,7 +70,7 @@ def show_link(channel: ChannelPolicy, number: int) -> str:
     """A mail that asks for a ticket: everything stands in its subject, in ASCII. RFC 6068."""
     if CommandName.SHOW not in DEEDS or not channel.address:
         return ""
-    return f"mailto:{quote(channel.address, safe='@+')}?subject={quote(f'!show {number}', safe='!')}"
+    return f"mailto:{quote(channel.address, safe='@')}?subject={quote(f'!show {number}', safe='!')}"
 
 
 def about(reader: Reader, ticket: Ticket, *more: str) -> str:

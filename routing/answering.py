@@ -20,12 +20,14 @@ from routing.desk import Decision, Desk, Incoming, domain_of
 from routing.guard import is_only_signature
 from routing.holding import held, hold_and_tell, may_tell, tell_agent, tell_plainly
 from routing.identity import SpeakerJudgement
+from routing.links import by_subject, follow, why_not_followed
 from routing.obstacles import NO_REFERENCE, Obstacle, holder_of, may_act
 from routing.policy import Agent, ChannelPolicy
 from routing.records import Ticket
 from routing.speaking import AgentMail, guard_facts, release, speak
 from routing.threads import refers_to
 from routing.tokens import (
+    ACT,
     CONFIRM,
     CONSULT,
     REPLY,
@@ -59,7 +61,7 @@ def unproven_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> 
     # Without a token of his nothing would have left, and a stranger's words are not carried to him.
     words = incoming.message.text[:4000] if his is not None else ""
     told = may_tell(desk, agent, is_proven=False) and tell_plainly(
-        incoming, desk, agent, "no_evidence", ticket=his, would_have_left=words
+        incoming, desk, agent, "no_evidence", ticket=his, detail=incoming.message.sender.value, would_have_left=words
     )
     return held(incoming, desk, agent, None, "no_evidence", judged.reasons, told=told)
 
@@ -68,6 +70,7 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     """Do what an agent's mail asks for, or hold it."""
     agent = judged.agent
     assert agent is not None
+    incoming = by_subject(incoming, desk, agent)
     channel = desk.channel(incoming.channel)
     token, verdict = _token(incoming, desk, channel, agent)
     if not verdict.ok:
@@ -83,6 +86,12 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
         return on_confirmation(incoming, desk, judged, record)
     ticket = desk.tickets[record.ticket]
     refers = _refers(incoming, desk, ticket)
+    if kind_of(record) == ACT:
+        if code := why_not_followed(incoming, record):
+            words = incoming.message.text.strip()[:4000]
+            return hold_and_tell(incoming, desk, agent, ticket, code, judged.reasons, would_have_left=words)
+        follow(desk, record)
+        refers = True  # its own token, used once, stands in for the reference
     if kind_of(record) == CONSULT:
         if refers:
             return on_advice(incoming, desk, judged, record)
@@ -95,7 +104,7 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
 
 
 #: What a mail of an agent may be an answer to.
-_PURPOSES = frozenset({REPLY, CONFIRM, CONSULT})
+_PURPOSES = frozenset({REPLY, CONFIRM, CONSULT, ACT})
 
 
 def _token(incoming: Incoming, desk: Desk, channel: ChannelPolicy, agent: Agent) -> tuple[str, TokenVerdict]:

@@ -21,6 +21,7 @@ from routing.reasons import because
 from routing.reporting import on_report
 from routing.tokens import tokens_in_recipients
 from routing.words import Outcome, Speaker
+from routing.wrong_account import note_wrong_account
 
 #: Machine-made mail that nobody need look at: an absence note, a newsletter. The rest of it opens a ticket (G5).
 UNSEEN = ("auto-replied", "bulk", "junk")
@@ -71,6 +72,7 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
     reasons = (*screened.reasons, *judged.reasons)
     if tokens_in_recipients(incoming.message, incoming.envelope.rcpt_to):
         desk.tell("token_misused", message=incoming.id, channel=incoming.channel)
+        note_wrong_account(incoming, desk)
     if incoming.via_form:
         reasons = (*reasons, because("via_form"))
     if incoming.envelope.is_junk:

@@ -109,12 +109,23 @@ REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
 CONFIRM = "confirm"  # of one that lets an agent answer a question of ours: "confirm:17"
 CONSULT = "consult"  # of one that lets a senior advise a colleague: "consult:chen"; what he writes reaches no customer
 ENROL = "enrol"  # of one in an agent's welcome: "enrol:chen"; it is of no ticket
+ACT = "act"  # of one that stands in a link and does one thing, once: "act:close"
 FILES = "files"  # of one that lets him fetch the files of a message: "files:42"
 
 
 def purpose_of_files(message: int) -> str:
     """The purpose of a link to a message's files."""
     return f"{FILES}:{message}"
+
+
+def purpose_of_act(command: str) -> str:
+    """The purpose of a link that does what a command does."""
+    return f"{ACT}:{command}"
+
+
+def act_of(record: TokenRecord) -> str:
+    """The command that a link was made for."""
+    return record.purpose.partition(":")[2]
 
 
 def message_of_files(record: TokenRecord) -> int:
@@ -128,7 +139,7 @@ def purpose_of_enrolment(agent: str) -> str:
 
 
 def kind_of(record: TokenRecord) -> str:
-    """What a token is for: REPLY, CONFIRM, CONSULT, ENROL, FILES."""
+    """What a token is for: REPLY, CONFIRM, CONSULT, ENROL, ACT, FILES."""
     return record.purpose.partition(":")[0]
 
 

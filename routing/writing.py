@@ -16,6 +16,7 @@ from routing.breaker import may_not_acknowledge, note_acknowledged
 from routing.calendars import is_open, next_opening
 from routing.desk import Desk, Incoming, domain_of, mail_id, reason_data
 from routing.junk import is_trusted
+from routing.links import commands_of, new_links
 from routing.policy import Agent, CalendarSpec, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.records import NewOutbox, Target, Ticket
@@ -103,6 +104,8 @@ def send_to_agent(
     )
     if message is not None and more.pop("has_large_files", False):
         more["files"] = _files_token(desk, ticket.id, agent.name, serial, message)
+    if acts := new_links(desk, ticket.id, agent.name, serial, channel, commands_of(purpose, more.get("code"))):
+        more["acts"] = acts
     domain = domain_of(channel)
     if channel.token_in == "references":  # noqa: S105
         this_id = reference_message_id(token, domain)

@@ -314,8 +314,11 @@ async def test_g8_a_token_address_in_a_strangers_or_a_customers_hand_is_an_addre
 
     assert "token_misused" in await desk.told()
     assert await desk.outbox("answer") == []
-    assert {letter.purpose for letter in letters} <= {"assignment", "update", "acknowledgement"}
+    assert {letter.purpose for letter in letters} <= {"assignment", "update", "acknowledgement", "told"}
     assert {letter.to for letter in letters if letter.purpose == "acknowledgement"} <= {sender}
+    # Whose address it is hears which account wrote to it, at his own mailbox; a customer's words are no news of that.
+    told = [(letter.to, "Pay to" in letter.mail.as_string()) for letter in letters if letter.purpose == "told"]
+    assert told == ([] if sender == MEI else [(f"{item.agent}@firm.example", False)])
     assert [t.state for t in await desk.tickets()] == ["open"] * len(await desk.tickets())
     is_hers = sender == MEI and has_reference
     assert await desk.messages("ticket") == [1001, 1001 if is_hers else 1002]

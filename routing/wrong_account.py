@@ -1,0 +1,26 @@
+"""A wrong account: a mail to an address that was given to an agent, from somebody who is none.
+
+It may be his telephone, which writes from another account, or a customer to whom he passed our mail on. Nothing of it
+counts as his: it is treated as any mail that comes in, and he hears where it came from, at his own mailbox.
+"""
+
+from __future__ import annotations
+
+from routing.desk import Desk, Incoming
+from routing.holding import may_tell, tell_plainly
+from routing.tokens import ACT, REPLY, kind_of, tokens_in_recipients
+
+
+def note_wrong_account(incoming: Incoming, desk: Desk) -> None:
+    """Tell whose address it is, of the first that counts still; not without bound, and not of a customer we know."""
+    if incoming.sender in desk.contacts:
+        return
+    for token in tokens_in_recipients(incoming.message, incoming.envelope.rcpt_to):
+        record = desk.tokens.get(token)
+        if record is None or record.revoked_at is not None or kind_of(record) not in (REPLY, ACT):
+            continue
+        agent = desk.policy.agents.get(record.agent)
+        if agent is not None and record.ticket in desk.tickets and may_tell(desk, agent, is_proven=False):
+            sender = incoming.message.sender.value
+            tell_plainly(incoming, desk, agent, "wrong_account", ticket=record.ticket, detail=sender)
+        return
