@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from routing.folding import UNSEEN, fold
+from routing.like_a_note import reads_like_a_note
 
 MAX_COMMANDS = 10  # lines of one mail; more is no command block
 MAX_LINE = 500  # characters of a command line
@@ -106,13 +107,6 @@ NAMES: Mapping[CommandName, tuple[str, ...]] = {
 _BY_WORD = {word: name for name, words in NAMES.items() for word in words}
 _CHINESE_FIRST = sorted((word for word in _BY_WORD if not word.isascii()), key=len, reverse=True)
 
-#: A first line that reads like a note without being marked as one: the agent is asked before anything leaves.
-_LIKE_A_NOTE = re.compile(
-    r"\s*[\[【(（]?\s*(?:(?:備註|备注|內部|内部|僅供內部|仅供内部|不要寄|别发|別寄|給同事|给同事)|(?:note|fyi|internal|private)\b)",
-    re.IGNORECASE,
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Command:
     name: CommandName
@@ -149,7 +143,7 @@ def parse(text: str) -> Parsed:
         commands.append(command)
     rest = "\n".join(lines[below:]).strip("\n\r\t \u3000")
     first_line = next((shown for line in lines if (shown := bare(line))), "")
-    looks_like_note = not commands and not unknown and _LIKE_A_NOTE.match(first_line[:MAX_LINE]) is not None
+    looks_like_note = not commands and not unknown and reads_like_a_note(first_line)
     return Parsed(
         commands=tuple(commands),
         rest=rest,
