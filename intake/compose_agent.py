@@ -325,7 +325,7 @@ def _page(facts: AgentMail, texts: Texts, subject: str, shown_html: str, is_cut:
     canary = html.canary(facts.canary)
     above = [escape(line) for line in _head_lines(facts, texts)]
     above[-1] = f'<span class="t" style="{html.TEXT}">{above[-1]}</span>'  # who gets the answer
-    look = [_with_commands(escape(line)) for line in _to_look_at(facts, texts)]
+    look = [with_commands(escape(line)) for line in _to_look_at(facts, texts)]
     if facts.files_link[1]:
         words, url = map(escape, facts.files_link)
         look.append(f'{words} <a href="{url}" rel="noopener noreferrer">{url}</a>')
@@ -355,7 +355,7 @@ _COMMAND = re.compile("「(！[^「」]{1,120})」|“(！[^“”]{1,120})”|&
 MAX_WHOLE = 16  # characters of a command that no line end may cut through
 
 
-def _with_commands(line: str) -> str:
+def with_commands(line: str) -> str:
     """A line of HTML in which what may be typed stands out, and warnings are signs rather than pictures."""
 
     def stronger(match: re.Match[str]) -> str:

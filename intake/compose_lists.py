@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from intake import compose_html as html
 from intake import mailbytes
+from intake.compose_agent import with_commands
 from intake.compose_facts import MARK, ToAgent
 from intake.compose_letter import MAX_NAME, agent_headers, plain_block, two_parts
 from intake.compose_words import clean_line, columns, escape, pad, wrap
 
 MAX_ABOUT = 200  # characters of a line under a row
+MAX_WHOLE = 12  # columns of a lead that no line end cuts through
 MAX_CELL = 60  # characters of a cell of a table of figures
 
 
@@ -126,12 +128,14 @@ def _cells(row: Iterable[str]) -> list[str]:
 
 def _row(row: ListRow) -> list[str]:
     lead = html.coloured(row.lead, row.colour) if row.colour else escape(row.lead)
+    if columns(row.lead) <= MAX_WHOLE:
+        lead = f'<span style="white-space:nowrap">{lead}</span>'
     number = f"<b>#{row.ticket}</b>" if row.ticket is not None else ""
     if number and row.show.startswith("mailto:"):
         number = f'<a href="{escape(row.show)}">{number}</a>'
     name = escape(clean_line(row.name, MAX_NAME))
     lines = [" ".join(part for part in (number, name) if part)]
-    lines += [_quiet(escape(clean_line(line, MAX_ABOUT))) for line in row.under if line]
+    lines += [_quiet(with_commands(escape(clean_line(line, MAX_ABOUT)))) for line in row.under if line]
     if row.quoted:
         lines.append(_quiet(f"<i>{escape(clean_line(row.quoted, MAX_ABOUT))}</i>"))
     under = f"<br>{_quiet(escape(row.lead_under))}" if row.lead_under else ""

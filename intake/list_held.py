@@ -11,6 +11,7 @@ from typing import Any
 
 from intake.compose_lists import ListGroup, ListRow
 from intake.list_reader import MAX_ROWS, Reader, Worded, ticket_names
+from intake.told_words import asks
 from routing.records import Question, Ticket
 from store import answers, questions, tickets
 from store.answers import UNPROVEN, HeldMail
@@ -82,7 +83,7 @@ def _told(reader: Reader, code: str, part: str) -> str:
 
 def _question(reader: Reader, known: Mapping[int, Ticket], question: Question) -> ListRow:
     number, link, name = ticket_names(reader, known, question.ticket)
-    head = reader.say("told.question.head")
+    asked = asks(question, reader.with_, reader.language, reader.now)
     until = reader.say("list.ok", moment=reader.near(question.expires_at))
     return _row(
         reader,
@@ -90,8 +91,7 @@ def _question(reader: Reader, known: Mapping[int, Ticket], question: Question) -
         ticket=number,
         show=link,
         name=name,
-        under=(head, until),
-        quoted=str(question.data.get("asked", "")),
+        under=(asked, until),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 
 from channels.message import Medium
 from intake import dates
+from intake.action_links import mailto
 from intake.cards import Stationery, topic_name
 from intake.compose_lists import ListGroup, ListRow
 from intake.compose_words import clean_line
@@ -67,10 +67,8 @@ def teams_of(policy: Policy, agent: Agent) -> frozenset[str]:
 
 
 def show_link(channel: ChannelPolicy, number: int) -> str:
-    """A mail that asks for a ticket: everything stands in its subject, in ASCII. RFC 6068."""
-    if CommandName.SHOW not in DEEDS or not channel.address:
-        return ""
-    return f"mailto:{quote(channel.address, safe='@')}?subject={quote(f'!show {number}', safe='!')}"
+    """A mail that asks for a ticket."""
+    return mailto(channel.address, f"!show {number}") if CommandName.SHOW in DEEDS else ""
 
 
 def about(reader: Reader, ticket: Ticket, *more: str) -> str:

@@ -62,13 +62,7 @@ async def list_letter(
 
 
 async def _mine(reader: Reader, recipe: Mapping[str, Any]) -> Worded:
-    """What waits for him by deadline, and what waits for his customers."""
-    del recipe
-    return Worded(**await _open(reader))
-
-
-async def _day(reader: Reader, recipe: Mapping[str, Any]) -> Worded:
-    """At the opening of a shift: the same, and what he still has to say a word about."""
+    """What waits for him by deadline, what waits for his customers, and what he still has to say a word about."""
     del recipe
     worded = await _open(reader)
     return Worded(**{**worded, "groups": (*worded["groups"], *await held_groups(reader))})
@@ -196,7 +190,7 @@ def _found_row(reader: Reader, ticket: Ticket) -> ListRow:
 
 LISTS: Mapping[str, Callable[[Reader, Mapping[str, Any]], Awaitable[Worded]]] = {
     "mine": _mine,
-    "day": _day,
+    "day": _mine,  # at the opening of a shift
     "found": _found,
     "held": held_list,
     "delivered": sent_list,

@@ -76,6 +76,12 @@ async def _question(
     )
 
 
+def asks(question: Question, with_: Stationery, language: str, now: datetime) -> str:
+    """What a question asks, as a sentence without an end."""
+    asked, _ = _asked(question, with_, language, now)
+    return with_.texts.say(f"question.{question.kind}", language, detail=asked)
+
+
 def _asked(question: Question, with_: Stationery, language: str, now: datetime) -> tuple[str, str]:
     """(what goes into the sentence of its kind, what is shown below)."""
     word = _WORDED.get(QuestionKind(question.kind))

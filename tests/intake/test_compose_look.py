@@ -10,11 +10,12 @@ from email import policy
 from typing import Any
 
 import pytest
-from support.letters import agent_facts, customer_facts, notice_facts, told_facts
+from support.letters import agent_facts, customer_facts, list_facts, notice_facts, told_facts
 from support.needs import needs, program
 
 from intake import texts_loader
-from intake.compose import Carried, agent_mail, carry, customer_answer, notice_mail, told_mail
+from intake.compose import Action, Carried, agent_mail, carry, customer_answer, notice_mail, told_mail
+from intake.compose_lists import list_mail
 from intake.mailbytes import File
 
 pytestmark = pytest.mark.system
@@ -75,12 +76,15 @@ def _letter(language: str) -> str:
     return _page(customer_answer(customer_facts(language=language, carried=carried, words=words), TEXTS))
 
 
+LINK = Action(typed="！寄出", does="還是寄給客戶", mailto="mailto:a@b.example?subject=!send")
 PAGES = {
     **{f"letter in {language}": _letter(language) for language in LETTERS},
     "ticket": _page(agent_mail(agent_facts(), TEXTS)),
     "strange": _page(agent_mail(agent_facts(words_html=HTML, customer_contact="a" * 110 + "@example.com"), TEXTS)),
     "english": _page(agent_mail(agent_facts(language="en", topic="VAT " * 20), TEXTS)),
     "notices": _page(notice_mail(notice_facts(), TEXTS)),
+    "list": _page(list_mail(list_facts())),
+    "told with a link": _page(told_mail(told_facts(actions=(LINK,)), TEXTS)),
     "told": _page(told_mail(told_facts(detail="z" * 250), TEXTS)),
 }
 

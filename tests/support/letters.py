@@ -19,6 +19,7 @@ from intake.compose import (
     ToldMail,
     thread_index,
 )
+from intake.compose_lists import ListGroup, ListMail, ListRow
 from intake.mailbytes import File
 from routing.words import Kind, NoticeKind, Standing, TargetKind
 
@@ -197,3 +198,30 @@ def told_facts(**changes: Any) -> ToldMail:
         "would_have_left": "您好，可以更正。\n統一編號 2468••••",
     }
     return ToldMail(**(_to_agent() | own | changes))
+
+
+def list_facts(**changes: Any) -> ListMail:
+    """A list with everything that one can hold."""
+    rows = (
+        ListRow(
+            lead="09:40",
+            lead_under="剩 40 分",
+            colour="amber",
+            ticket=1042,
+            show="mailto:service@firm.example?subject=!show%201042",
+            name="王美玲",
+            under=("郵件 · 營業稅申報 · 回覆",),
+        ),
+        ListRow(lead="11月25日（週三）11:00", lead_under="剩 2 天 2 小時", colour="calm", ticket=1050, name="x" * 60),
+        ListRow(lead="今天 08:00", under=("要寄給客戶，回覆那封信，第一行寫「！寄出」。",), quoted="y" * 300),
+    )
+    table = (("管道", "到期", "準時", "逾時", "未到期"), ("support-mail", "40", "38 (95 %)", "2", "3"))
+    own: dict[str, Any] = {
+        "first": "今天 12 件，3 件 10:00 前",
+        "groups": (
+            ListGroup(caption="等您處理", columns=("期限", "案件"), rows=rows, below="另有 3 件沒有列出。"),
+            ListGroup(caption="首次回覆", table=table),
+        ),
+        "last": "點案號，就會收到那一件。",
+    }
+    return ListMail(**(_to_agent() | own | changes))
