@@ -107,6 +107,7 @@ NAMES: Mapping[CommandName, tuple[str, ...]] = {
 _BY_WORD = {word: name for name, words in NAMES.items() for word in words}
 _CHINESE_FIRST = sorted((word for word in _BY_WORD if not word.isascii()), key=len, reverse=True)
 
+
 @dataclass(frozen=True, slots=True)
 class Command:
     name: CommandName
