@@ -15,7 +15,7 @@ from typing import Any
 from routing.words import OutboxState, Purpose
 from store.outbox import OutboxItem
 
-_OWN = frozenset({"token", "message", "messages", "why"})  # what each has of its own in its recipe
+_OWN = frozenset({"token", "acts", "message", "messages", "why"})  # what each has of its own in its recipe
 
 
 @dataclass(frozen=True, kw_only=True)

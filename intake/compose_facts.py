@@ -277,6 +277,7 @@ class ToldMail(ToAgent):
     also: tuple[str, ...] = ()  # sentences of their own, behind why
     would_have_left: str = ""  # or what the agent wrote, where nothing would have
     caption: str = ""  # over those words; "" for the usual one
+    is_supervisor: bool = False  # who reads it: what he may type
     newer: str = ""  # the customer's words that came meanwhile
     actions: tuple[Action, ...] = ()  # what he may do about it, as he types it
     thread_index: bytes = b""

@@ -21,7 +21,7 @@ from intake.compose_letter import (
 )
 from intake.compose_words import clean_line, clean_text, cut_text, escape, text_as_html, wrap
 from intake.texts_loader import Texts
-from routing.commands import CommandName
+from routing.deed import Place
 from routing.deeds import DEEDS
 from routing.words import NoticeKind
 
@@ -103,7 +103,8 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     why = texts.say(f"{key}.why", language, detail=detail, **values)
     said = [why, *(clean_line(line, 400) for line in facts.also), texts.say(f"{key}.todo", language, **values)]
     if detail and detail not in head + why:
-        said.insert(1, texts.say("told.detail", language, detail=detail))
+        label = "told.typed" if detail.startswith(("!", "！")) else "told.detail"
+        said.insert(1, texts.say(label, language, detail=detail))
     entity = two_parts(
         _told_plain(facts, texts, first, said), _told_page(facts, texts, subject, first, said), (), facts.message_id
     )
@@ -118,12 +119,15 @@ _CALM = {
     *(Told.ADVICE, Told.CONSULT_ASKED, Told.RECORDED, Told.WAIT_OVER),
     *(Told.ANSWERED_BY, Told.REPLACED, Told.CALLED_BACK, Told.NOT_CLOSED),
     *(Told.ALREADY_HERE, Told.PASSED_NOTE),
+    *(Told.PRESENCE_OFF, Told.PRESENCE_BREAK, Told.AWAY_DONE, Told.AWAY_YOU, Told.HOLIDAY_DONE, Told.TEXT_DONE),
+    *(Told.QUESTION_DONE, Told.QUESTION_DROPPED),
 }
 #: Where the quoted words are what the agent wrote, rather than what was held back from leaving.
 _WRITTEN = _CALM | {
     *(Told.EMPTY_REPLY, Told.UNKNOWN_COMMAND, Told.DELIVERY_FAILED, Told.DELIVERY_UNKNOWN, Told.COPY_UNDELIVERED),
     *(Told.MERGED_WORDS, Told.MERGE_ASKED_WORDS, Told.SPLIT_WORDS),
-    *(Told.JOINED_WORDS, Told.SPAM_WORDS, Told.SPAM_WORDS_HERE),
+    *(Told.JOINED_WORDS, Told.SPAM_WORDS, Told.SPAM_WORDS_HERE, Told.WORDS_UNUSED),
+    *(Told.BAD_PLACEHOLDER, Told.NO_SUCH_TEXT, Told.NO_WORDS_FOR_TEXT),
     *(Told.CALLED_BACK, Told.UNDO_LATE, Told.UNDO_NOTHING, Told.UNDO_OFF, Told.NOT_YOURS_NOW),
 }
 #: Where the quoted words have left.
@@ -139,8 +143,7 @@ def _told_plain(facts: ToldMail, texts: Texts, first: str, said: list[str]) -> s
     end = f" · {facts.canary}" if facts.canary else ""
     blocks = [wrap(first + end), *(wrap(line) for line in said), MARK]
     if facts.told is Told.HELP:
-        commands = plain_pairs(_commands(facts, texts))
-        blocks.append(plain_block(texts.say("agent.actions", facts.language), facts.canary, commands))
+        blocks += [plain_block(where, facts.canary, plain_pairs(rows)) for where, rows in _commands(facts, texts)]
     if facts.actions:
         typed = plain_pairs((a.typed, a.does) for a in facts.actions)
         blocks.append(plain_block(texts.say("agent.actions", facts.language), facts.canary, typed))
@@ -158,8 +161,7 @@ def _told_page(facts: ToldMail, texts: Texts, subject: str, first: str, said: li
     colour = "calm" if facts.told in _CALM else "amber"
     blocks = [html.head(colour, first, canary, [escape(line) for line in said]), html.rule(MARK)]
     if facts.told is Told.HELP:
-        commands = html.pairs(_commands(facts, texts))
-        blocks.append(html.block(texts.say("agent.actions", facts.language), canary, commands))
+        blocks += [html.block(where, canary, html.pairs(rows)) for where, rows in _commands(facts, texts)]
     if facts.actions:
         offered = "<br>".join(html.action(a.typed, a.does, a.mailto) for a in facts.actions)
         blocks.append(html.block(texts.say("agent.actions", facts.language), canary, offered))
@@ -173,12 +175,17 @@ def _told_page(facts: ToldMail, texts: Texts, subject: str, first: str, said: li
     return html.page(facts.language, subject, blocks)
 
 
-def _commands(facts: ToldMail, texts: Texts) -> list[tuple[str, str]]:
-    """Every command and what it does, in the reader's language."""
-    keys = [name.value for name in CommandName if name in DEEDS]
-    return [
-        (texts.say(f"action.typed_{key}", facts.language), texts.say(f"action.{key}", facts.language)) for key in keys
-    ]
+def _commands(facts: ToldMail, texts: Texts) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(where it may be written, every command and what it does), in the reader's language."""
+    say, language = texts.say, facts.language
+    groups: dict[str, list[tuple[str, str]]] = {"help.on_ticket": [], "help.anywhere": [], "help.supervisors": []}
+    for name, deed in DEEDS.items():
+        where = "help.on_ticket" if deed.place is Place.TICKET else "help.anywhere"
+        where = "help.supervisors" if deed.for_supervisors else where
+        groups[where].append((say(f"action.typed_{name}", language), say(f"action.{name}", language)))
+    if not facts.is_supervisor:
+        del groups["help.supervisors"]
+    return [(say(where, language), rows) for where, rows in groups.items() if rows]
 
 
 def _quoted_caption(facts: ToldMail, texts: Texts) -> str:

@@ -47,12 +47,23 @@ async def rows_as_text(
     return "\n".join(lines) or say("cover.none", language)
 
 
-async def asked(
-    tx: Transaction, question: Question, with_: Stationery, language: str, now: datetime
-) -> tuple[str, str]:
-    """Of a question whether somebody is away: (who, and when he is back; what would become of his tickets)."""
-    rows = await rows_as_text(tx, question.data["rows"], "cover.gets", with_, language, now)
-    return _back(str(question.data["agent"]), str(question.data["back_at"]), with_, language, now), rows
+#: Code of a told mail -> the text over its tickets.
+CAPTIONS: Mapping[str, str] = {
+    "presence_off": "told.presence_list",
+    "presence_break": "told.presence_list",
+    "away_done": "told.away_list",
+    "away_you": "told.away_list",
+}
+
+
+def asked_away(question: Question, with_: Stationery, language: str, now: datetime) -> tuple[str, str]:
+    """Of a question whether somebody is away: (who, and when he is back; nothing: see `shared_out`)."""
+    return _back(str(question.data["agent"]), str(question.data["back_at"]), with_, language, now), ""
+
+
+async def shared_out(tx: Transaction, question: Question, with_: Stationery, language: str, now: datetime) -> str:
+    """What would become of his tickets, a line for each."""
+    return await rows_as_text(tx, question.data["rows"], "cover.gets", with_, language, now)
 
 
 async def told(

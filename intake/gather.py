@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 
 from channels.message import Medium, Scheme
+from intake.asked_about import asked_about
 from intake.recorded_people import recorded_people
 from routing.addressing import named_in_commands
 from routing.calling import caller_key
@@ -240,6 +241,7 @@ async def _tickets(
     numbers |= {s.ticket for some in desk.sent.values() for s in some if s.ticket is not None}
     named = {n for i in batch for n in tickets_named(i.message.text)}
     named |= {n for question in desk.questions.values() for n in tickets_of(question)}
+    named |= await asked_about(tx, batch, desk)
     numbers |= named
     desk.tickets = await tickets.by_ids(tx, numbers)
     acted = {record.ticket for record in desk.tokens.values()} | named

@@ -20,12 +20,14 @@ def asked_day_off(question: Question, with_: Stationery, language: str, now: dat
 
 
 def day_off_said(key: str, closes: str, with_: Stationery, language: str, now: datetime, *, is_off: bool) -> str:
-    """`TW 11月24日（週二）全天放假`."""
+    """`台灣 11月24日（週二）全天放假`."""
     place, _, day = key.rpartition("/")
     off = DayOff(date.fromisoformat(day), place, time.fromisoformat(closes) if closes else None)
     kind = "off" if is_off else "early" if closes else "closed"
     shown = dates.day(off.day, language, now)
-    values = {"place": place, "day": shown} | ({"closes": closes} if kind == "early" else {})
+    known = f"holiday.place.{place}"
+    named = with_.texts.say(known, language) if with_.texts.has(known) else place
+    values = {"place": named, "day": shown} | ({"closes": closes} if kind == "early" else {})
     return with_.texts.say(f"holiday.{kind}", language, **values)
 
 

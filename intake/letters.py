@@ -41,6 +41,7 @@ from intake.left_out import all_arrived, link_to_files
 from intake.lists import CODE as LIST
 from intake.lists import list_letter
 from intake.said import Said, said_by
+from intake.shown import about_last_words, is_shown, story_of
 from intake.told_holding import holding_of
 from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
@@ -111,6 +112,8 @@ async def _compose(
     if item.purpose is Purpose.TOLD and item.recipe.get("code") == LIST:
         desk = _desk_to(item, with_, channel, with_.policy.agents[item.agent or ""], None, now)
         return await list_letter(tx, item, with_, channel, desk, now)
+    if is_shown(item) and matter is not None:
+        return await _to_agent(tx, await about_last_words(tx, item), with_, channel, matter, now)
     if item.purpose is Purpose.TOLD:
         return await _told(tx, item, with_, channel, matter, now)
     if item.purpose in (Purpose.WARNING, Purpose.BREACH):
@@ -297,6 +300,7 @@ async def _to_agent(
         note=str(item.recipe.get("note", "")),
         card=await card_of(tx, matter, with_, language, now),
         exchanges=await exchanges_of(tx, ticket, with_, language, before=said.first),
+        story=await story_of(tx, item, with_, language, now),
         actions=actions(() if asker else _OFFERED, item, with_, channel, language),
         asks=(asker.display_name, str(item.recipe.get("note", ""))) if asker else ("", ""),
         thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id),
@@ -322,7 +326,11 @@ def why_you(reasons: list[Reason], with_: Stationery, language: str) -> str:
 
 
 _OFFERED = (Name.NOTE, Name.CLOSE, Name.WAIT, Name.TO, Name.CC, Name.MINE, Name.HELP)
-_KIND = {Purpose.ASSIGNMENT: compose.MailKind.ASSIGNMENT, Purpose.UPDATE: compose.MailKind.UPDATE}
+_KIND = {
+    Purpose.ASSIGNMENT: compose.MailKind.ASSIGNMENT,
+    Purpose.UPDATE: compose.MailKind.UPDATE,
+    Purpose.TOLD: compose.MailKind.ASSIGNMENT,  # a ticket that somebody asked to see
+}
 
 
 def _desk_to(
@@ -384,6 +392,8 @@ async def _told(
             customer_subject=frozen_subject(ticket, with_, language) if ticket else None,
             detail=said.detail,
             would_have_left=said.quoted,
+            caption=said.caption,
+            is_supervisor=agent.is_supervisor,
             values=holding.values,
             also=holding.also,
             newer=holding.newer,

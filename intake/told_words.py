@@ -7,11 +7,11 @@ store and in his language, when the mail leaves.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from intake import dates, forward_words, holiday_words
+from intake import covering_words, dates, forward_words, holiday_words
 from intake.cards import Stationery
 from intake.choices import CHOICES, who_was_silent
 from routing.confirming import CODE, first_mail_id, mark_of
@@ -33,7 +33,8 @@ class ToldWords:
 
     detail: str
     quoted: str  # shown below the mark
-    desk: Mapping[str, Any]
+    caption: str = ""  # over it; "" for the usual one
+    desk: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def told_words(
@@ -43,6 +44,9 @@ async def told_words(
     recipe = item.recipe
     if recipe["code"] == CODE:
         return await _question(tx, item, with_, channel, language, now)
+    if (caption := covering_words.CAPTIONS.get(str(recipe["code"]))) is not None:
+        detail, quoted = await covering_words.told(tx, recipe, with_, language, now)
+        return ToldWords(detail=detail, quoted=quoted, caption=with_.texts.say(caption, language))
     detail, quoted = str(recipe.get("detail", "")), str(recipe.get("would_have_left", ""))
     if recipe["code"] in _MOMENTS and detail:
         detail = dates.near(datetime.fromisoformat(detail), with_.policy.timezone, language, now)
@@ -52,7 +56,7 @@ async def told_words(
         detail = await who_was_silent(tx, item, with_, language)
     if recipe["code"] == "holiday_done":
         detail = holiday_words.done(detail, with_, language, now)
-    return ToldWords(detail=detail, quoted=quoted, desk={})
+    return ToldWords(detail=detail, quoted=quoted)
 
 
 async def _question(
@@ -64,14 +68,16 @@ async def _question(
         raise LookupError(f"there is no question {number}")
     asked, preview = _asked(question, with_, language, now)
     kind = QuestionKind(question.kind)
+    if kind is QuestionKind.AWAY:
+        preview = await covering_words.shared_out(tx, question, with_, language, now)
     first = first_mail_id(with_.keyring, channel, str(item.recipe["token"]), number)
     return ToldWords(
         detail=with_.texts.say(f"question.{question.kind}", language, detail=asked),
         quoted=preview,
+        caption=_CAPTIONS[kind](with_, language) if kind in _CAPTIONS else "",
         desk={
             "canary": canary(with_.keyring, mark_of(number)),
             **({"references": (first,)} if item.mail_id != first else {}),
-            **({"caption": _CAPTIONS[kind](with_, language)} if kind in _CAPTIONS else {}),
         },
     )
 
@@ -93,6 +99,7 @@ def _asked(question: Question, with_: Stationery, language: str, now: datetime) 
 _Wording = Callable[[Question, Stationery, str, datetime], tuple[str, str]]
 #: Kinds of question that are worded from what will be done.
 _WORDED: Mapping[QuestionKind, _Wording] = {
+    QuestionKind.AWAY: covering_words.asked_away,
     QuestionKind.FORWARD: forward_words.asked_sender,
     QuestionKind.HOLIDAY: holiday_words.asked_day_off,
 }

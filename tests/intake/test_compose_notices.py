@@ -123,12 +123,20 @@ def test_every_reason_can_be_told_with_what_to_do_now(told: Told, language: str)
 
 @pytest.mark.parametrize(("language", "last"), [("zh-Hant", "！非垃圾"), ("zh-Hans", "！非垃圾"), ("en", "!notspam")])
 def test_help_lists_every_command_as_it_is_typed(language: str, last: str) -> None:
-    _, plain, page = _told(told=Told.HELP, language=language)
+    _, plain, page = _told(told=Told.HELP, language=language, is_supervisor=True)
 
     typed = [parse(line.strip().partition("  ")[0]) for line in plain.splitlines() if line.startswith(("  !", "  ！"))]
     assert [parsed.unknown for parsed in typed if parsed.unknown] == []
     assert {parsed.commands[0].name for parsed in typed} == set(DEEDS)
     assert last in page
+
+
+@pytest.mark.parametrize("language", ["zh-Hant", "zh-Hans", "en"])
+def test_help_offers_nobody_what_he_may_not_do(language: str) -> None:
+    _, plain, page = _told(told=Told.HELP, language=language)
+
+    for name in (name for name, deed in DEEDS.items() if deed.for_supervisors):
+        assert TEXTS.say(f"action.typed_{name}", language) not in plain + page
 
 
 def test_what_would_have_left_is_quoted_below_the_mark_with_the_canary() -> None:

@@ -299,7 +299,7 @@ async def test_held_names_answers_that_wait_questions_and_mails_nothing_came_of_
         agent="chen",
         kind="away",
         message=11,
-        data={"asked": "林 今天不在"},
+        data={"agent": "lin", "back_at": (NOW + DAY).isoformat(), "rows": []},
         asked_at=NOW - HOUR,
         expires_at=NOW + DAY,
     )
@@ -315,7 +315,8 @@ async def test_held_names_answers_that_wait_questions_and_mails_nothing_came_of_
     assert "別人的" not in text
     assert "「！寄出」" in text
     assert "「！好」" in text
-    assert "林 今天不在" in text
+    assert "設為不在：" in text
+    assert "T06:10" not in text  # a moment is said as people say it
 
 
 async def test_many_forged_mails_are_one_line_and_hide_nothing(db: Database) -> None:

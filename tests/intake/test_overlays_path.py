@@ -59,14 +59,14 @@ async def test_a_typhoon_day_is_asked_back_and_counts_at_his_word(desk: Attacked
 
     [letter] = await desk.leaves()
     assert letter.to == "boss@firm.example"
-    assert "desk 11月24日（週二） 全天放假" in letter.plain
+    assert "desk 11月24日（週二）全天放假" in letter.plain
     assert await said(desk) == []
     await desk.takes(reply(await asked(desk), "！好"))
     [row] = await said(desk)
     assert (row.kind, row.key, row.value, row.agent) == ("holiday", "desk/2026-11-24", {}, "boss")
     assert [e["day"] for e in await desk.why("holiday_said")] == ["desk/2026-11-24"]
     [letter] = await desk.leaves()
-    assert "desk 11月24日（週二） 全天放假" in letter.plain
+    assert "desk 11月24日（週二）全天放假" in letter.plain
 
 
 async def test_a_text_is_shown_filled_in_and_then_used(desk: AttackedDesk) -> None:
