@@ -61,6 +61,9 @@ class Ticket:
     answered_at: datetime | None = None  # the source's time of that answer
     waits_until: datetime | None = None  # the customer owes us something until then
     origin: str = ""  # routing.words.Origin
+    matter: int | None = None  # the first ticket of the same matter, on whatever channel; None: its own
+    statute: str | None = None  # the filing it is tied to, "CN/filing/2026-11"
+    statutory_at: datetime | None = None  # when that filing is due
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +88,9 @@ class Target:
     met_at: datetime | None = None  # when that act had reached the customer
     breached_at: datetime | None = None
     withdrawn_at: datetime | None = None
+    rescue_at: datetime | None = None  # without a sign of life by then somebody else gets the ticket
+    manager_at: datetime | None = None  # when the supervisors' own superior hears of it
+    paused_at: datetime | None = None  # since then its clock stands: the customer owes something
 
     @property
     def is_open(self) -> bool:
@@ -112,6 +118,7 @@ class Customer:
     language: str
     created_at: datetime
     agent: str | None = None  # who knows him
+    grade: str = ""  # customer class of the policy; "" for everybody's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,6 +228,19 @@ class Document:
     item: str  # as the agent names it
     agent: str
     message: int  # the mail that says so
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """What an agent says a message really was about."""
+
+    message: int
+    field: str  # "topic" | "kind" | "urgent"
+    ticket: int
+    was: str
+    became: str
+    agent: str
     at: datetime
 
 

@@ -26,6 +26,7 @@ class AgentState:
     until: datetime | None = None  # when he counts as present again; None: when he says so
     absence_hinted_at: datetime | None = None  # a machine last answered for him
     tails: str | None = None  # JSON: how his last replies ended, as hashes
+    last_act_at: datetime | None = None  # when he last did anything
 
 
 async def states(tx: Transaction) -> dict[str, AgentState]:

@@ -179,8 +179,8 @@ async def counted_otherwise(
 
 #: What another calendar, policy or urgency changes of a promise that is open.
 _MOVABLE = (
-    *("started_at", "due_at", "warn_50_at", "warn_80_at", "supervisor_at", "next_at"),
-    *("policy_key", "budget", "calendar", "calendar_version", "policy_version"),
+    *("started_at", "due_at", "warn_50_at", "warn_80_at", "supervisor_at", "rescue_at", "manager_at", "paused_at"),
+    *("next_at", "policy_key", "budget", "calendar", "calendar_version", "policy_version"),
 )
 
 

@@ -141,6 +141,12 @@ class TicketRow(Base, table=True):
             postgresql_where=text("state <> 'closed'"),
         ),
         Index("ix_ticket_customer", "customer", "state"),
+        Index(
+            "ix_ticket_matter",
+            "matter",
+            sqlite_where=text("matter IS NOT NULL"),
+            postgresql_where=text("matter IS NOT NULL"),
+        ),
     )
     id: int = Field(
         sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
@@ -171,6 +177,9 @@ class TicketRow(Base, table=True):
     answered_at: datetime | None = None  # the source's time of that answer
     waits_until: datetime | None = None  # the customer owes us something until then
     origin: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # routing.words.Origin
+    matter: int | None = Field(default=None, sa_type=BigInteger)  # the first ticket of the same matter
+    statute: str | None = Field(default=None, sa_column=_text(nullable=True))  # "CN/filing/2026-11"
+    statutory_at: datetime | None = None  # when that filing is due
 
 
 class ThreadKeyRow(Base, table=True):
@@ -210,6 +219,9 @@ class TargetRow(Base, table=True):
     warn_50_at: datetime | None = None
     warn_80_at: datetime | None = None
     supervisor_at: datetime | None = None
+    rescue_at: datetime | None = None  # without a sign of life by then somebody else gets the ticket
+    manager_at: datetime | None = None
+    paused_at: datetime | None = None  # since then its clock stands: the customer owes something
     next_at: datetime | None = None  # when the watcher must look again; empty when there is nothing left to tell
     answered_at: datetime | None = None  # the source's time of the act that met it
     met_at: datetime | None = None  # delivered
@@ -324,6 +336,7 @@ class CustomerRow(Base, table=True):
     language: str
     created_at: datetime
     agent: str | None = None  # who knows him
+    grade: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # customer class
 
 
 class ContactRow(Base, table=True):
@@ -369,6 +382,23 @@ class AgentRow(Base, table=True):
     until: datetime | None = None  # when he counts as present again; None: when he says so
     absence_hinted_at: datetime | None = None  # a machine last answered for him
     tails: str | None = Field(default=None, sa_column=_text(nullable=True))  # JSON: his last replies end so
+    last_act_at: datetime | None = None  # when he last did anything: a reply, a note, a command
+
+
+class CorrectionRow(Base, table=True):
+    """What an agent says a message really was about, after it was taken for something else."""
+
+    __tablename__ = "correction"
+    __table_args__ = (Index("ix_correction_at", "at"),)
+    message: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    )
+    field: str = Field(primary_key=True)  # "topic" | "kind" | "urgent"
+    ticket: int = Field(sa_type=BigInteger)
+    was: str
+    became: str
+    agent: str
+    at: datetime
 
 
 class EnrolmentRow(Base, table=True):
