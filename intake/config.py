@@ -29,7 +29,7 @@ MIN_KEY = 32  # characters: 128 bit in hexadecimal
 SECRETS = Path("/etc/intake/secrets")  # where the unit's LoadCredential= takes them from
 
 #: What SIGHUP changes as one snapshot; every other key needs a restart. `log.level` beside them.
-_HOT = ("agents", "teams", "calendars", "targets", "supervisor_after", "rules")
+_HOT = ("agents", "teams", "calendars", "targets", "supervisor_after", "manager_after", "rules")
 _TABLES = frozenset({*SINGLE, *_HOT, "channels"})
 
 
@@ -162,6 +162,7 @@ def _checked(raw: dict[str, Any], path: Path, *, demo: bool) -> Config:
         rules=reading.rules(),
         targets=reading.table("targets"),
         supervisor_after=reading.table("supervisor_after"),
+        manager_after=reading.table("manager_after"),
         agents=reading.named("agents", AgentTable),
         teams=reading.named("teams", TeamTable),
         calendars=reading.named("calendars", CalendarTable),

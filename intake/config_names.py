@@ -35,6 +35,7 @@ class Tables:
     rules: list[tuple[int, RuleTable]] = field(default_factory=list)
     targets: Mapping[str, Any] = field(default_factory=dict)
     supervisor_after: Mapping[str, Any] = field(default_factory=dict)
+    manager_after: Mapping[str, Any] = field(default_factory=dict)
     written: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def names(self, table: str) -> frozenset[str]:
@@ -105,6 +106,8 @@ class Checks:
                 self.known(f"teams.{name}.members", "agent", member, agents)
             for supervisor in team.supervisors:
                 self.known(f"teams.{name}.supervisors", "agent", supervisor, agents)
+            for manager in team.managers:
+                self.known(f"teams.{name}.managers", "agent", manager, agents)
             self.known(f"teams.{name}.calendar", "calendar", team.calendar, self.calendars)
 
     def addresses(self) -> None:

@@ -35,6 +35,7 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
     check.all()
     targets = _budgets("targets", tables.targets, DEFAULT_TARGETS, problems)
     supervisor_after = _budgets("supervisor_after", tables.supervisor_after, DEFAULT_SUPERVISOR_AFTER, problems)
+    manager_after = _budgets("manager_after", tables.manager_after, {}, problems)
     if problems:
         return None
     desk = tables.desk
@@ -54,6 +55,7 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
         calendars=_used(calendars, tables, calendar),
         targets=targets,
         supervisor_after=supervisor_after,
+        manager_after=manager_after,
         rules=tuple(_rule(table) for _, table in tables.rules),
         channels={name: _channel(name, keys, its) for name, (keys, its) in tables.channels.items()},
         topics=topics,
@@ -82,6 +84,7 @@ def _teams(tables: Tables) -> dict[str, Team]:
             display_name=team.display_name,
             members=team.members,
             supervisors=team.supervisors,
+            managers=team.managers,
             calendar=team.calendar,
         )
         for name, team in tables.teams.items()

@@ -213,6 +213,7 @@ class TeamTable(Strict):
     display_name: str = Field(min_length=1)
     members: tuple[str, ...] = Field(min_length=1)
     supervisors: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ()  # they hear of what is late for longer still
     calendar: str = ""
 
 

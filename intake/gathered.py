@@ -33,6 +33,7 @@ class Sort(StrEnum):
     WARNING = "warning"  # to the agent
     BREACH = "breach"  # to the agent
     SUPERVISOR = "supervisor"
+    MANAGER = "manager"
 
     @property
     def purpose(self) -> Purpose:
@@ -58,6 +59,8 @@ def sort_of(kind: NoticeKind) -> Sort:
     match kind:
         case NoticeKind.SUPERVISOR:
             return Sort.SUPERVISOR
+        case NoticeKind.MANAGER:
+            return Sort.MANAGER
         case NoticeKind.BREACH:
             return Sort.BREACH
     return Sort.WARNING

@@ -38,6 +38,7 @@ WARNINGS = frozenset(
         "message_parked",
         "reply_held",
         "supervisor_missing",
+        "manager_missing",
         "target_breached",
         "token_misused",
     }

@@ -23,7 +23,7 @@ from routing.calendars import NoOpenHours
 from routing.desk import domain_of, mail_id
 from routing.policy import Policy
 from routing.records import Event, NewOutbox, Target, Ticket
-from routing.sla import TargetPlan, next_response_for, targets_for
+from routing.sla import TargetPlan, next_response_for, targets_for, times_of
 from routing.words import OutboxState, Purpose, TargetKind, TicketState
 from store import deadlines, events, outbox, tickets
 from store.engine import Database, Transaction
@@ -78,10 +78,7 @@ def again(target: Target, ticket: Ticket, policy: Policy, now: datetime) -> Targ
         return replace(target, calendar_version=plan.calendar_version)  # what is past stays as it was
     moved = replace(
         target,
-        due_at=plan.due_at,
-        warn_50_at=plan.warn_50_at,
-        warn_80_at=plan.warn_80_at,
-        supervisor_at=plan.supervisor_at,
+        **times_of(plan),  # type: ignore[arg-type]
         calendar_version=plan.calendar_version,
         policy_version=plan.policy_version,
     )

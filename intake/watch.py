@@ -246,22 +246,26 @@ def _line(target: Target, kind: NoticeKind) -> dict[str, Any]:
 
 
 _ORDER = list(NoticeKind)
+#: Told to others than who has the ticket.
+_ABOVE = (NoticeKind.SUPERVISOR, NoticeKind.MANAGER)
 
 
 def _worth_telling(fresh: Sequence[Told]) -> list[Told]:
     """After an outage several notices of one target come together: each reader needs the latest only."""
-    latest: dict[tuple[Target, bool], NoticeKind] = {}
+    latest: dict[tuple[Target, NoticeKind | None], NoticeKind] = {}
     for target, kind in fresh:
-        key = (target, kind is NoticeKind.SUPERVISOR)
+        key = (target, kind if kind in _ABOVE else None)
         if key not in latest or _ORDER.index(kind) > _ORDER.index(latest[key]):
             latest[key] = kind
     return [(target, kind) for (target, _), kind in latest.items()]
 
 
 def _readers(policy: Policy, ticket: Ticket, kind: NoticeKind) -> list[str]:
-    """Who is told: the agent who has the ticket, and at the end the team's supervisors."""
+    """Who is told: the agent who has the ticket, then the team's supervisors, at last its managers."""
+    team = policy.teams.get(ticket.team)
+    if kind is NoticeKind.MANAGER:
+        return [n for n in (team.managers if team else ()) if n in policy.agents]
     if kind is NoticeKind.SUPERVISOR:
-        team = policy.teams.get(ticket.team)
         return [n for n in (team.supervisors if team else ()) if n in policy.agents]
     return [ticket.agent] if ticket.agent and ticket.agent in policy.agents else []
 
@@ -272,6 +276,7 @@ def _event(target: Target, kind: NoticeKind, ticket: Ticket, now: datetime, *, i
         NoticeKind.WARN_80: "target_warned",
         NoticeKind.BREACH: "target_breached",
         NoticeKind.SUPERVISOR: "supervisor_told" if is_read else "supervisor_missing",
+        NoticeKind.MANAGER: "manager_told" if is_read else "manager_missing",
     }
     data: dict[str, Any] = {
         "target": target.kind.value,

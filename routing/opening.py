@@ -16,7 +16,7 @@ from routing.reasons import Reason, because
 from routing.recipients import note_people, note_reply_to
 from routing.records import Contact, Customer, Target, Ticket
 from routing.rules import Classification, classify
-from routing.sla import TargetPlan, next_response_for, targets_for
+from routing.sla import TargetPlan, next_response_for, targets_for, times_of
 from routing.threads import ThreadFacts, ThreadMatch, TicketFacts, lookup, match
 from routing.words import Kind, Origin, Outcome, ParticipantRole, Purpose, Speaker, Standing, TargetKind, TicketState
 from routing.writing import acknowledge, notify_agent
@@ -344,10 +344,7 @@ def add_target(desk: Desk, ticket: Ticket, plan: TargetPlan, message: int) -> Ta
         calendar_version=plan.calendar_version,
         policy_version=plan.policy_version,
         started_at=plan.started_at,
-        due_at=plan.due_at,
-        warn_50_at=plan.warn_50_at,
-        warn_80_at=plan.warn_80_at,
-        supervisor_at=plan.supervisor_at,
+        **times_of(plan),  # type: ignore[arg-type]
         next_at=None,
     )
     target = replace(target, next_at=target.notices()[0][0])

@@ -83,6 +83,7 @@ class Team:
     display_name: str
     members: tuple[str, ...]  # agent names
     supervisors: tuple[str, ...] = ()  # agent names; told of breaches
+    managers: tuple[str, ...] = ()  # agent names; told of what is late for longer still
     calendar: str = ""  # "" for the desk's
 
 
@@ -160,6 +161,8 @@ class Policy:
     topics: Mapping[str, Topic] = field(default_factory=dict)
     #: kind or "urgent" -> cue words, folded
     cues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: keys of `targets` -> when the managers hear of it, counted from when supervisors did; absent: the budget again
+    manager_after: Mapping[str, Budget] = field(default_factory=dict)
     #: texts that supervisors may replace -> the placeholders of each
     rewordable: Mapping[str, frozenset[str]] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)  # language -> the firm's, under answers by mail

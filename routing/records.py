@@ -103,6 +103,7 @@ class Target:
             (self.warn_80_at, NoticeKind.WARN_80),
             (self.due_at, NoticeKind.BREACH),
             (self.supervisor_at, NoticeKind.SUPERVISOR),
+            (self.manager_at, NoticeKind.MANAGER),
         ]
         return sorted(((at, kind) for at, kind in times if at is not None), key=lambda pair: pair[0])
 

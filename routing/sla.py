@@ -48,6 +48,8 @@ CONSULT_ANSWER = "consult.answer"
 #: Every key that [targets] may name.
 TARGET_KEYS = frozenset(DEFAULT_TARGETS) | {"first_response.phone"}
 
+_LEAST_FOR_MANAGERS = parse_budget("30min")
+
 DEFAULT_SUPERVISOR_AFTER = {"first_response.chat": parse_budget("180s")}
 
 #: Wall clock written under these keys runs in open hours only: nobody calls back at night.
@@ -81,6 +83,7 @@ class TargetPlan:
     warn_50_at: datetime | None  # None for budgets under `WARN_FROM`
     warn_80_at: datetime | None
     supervisor_at: datetime  # due_at, unless the policy says later or sooner
+    manager_at: datetime | None = None  # as much later again; None where the team has no manager
 
 
 def targets_for(
@@ -100,7 +103,8 @@ def targets_for(
     """
     spec = policy.calendar_of(channel, team)
     known = policy.channels.get(channel)
-    desk = _Desk(policy, spec, at.astimezone(UTC), (known.region if known else "") or policy.region)
+    has_managers = team in policy.teams and bool(policy.teams[team].managers)
+    desk = _Desk(policy, spec, at.astimezone(UTC), (known.region if known else "") or policy.region, has_managers)
     if missed_call:
         first = desk.plan(TargetKind.CALLBACK, "phone.callback")
     else:
@@ -121,6 +125,17 @@ def next_response_for(
     """The clock that a customer's further words start: as long as the first response's."""
     plans = targets_for(policy, channel=channel, medium=medium, kind=Kind.CONSULTATION, urgent=urgent, at=at, team=team)
     return replace(plans[0], kind=TargetKind.NEXT_RESPONSE)
+
+
+def times_of(plan: TargetPlan) -> dict[str, datetime | None]:
+    """The moments of a plan by the names that a stored target has for them."""
+    return {
+        "due_at": plan.due_at,
+        "warn_50_at": plan.warn_50_at,
+        "warn_80_at": plan.warn_80_at,
+        "supervisor_at": plan.supervisor_at,
+        "manager_at": plan.manager_at,
+    }
 
 
 def state(target: TargetPlan, now: datetime, met_at: datetime | None = None) -> TargetState:
@@ -144,11 +159,13 @@ class _Desk:
     spec: CalendarSpec
     at: datetime
     region: str
+    has_managers: bool = False  # of the team
 
     def plan(self, kind: TargetKind, key: str, budget: Budget | None = None, *, halve: bool = False) -> TargetPlan:
         whole = _counted(key, budget or budget_of(self.policy, key))
         given = share_of(self.spec, self.at, whole, 0.5) if halve else whole
         due = due_at(self.spec, self.at, given)
+        supervisor = self._supervisor_at(key, given, due, halve=halve)
         warns = _is_long_enough(given)
         return TargetPlan(
             kind=kind,
@@ -161,7 +178,8 @@ class _Desk:
             due_at=due,
             warn_50_at=split_point(self.spec, self.at, given, 0.5) if warns else None,
             warn_80_at=split_point(self.spec, self.at, given, 0.8) if warns else None,
-            supervisor_at=self._supervisor_at(key, given, due, halve=halve),
+            supervisor_at=supervisor,
+            manager_at=self._manager_at(key, given, supervisor),
         )
 
     def _supervisor_at(self, key: str, budget: Budget, due: datetime, *, halve: bool) -> datetime:
@@ -174,6 +192,19 @@ class _Desk:
             counted = replace(counted, unit=BudgetUnit.WORKING_HOURS)
         given = share_of(self.spec, self.at, counted, 0.5) if halve else counted
         return due_at(self.spec, self.at, given)
+
+
+    def _manager_at(self, key: str, budget: Budget, supervisor: datetime) -> datetime | None:
+        """The policy's time after the supervisor heard of it, else the budget once more, but half an hour at least."""
+        if not self.has_managers:
+            return None
+        after = self.policy.manager_after.get(key) or max(budget, _LEAST_FOR_MANAGERS, key=_length)
+        in_hours = budget.unit is BudgetUnit.WORKING_HOURS and after.unit is BudgetUnit.WALL
+        return due_at(self.spec, supervisor, replace(after, unit=BudgetUnit.WORKING_HOURS) if in_hours else after)
+
+
+def _length(budget: Budget) -> tuple[int, timedelta]:
+    return (budget.days, budget.amount)
 
 
 def budget_of(policy: Policy, key: str) -> Budget:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from routing.desk import Desk
 from routing.records import Target
-from routing.sla import TargetPlan
+from routing.sla import TargetPlan, times_of
 
 
 def bring_forward(desk: Desk, target: Target, plan_from: Callable[[datetime], TargetPlan], why: str) -> bool:
@@ -31,10 +31,7 @@ def bring_forward(desk: Desk, target: Target, plan_from: Callable[[datetime], Ta
         calendar=plan.calendar,
         calendar_version=plan.calendar_version,
         policy_version=plan.policy_version,
-        due_at=plan.due_at,
-        warn_50_at=plan.warn_50_at,
-        warn_80_at=plan.warn_80_at,
-        supervisor_at=plan.supervisor_at,
+        **times_of(plan),  # type: ignore[arg-type]
     )
     desk.move_target(target, replace(moved, next_at=moved.next_after(desk.now)), why)
     return True

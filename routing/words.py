@@ -46,6 +46,7 @@ class NoticeKind(StrEnum):
     WARN_80 = "warn_80"
     BREACH = "breach"  # to the agent, at due_at
     SUPERVISOR = "supervisor"  # to the supervisor, at due_at or supervisor_after
+    MANAGER = "manager"  # to the desk's managers, later still
 
 
 class OutboxState(StrEnum):

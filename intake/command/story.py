@@ -48,6 +48,8 @@ SENTENCES: Mapping[str, str] = {
     "target_reopened": "{target} is owed again by {due_at}: the answer never arrived.",
     "first_response_recorded": "First response: answered {answered_at}, delivered {delivered_at}.",
     "supervisor_told": "The supervisor was told: {target}, due {due_at}.",
+    "manager_told": "The managers were told: {target}, due {due_at}.",
+    "manager_missing": "No manager could be told: {target}, due {due_at}.",
     "supervisor_missing": "No supervisor could be told: {target}, due {due_at}.",
     "assigned": "Assigned to {agent}.",
     "assignment_failed": "Nobody of team {team} could take it.",

@@ -252,6 +252,21 @@ async def test_a_team_without_a_supervisor_is_not_said_to_have_been_told(
     assert {who for who, _, _ in await desk.mails()} == {"chen"}
 
 
+async def test_g6_the_managers_hear_last_and_once_and_nobody_else_hears_it_again(db: Database) -> None:
+    teams = {"desk": replace(policy().teams["desk"], managers=("lin",))}
+    people = policy().agents | {"lin": agent("lin")}
+    later = SUPERVISOR + 60 * MINUTE
+    await keep(db, ticket(), targets=[target(manager_at=later)])
+    desk = Watched(db, policy(teams=teams, agents=people))
+    moments = [SUPERVISOR, later - SECOND, later, later, later + timedelta(days=9)]
+
+    told = [await desk.at(moment) for moment in moments]
+
+    assert told == [["warn_50", "warn_80", "breach", "supervisor"], [], ["manager"], [], []]
+    assert [who for who, _, notices in await desk.mails() if (1001, "manager") in notices] == ["lin"]
+    assert (await story(db))[-1].kind == "manager_told"
+
+
 async def test_a_promise_kept_between_the_look_and_the_writing_is_neither_breached_nor_armed_again(
     one: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -289,3 +289,36 @@ def test_how_a_target_stands(now: str, met: str | None, expected: TargetState) -
 
     assert clock[0] is not None
     assert state(plan, clock[0], clock[1]) == expected
+
+
+def managed(**more: Any) -> Policy:
+    return replace(POLICY, teams={"night": replace(POLICY.teams["night"], managers=("boss",))}, **more)
+
+
+@pytest.mark.parametrize(
+    ("medium", "heard", "managers"),
+    [
+        (Medium.EMAIL, "23 17:00", "24 13:00"),  # 8wh by the team's 08:00-20:00, and 8wh again
+        (Medium.CHAT, "23 09:03", "23 09:33"),  # a minute once more would be no time to do anything in
+    ],
+)
+def test_the_managers_hear_when_as_much_time_has_gone_by_again(medium: Medium, heard: str, managers: str) -> None:
+    plan = plans(managed(), medium=medium, team="night")[TargetKind.FIRST_RESPONSE]
+
+    assert plan.manager_at is not None
+    shown = [f"{at.astimezone(TAIPEI):%d %H:%M}" for at in (plan.supervisor_at, plan.manager_at)]
+    assert shown == [heard, managers]
+
+
+def test_the_policy_says_when_the_managers_hear_and_in_hours_they_sleep_at_night() -> None:
+    after = {"first_response.email": parse_budget("13h")}
+
+    plan = plans(managed(manager_after=after), team="night")[TargetKind.FIRST_RESPONSE]
+
+    assert plan.manager_at is not None
+    # Three hours are left of the day, twelve of the next have to give ten.
+    assert f"{plan.manager_at.astimezone(TAIPEI):%d %H:%M}" == "24 18:00"
+
+
+def test_a_team_without_managers_tells_none() -> None:
+    assert plans(team="night")[TargetKind.FIRST_RESPONSE].manager_at is None
