@@ -15,6 +15,7 @@ from routing.calling import caller_key
 from routing.desk import Desk, Incoming, SentMail
 from routing.filters import is_own_mark
 from routing.identity import KnownDomains
+from routing.links import with_subject
 from routing.loops import DAY, HOUR, STOPPED, Ledger
 from routing.merging import tickets_named, tickets_of
 from routing.opening import session_key
@@ -50,6 +51,7 @@ PEER_WINDOW = timedelta(hours=1)
 
 async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, keyring: Keyring, now: datetime) -> Desk:
     """A desk that can decide about these messages."""
+    batch = [with_subject(one) for one in batch]
     counters = {r["name"]: r["value"] for r in await tx.rows(select(COUNTER))}
     desk = Desk(
         policy=policy,

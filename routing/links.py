@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from channels.message import Medium
 from routing.commands import CommandName, bare, parse
 from routing.desk import Desk, Incoming
 from routing.guard import GuardFacts, is_only_signature
@@ -78,11 +79,27 @@ _NUMBER = re.compile(r"\s*\[#\d{1,15}\]\s*\Z")
 
 def by_subject(incoming: Incoming, desk: Desk, agent: Agent) -> Incoming:
     """The mail as if its subject stood in its text, where that is a command and nothing is written below."""
-    message = incoming.message
-    line = _NUMBER.sub("", bare(message.subject[:MAX_SUBJECT]))
-    if not line.startswith(("!", "！")) or not _is_empty(incoming, desk, agent):
+    line = _commanded(incoming)
+    if not line or not _is_empty(incoming, desk, agent):
         return incoming
-    return replace(incoming, message=replace(message, text=line))
+    return replace(incoming, message=replace(incoming.message, text=line))
+
+
+def with_subject(incoming: Incoming) -> Incoming:
+    """The mail with a command of its subject above its text: all that it may ask for, when it is not yet known what
+    stands below. Only to be read, never to be decided on."""
+    line = _commanded(incoming)
+    if not line:
+        return incoming
+    return replace(incoming, message=replace(incoming.message, text=f"{line}\n{incoming.message.text}"))
+
+
+def _commanded(incoming: Incoming) -> str:
+    """The command that the subject is; "" if it is none."""
+    if incoming.medium is not Medium.EMAIL:
+        return ""
+    line = _NUMBER.sub("", bare(incoming.message.subject[:MAX_SUBJECT]))
+    return line if line.startswith(("!", "！")) else ""
 
 
 def _is_empty(incoming: Incoming, desk: Desk, agent: Agent) -> bool:
