@@ -1,34 +1,31 @@
 """Assignment: which agent takes a ticket, from a snapshot of who is there, certified and how loaded.
 
-The customer's own agent first; else the one with the least to do, then the one whose last assignment lies longest
-back, then by name, so that the same snapshot always gives the same answer. Nobody: the ticket waits, and its team's
-supervisor is told.
+First what must hold: never the agent complained about, a certificate that is valid at this moment, the language, room
+for what it weighs, on duty long enough. Of those who are left, whoever can still make the deadline; of these the
+customer's own agent; then who is free first; then, for fairness, who had the least work lately and whose last lies
+longest back; then by name, so that the same snapshot always gives the same answer. Where a queue is kept, a ticket
+that all would begin too late waits in it. Nobody: the ticket waits, and its team's supervisor is told.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
+from operator import attrgetter
 from typing import NamedTuple
 
+from routing.assigning_rules import AssigningRules
+from routing.crowd import MAX_CANDIDATES, AgentSnapshot, Crowd, Fit
 from routing.policy import Agent
 from routing.reasons import Reason, because
 
-MAX_CANDIDATES = 10  # written into a decision, of those who could and of those who could not
-_NEVER = datetime.min.replace(tzinfo=UTC)
+__all__ = ["MAX_CANDIDATES", "AgentSnapshot", "Assignment", "Candidate", "Crowd", "Need", "assign"]
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AgentSnapshot:
-    """One agent as he stands at this moment."""
-
-    agent: Agent
-    is_on_duty: bool
-    open_tickets: int = 0
-    expected_minutes: float = 0.0  # of work still to do on them
-    last_assigned_at: datetime | None = None
+_DEFAULTS = AssigningRules()
+_RANK = attrgetter("rank")
+_FAR = float("inf")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,15 +36,27 @@ class Need:
     topic: str = ""  # "" any
     language: str = ""  # "" any
     is_complaint: bool = False  # only a certified handler
+    certificates: frozenset[str] = frozenset()  # others that it needs
     excluded: frozenset[str] = frozenset()  # agent names: whom the complaint is about, who declined
+    had_it: frozenset[str] = frozenset()  # agent names: it was taken from them, and never goes back
     preferred: str = ""  # the customer's own agent; he need not be of the team
+    due_at: datetime | None = None  # of its next promise; None: nothing is promised
+    minutes: float = 0.0  # of attention until it is answered
+    weight: int = 1  # against capacity
+    may_wait: bool = False  # there is a queue: rather that than behind much other work
 
 
 class Candidate(NamedTuple):
-    """`why_not` is "" for who could take it: excluded, not_in_team, certificate, language, topic, off_duty, full."""
+    """One of those who were looked at.
+
+    `why_not` is "" for who could take it: excluded, had_it, not_in_team, certificate, expired, language, topic,
+    off_duty, leaves_soon, full, silent, too_late. `why` is how such a one compares: taken, later, fairness, not_own.
+    """
 
     agent: str
     why_not: str
+    why: str = ""
+    minutes: int = 0  # of other work before he would begin
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,79 +64,233 @@ class Assignment:
     agent: Agent | None
     candidates: tuple[Candidate, ...] = ()  # at most MAX_CANDIDATES of either sort, in the order of choice
     reasons: tuple[Reason, ...] = ()
+    waits: bool = False  # nobody has it because it waits in the queue, not because nobody could
+    is_late: bool = False  # whoever has it will hardly make the deadline
 
 
-def assign(snapshot: Iterable[AgentSnapshot], need: Need) -> Assignment:
-    """Whom to give it to. A topic that nobody free knows is dropped from the need; a certificate never is."""
-    able: list[AgentSnapshot] = []
-    other_topic: list[AgentSnapshot] = []
-    refused: list[Candidate] = []
-    for one in snapshot:
-        why_not = _why_not(one, need)
-        if not why_not:
-            able.append(one)
-            continue
-        refused.append(Candidate(one.agent.name, why_not))
-        if why_not == "topic":
-            other_topic.append(one)
+def assign(
+    snapshot: Crowd | Iterable[AgentSnapshot],
+    need: Need,
+    now: datetime | None = None,
+    rules: AssigningRules = _DEFAULTS,
+) -> Assignment:
+    """Whom to give it to. A topic that nobody free knows is dropped from the need; a certificate never is.
+
+    `now` (aware) None: neither deadlines nor expiries nor silence are looked at.
+    """
+    crowd = snapshot if isinstance(snapshot, Crowd) else Crowd(snapshot)
+    moment = now.timestamp() if now is not None else None
+    fit = crowd.fit(need.members, need.topic, need.language, need.is_complaint, need.certificates, need.preferred)
+    sieve = _Sieve(need, moment)
+    able = sieve.through(crowd.standing(fit))
     reasons: tuple[Reason, ...] = ()
-    if not able and other_topic:
-        able = other_topic
-        refused = [candidate for candidate in refused if candidate.why_not != "topic"]
-        reasons = (because("topic_relaxed", topic=need.topic),)
+    if not able and fit.topic:
+        sieve.relax(crowd.people(fit.topic))
+        if able := sieve.able:
+            reasons = (because("topic_relaxed", topic=need.topic),)
+    refused = [*sieve.refused(), *_lasting(fit, is_relaxed=bool(reasons))]
+    if not able and sieve.leaving and _is_due_before_he_is_back(sieve.leaving, need):
+        able, sieve.leaving = sieve.leaving, []
+        refused = [*sieve.refused(), *_lasting(fit, is_relaxed=bool(reasons))]
+    if not able and sieve.silent:
+        able, sieve.silent = sieve.silent, []
+        reasons = (*reasons, because("silent_relaxed"))
+        refused = [*sieve.refused(), *_lasting(fit, is_relaxed=bool(reasons))]
     if not able:
-        return Assignment(agent=None, candidates=_shown((), refused), reasons=(_nobody(refused),))
-    able.sort(key=_order)
-    chosen = next((one for one in able if one.agent.name == need.preferred), able[0])
-    return Assignment(agent=chosen.agent, candidates=_shown(able, refused), reasons=(*reasons, _why(chosen, need)))
+        return Assignment(agent=None, candidates=tuple(refused[:MAX_CANDIDATES]), reasons=(_nobody(sieve, fit),))
+    return _chosen(able, refused, reasons, need, moment, rules)
 
 
-def _why_not(one: AgentSnapshot, need: Need) -> str:
-    """Why this agent cannot take it, "" if he can; what lasts is asked before what passes."""
-    agent = one.agent
-    name = agent.name
-    if name in need.excluded:
-        return "excluded"
-    if name not in need.members and name != need.preferred:
-        return "not_in_team"
-    if need.is_complaint and not agent.complaints:
-        return "certificate"
-    if need.language and need.language not in agent.languages:
-        return "language"
-    if not one.is_on_duty:
-        return "off_duty"
-    if one.open_tickets >= agent.capacity:
-        return "full"
-    # Last, so that everybody who fails by the topic alone could take it if nobody else can.
-    if need.topic and agent.topics and need.topic not in agent.topics and name != need.preferred:
-        return "topic"
-    return ""
-
-
-def _order(one: AgentSnapshot) -> tuple[float, int, datetime, str]:
-    return (one.expected_minutes, one.open_tickets, one.last_assigned_at or _NEVER, one.agent.name)
-
-
-def _why(chosen: AgentSnapshot, need: Need) -> Reason:
-    if chosen.agent.name == need.preferred:
-        return because("preferred", agent=chosen.agent.name)
-    return because(
-        "least_loaded",
-        agent=chosen.agent.name,
-        open_tickets=chosen.open_tickets,
-        minutes=round(chosen.expected_minutes),
+def _chosen(
+    able: list[AgentSnapshot],
+    refused: list[Candidate],
+    reasons: tuple[Reason, ...],
+    need: Need,
+    moment: float | None,
+    rules: AssigningRules,
+) -> Assignment:
+    """The best of those who can, or the queue."""
+    first = nsmallest(MAX_CANDIDATES, able, key=_RANK)
+    slack = _slack(need, moment)
+    best = first[0]
+    own = next((one for one in able if one.agent.name == need.preferred), None) if need.preferred else None
+    chosen = best
+    if own is not None and (_makes(own, need, slack) or not _makes(best, need, slack)):
+        chosen = own
+    if need.may_wait and chosen.expected_minutes * 60 > rules.start_within.total_seconds():
+        first = [own, *first][:MAX_CANDIDATES] if own is not None and own not in first else first
+        told = [Candidate(one.agent.name, "busy", "", round(one.expected_minutes)) for one in first]
+        why = because("all_busy", minutes=round(best.expected_minutes))
+        return Assignment(
+            agent=None, candidates=(*told, *refused[:MAX_CANDIDATES]), reasons=(*reasons, why), waits=True
+        )
+    if chosen not in first:
+        first = [chosen, *first[: MAX_CANDIDATES - 1]]
+    else:
+        first = [chosen, *(one for one in first if one is not chosen)]
+    told = [_compared(one, chosen, need, slack) for one in first]
+    is_late = not _makes(chosen, need, slack)
+    if is_late:
+        reasons = (*reasons, because("too_late_for_all"))
+    return Assignment(
+        agent=chosen.agent,
+        candidates=(*told, *refused[:MAX_CANDIDATES]),
+        reasons=(*reasons, _why(chosen, own, need)),
+        is_late=is_late,
     )
 
 
-def _shown(able: Iterable[AgentSnapshot], refused: list[Candidate]) -> tuple[Candidate, ...]:
-    """Both ends of the choice, bounded: a decision of a desk with 2,000 agents is still a short record."""
-    could = [Candidate(one.agent.name, "") for one, _ in zip(able, range(MAX_CANDIDATES), strict=False)]
-    # Of the team first: that somebody of another team cannot take it tells nothing.
-    near = [candidate for candidate in refused if candidate.why_not != "not_in_team"]
-    return (*could, *near[:MAX_CANDIDATES])
+def _slack(need: Need, moment: float | None) -> float:
+    """Minutes until it is due."""
+    if moment is None or need.due_at is None:
+        return _FAR
+    return (need.due_at.timestamp() - moment) / 60
 
 
-def _nobody(refused: list[Candidate]) -> Reason:
-    counts = Counter(candidate.why_not for candidate in refused if candidate.why_not != "not_in_team")
-    why = ", ".join(f"{code} {count}" for code, count in sorted(counts.items())) or "the team is empty"
-    return because("nobody", why=why)
+def _makes(one: AgentSnapshot, need: Need, slack: float) -> bool:
+    return one.expected_minutes + need.minutes <= slack
+
+
+def _compared(one: AgentSnapshot, chosen: AgentSnapshot, need: Need, slack: float) -> Candidate:
+    minutes = round(one.expected_minutes)
+    name = one.agent.name
+    if one is chosen:
+        return Candidate(name, "", "taken", minutes)
+    if not _makes(one, need, slack) and _makes(chosen, need, slack):
+        return Candidate(name, "too_late", "", minutes)
+    if one.rank < chosen.rank:
+        return Candidate(name, "", "not_own", minutes)
+    return Candidate(name, "", "later" if one.expected_minutes > chosen.expected_minutes else "fairness", minutes)
+
+
+class _Sieve:
+    """What passes: presence, room, time. Each agent once, in as few steps as there may be."""
+
+    def __init__(self, need: Need, moment: float | None) -> None:
+        self._need = need
+        self._moment = moment
+        self.able: list[AgentSnapshot] = []
+        self.leaving: list[AgentSnapshot] = []
+        self.silent: list[AgentSnapshot] = []
+        self._off: list[AgentSnapshot] = []
+        self._full: list[AgentSnapshot] = []
+        self._barred: list[tuple[AgentSnapshot, str]] = []
+
+    def through(self, people: Sequence[AgentSnapshot]) -> list[AgentSnapshot]:
+        need = self._need
+        if need.excluded or need.had_it or need.is_complaint or need.certificates:
+            people = self._without_barred(people)
+        able, off, full = self.able.append, self._off.append, self._full.append
+        weight = need.weight
+        if self._moment is None:
+            for one in people:
+                if not one.is_on_duty:
+                    off(one)
+                elif one.used + weight > one.capacity:
+                    full(one)
+                else:
+                    able(one)
+            return self.able
+        now, lasts = self._moment, need.minutes
+        # Who is doubted is not lost to work that has time: otherwise nobody would ever find out that he is back.
+        is_short = need.due_at is not None and need.due_at.timestamp() - now < PATIENT
+        for one in people:
+            if not one.is_on_duty:
+                off(one)
+            elif one.used + weight > one.capacity:
+                full(one)
+            elif one.leaves_at < now + 60 * (one.expected_minutes + lasts):
+                self.leaving.append(one)
+            elif is_short and one.doubted_from < now < one.doubted_to:
+                self.silent.append(one)
+            else:
+                able(one)
+        return self.able
+
+    def relax(self, people: Sequence[AgentSnapshot]) -> None:
+        """Those who know another topic are looked at as well."""
+        self.through(people)
+
+    def _without_barred(self, people: Sequence[AgentSnapshot]) -> list[AgentSnapshot]:
+        need = self._need
+        day = datetime.fromtimestamp(self._moment, UTC) if self._moment is not None else None
+        kept = []
+        wanted = {*need.certificates, *(("complaints",) if need.is_complaint else ())}
+        for one in people:
+            name = one.agent.name
+            if name in need.excluded:
+                self._barred.append((one, "excluded"))
+            elif name in need.had_it:
+                self._barred.append((one, "had_it"))
+            elif day is not None and any(one.expired(certificate, day) for certificate in wanted):
+                self._barred.append((one, "expired"))
+            else:
+                kept.append(one)
+        return kept
+
+    def refused(self) -> list[Candidate]:
+        """A few of each sort, what lasts before what passes."""
+        told = [Candidate(one.agent.name, why) for one, why in self._barred[:MAX_CANDIDATES]]
+        for why, some in (
+            ("leaves_soon", self.leaving),
+            ("silent", self.silent),
+            ("full", self._full),
+            ("off_duty", self._off),
+        ):
+            told += [Candidate(one.agent.name, why, "", round(one.expected_minutes)) for one in some[:MAX_CANDIDATES]]
+        return told
+
+    def counts(self) -> dict[str, int]:
+        found = {"leaves_soon": len(self.leaving), "full": len(self._full), "off_duty": len(self._off)}
+        for _, why in self._barred:
+            found[why] = found.get(why, 0) + 1
+        return {why: count for why, count in found.items() if count}
+
+
+PATIENT = 3600.0  # seconds: work with more time than this goes to those, too, who are doubted
+
+
+def _is_due_before_he_is_back(leaving: Sequence[AgentSnapshot], need: Need) -> bool:
+    """Whether it can not wait for the next who come: somebody should at least begin before he goes."""
+    return need.due_at is None or need.due_at.timestamp() <= max(one.leaves_at for one in leaving) + PATIENT
+
+
+def _lasting(fit: Fit, *, is_relaxed: bool) -> list[Candidate]:
+    return [Candidate(name, why) for name, why in fit.refused if not (is_relaxed and why == "topic")]
+
+
+def _why(chosen: AgentSnapshot, own: AgentSnapshot | None, need: Need) -> Reason:
+    name = chosen.agent.name
+    if name == need.preferred:
+        return because("preferred", agent=name)
+    if own is not None:
+        return because("own_too_late", agent=name, own=own.agent.name, minutes=round(own.expected_minutes))
+    return because("least_loaded", agent=name, open_tickets=chosen.open_tickets, minutes=round(chosen.expected_minutes))
+
+
+def _nobody(sieve: _Sieve, fit: Fit) -> Reason:
+    counts = sieve.counts()
+    for why, count in fit.counts.items():
+        if why != "not_in_team":
+            counts[why] = counts.get(why, 0) + count
+    return because(
+        "nobody", why=", ".join(f"{code} {count}" for code, count in sorted(counts.items())) or "the team is empty"
+    )
+
+
+def with_more(one: AgentSnapshot, need: Need, now: datetime) -> AgentSnapshot:
+    """As he stands once he has been given it."""
+    return replace(
+        one,
+        open_tickets=one.open_tickets + 1,
+        weight=one.used + need.weight,
+        expected_minutes=one.expected_minutes + need.minutes,
+        share_minutes=one.share_minutes + need.minutes,
+        last_assigned_at=now,
+        silent_since=one.silent_since or now,
+    )
+
+
+def is_free(one: AgentSnapshot, within: timedelta) -> bool:
+    """On duty, with less to do than this."""
+    return one.is_on_duty and one.expected_minutes * 60 <= within.total_seconds()

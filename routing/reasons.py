@@ -288,6 +288,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "應回覆的時間已經過了，沒有可以承諾的時間。",
         "应回复的时间已经过了，没有可以承诺的时间。",
     ),
+    "ack_same_matter": (
+        "He has been told of #{ticket}, which is the same matter.",
+        "同一件事的 #{ticket} 已經通知過客戶。",
+        "同一件事的 #{ticket} 已经通知过客户。",
+    ),
     "ack_backlog": (
         "It was in the mailbox before the desk began to read it.",
         "系統開始讀取這個信箱之前，它就在裡面了。",
@@ -331,7 +336,37 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "懂 {topic} 的都沒空，改由同組處理。",
         "懂 {topic} 的都没空，改由同组处理。",
     ),
+    "own_too_late": (
+        "The customer's own agent {own} has about {minutes} minutes of other work: too late, so {agent}.",
+        "{own} 是這位客戶的專員，但手上還要約 {minutes} 分鐘，會來不及，改由 {agent}。",
+        "{own} 是这位客户的坐席，但手上还要约 {minutes} 分钟，会来不及，改由 {agent}。",
+    ),
+    "all_busy": (
+        "Everybody who could take it is busy for {minutes} minutes or more: it waits in the queue.",
+        "能接的人都還要 {minutes} 分鐘以上才有空，先排隊。",
+        "能接的人都还要 {minutes} 分钟以上才有空，先排队。",
+    ),
+    "silent_relaxed": (
+        "Only people who have shown no sign of life are left: one of them.",
+        "只剩一直沒有動靜的人，還是交給其中一位。",
+        "只剩一直没有动静的人，还是交给其中一位。",
+    ),
+    "too_late_for_all": (
+        "Nobody can make its deadline any more.",
+        "已經沒有人趕得上期限。",
+        "已经没有人赶得上期限。",
+    ),
+    "rescued": (
+        "It would have been late with {agent} ({why}): it was taken from there.",
+        "留在 {agent} 手上會逾期（{why}），所以改派。",
+        "留在 {agent} 手上会超时（{why}），所以改派。",
+    ),
     "consulted": ("{agent} asks for advice.", "{agent} 請教。", "{agent} 请教。"),
+    "same_matter": (
+        "It is the same matter as #{ticket}: the same customer and topic, on another channel, within a day.",
+        "與 #{ticket} 是同一件事：同一位客戶、同一主題、另一個管道、一天之內。",
+        "与 #{ticket} 是同一件事：同一位客户、同一主题、另一个渠道、一天之内。",
+    ),
     "split_from": (
         "It was split off #{ticket}.",
         "由 #{ticket} 分出。",

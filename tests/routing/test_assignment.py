@@ -124,7 +124,11 @@ def test_the_decision_says_who_else_and_why_not() -> None:
 
     found = assign(snapshot, TEAM)
 
-    assert found.candidates == (Candidate("lin", ""), Candidate("wu", ""), Candidate("chen", "off_duty"))
+    assert found.candidates == (
+        Candidate("lin", "", "taken"),
+        Candidate("wu", "", "fairness"),
+        Candidate("chen", "off_duty"),
+    )
     assert assign(snapshot[2:], TEAM).reasons[0].data == {"why": "off_duty 1"}
 
 

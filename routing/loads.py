@@ -1,0 +1,72 @@
+"""Loads: what open work weighs against an agent's capacity, and how many minutes it will probably cost him.
+
+Pure. A ticket that waits for its agent costs what its medium or its kind costs, whichever is more; once he has
+answered it costs nothing until the customer speaks again. What is measured comes before what is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import NamedTuple
+
+#: Minutes of an agent's attention until he has answered, where nothing is configured or measured.
+DEFAULT_MINUTES: Mapping[str, float] = {
+    "chat": 2.0,  # one turn of a conversation
+    "telegram": 2.0,
+    "line": 2.0,
+    "wecom": 2.0,
+    "whatsapp": 2.0,
+    "phone": 5.0,
+    "email": 10.0,
+    "complaint": 20.0,
+}
+OTHER_MINUTES = 10.0  # of a medium that is not in the table
+ENOUGH = 20  # answers of one medium or kind, before their median is believed
+SHORTEST, LONGEST = 0.5, 120.0  # minutes: what lies outside is a break or a mistake, no measure
+
+
+class Load(NamedTuple):
+    """Some open work."""
+
+    tickets: int = 0
+    minutes: float = 0.0  # of attention until all of it is answered
+    weight: int = 0  # against `Agent.capacity`
+
+
+NOTHING = Load()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadRules:
+    """What one ticket weighs and costs, by medium ("chat") and by kind ("complaint")."""
+
+    weights: Mapping[str, int] = field(default_factory=dict)  # 1 for what is not here
+    minutes: Mapping[str, float] = field(default_factory=lambda: DEFAULT_MINUTES)
+
+    def of(self, medium: str, kind: str) -> Load:
+        """One ticket's load."""
+        cost = max(self.minutes.get(medium, OTHER_MINUTES), self.minutes.get(kind, 0.0))
+        return Load(1, cost, max(self.weights.get(medium, 1), self.weights.get(kind, 1)))
+
+
+def added(load: Load, more: Load, times: int = 1) -> Load:
+    """Both together; with `times=-1` less, and never less than nothing."""
+    return Load(
+        max(0, load.tickets + times * more.tickets),
+        max(0.0, load.minutes + times * more.minutes),
+        max(0, load.weight + times * more.weight),
+    )
+
+
+def measured(minutes: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Medians by medium or kind of what answers have taken; of what is rare, nothing.
+
+    `minutes`: (medium or kind, minutes between two acts of the agent who answered).
+    """
+    by_sort: dict[str, list[float]] = {}
+    for sort, length in minutes:
+        if SHORTEST <= length <= LONGEST:
+            by_sort.setdefault(sort, []).append(length)
+    return {sort: round(median(some), 1) for sort, some in by_sort.items() if len(some) >= ENOUGH}
