@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -24,12 +26,14 @@ from channels.normal_json import dumps
 from channels.parsing import ParseJob, ParserPool
 from intake.accept import DecisionBoard
 from intake.cards import Stationery, files_with_marks, guarded
-from intake.gather import domains_of, gather, people
+from intake.gather import domains_of, gather, left_by_machine, people
 from intake.logs import tell
 from intake.split_source import source_of
 from routing.chain import decide, note_decided
 from routing.desk import Changes, Decision, Desk, Incoming
 from routing.forms import read_as_form
+from routing.links import with_subject
+from routing.loops import Ledger
 from routing.policy import Policy
 from routing.records import Event
 from routing.splitting import asks_to_split
@@ -115,7 +119,9 @@ class Decider:
         self._stationery = stationery
         self._woken = asyncio.Event()
         self._epoch = 0
-        self._loads: dict[str, int] | None = None
+        self._loads: dict[str, int] | None = None  # None: to be counted
+        self._ledger: Ledger | None = None  # None: to be made
+        self._asked: deque[datetime] = deque()  # of the ledger before this batch
         self._domains: tuple[str, Any] = ("", None)
         self._is_busy = False
         self.decided = 0  # messages, since the start
@@ -134,7 +140,8 @@ class Decider:
 
     async def run(self) -> None:
         await self._take_lease()
-        self._loads = None
+        self._loads = self._ledger = None
+        self._asked = deque()
         ahead: asyncio.Task[list[tuple[Claimed, Parsed]]] | None = None
         try:
             while True:
@@ -272,7 +279,7 @@ class Decider:
         except (StoreUnavailable, leases.LeaseLost, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001  # the loop's one broad catch: it names the message and parks it
-            self._loads = None
+            self._forget()
             await self._blame(batch, error)
 
     async def _blame(self, batch: Sequence[tuple[Claimed, Parsed]], error: Exception) -> None:
@@ -302,7 +309,7 @@ class Decider:
         except (StoreUnavailable, leases.LeaseLost):
             raise
         except Exception:
-            self._loads = None
+            self._forget()
             log.exception("stub_failed", message=incoming.id)
         now = self._clock.now()
         async with self._db.transaction() as tx:
@@ -324,7 +331,7 @@ class Decider:
             for one in incoming:
                 if one.message.attachments and desk.tokens and policy.agent_by_address(one.message.sender.value):
                     desk.marked[one.id] = await files_with_marks(tx, one.id, one.message, self._keyring)
-                if asks_to_split(one.message.text) and (source := await source_of(tx, one)) is not None:
+                if asks_to_split(with_subject(one).message.text) and (source := await source_of(tx, one)) is not None:
                     desk.sources[one.id] = source
         desk.known_domains = self._known_domains(policy)
         first = desk.numbers()
@@ -355,13 +362,20 @@ class Decider:
         while self._is_pressed() and clock.time() < until:  # noqa: ASYNC110  # a group takes milliseconds
             await asyncio.sleep(YIELD_STEP)
 
+    def _forget(self) -> None:
+        """The batch that failed never was: loads and acknowledgements are counted anew."""
+        self._loads = self._ledger = None
+
     async def _people(self, tx: Transaction, desk: Desk) -> None:
-        """Loads are counted once and then kept: only this decider changes tickets."""
+        """Loads are counted once and then kept: only this decider changes tickets, and writes by machine."""
         if self._loads is None:
             await people(tx, desk)
             self._loads, self._presence, self._last = desk.loads, desk.presence, desk.last_assigned
             self._snapshots: dict[str, Any] = {}
-            self._ledger = desk.ledger
+        if self._ledger is None:
+            self._ledger = await left_by_machine(tx, desk.now)
+            self._ledger.asked = self._asked or self._ledger.asked
+        self._asked = self._ledger.asked.copy()  # what was only asked for stands nowhere else
         desk.ledger = self._ledger
         desk.loads, desk.presence, desk.last_assigned = self._loads, self._presence, self._last
         desk.people = self._snapshots

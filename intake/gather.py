@@ -272,8 +272,7 @@ async def _tickets(
 
 
 async def people(tx: Transaction, desk: Desk) -> None:
-    """How busy and how present everybody is, and what left by machine lately: all that outlives a batch."""
-    desk.ledger = await _ledger(tx, desk.now)
+    """How busy and how present everybody is: it outlives a batch."""
     desk.loads = await tickets.open_loads(tx)
     for name, state in (await agents.states(tx)).items():
         desk.presence[name] = state.presence == "on"
@@ -281,7 +280,8 @@ async def people(tx: Transaction, desk: Desk) -> None:
             desk.last_assigned[name] = state.last_assigned_at
 
 
-async def _ledger(tx: Transaction, now: datetime) -> Ledger:
+async def left_by_machine(tx: Transaction, now: datetime) -> Ledger:
+    """What the outbox knows of the last day. What was only asked for it does not know: keep the ledger once made."""
     stopped = await kept(tx, STOPPED)
     ledger = Ledger(stopped_at=datetime.fromtimestamp(stopped, UTC) if stopped else None)
     for at, address, is_unknown in await sent.acknowledged_since(tx, now - DAY):

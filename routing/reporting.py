@@ -98,6 +98,7 @@ def _complained(incoming: Incoming, desk: Desk, sent: SentMail, bounce: Bounce, 
     if sent.purpose not in (Purpose.ANSWER, Purpose.ACKNOWLEDGEMENT) or sent.address in desk.complained:
         return
     desk.complained.add(sent.address)
+    desk.changes.complained.add(sent.address)
     desk.changes.complaints.append((sent.id, bounce.reason or "abuse"))
     desk.tell(
         "complaint_received",

@@ -80,10 +80,13 @@ async def complained(tx: Transaction, addresses: Iterable[str]) -> set[str]:
     wanted = list(set(addresses))
     if not wanted:
         return set()
-    return {r["address"] for r in await tx.rows(_COMPLAINED, {"wanted": wanted})}
+    rows = [r for one in (_COMPLAINED, _COMPLAINED_OF) for r in await tx.rows(one, {"wanted": wanted})]
+    return {r["address"] for r in rows}
 
 
-_COMPLAINED = (
+_COMPLAINED = select(CONTACT.c.address).where(CONTACT.c.address.in_(WANTED), CONTACT.c.complained_at.is_not(None))
+#: Who got a copy may be no contact of ours: of him nothing but the row tells. What befalls the row later, it forgets.
+_COMPLAINED_OF = (
     select(OUTBOX.c.address).where(OUTBOX.c.address.in_(WANTED), OUTBOX.c.error.startswith(COMPLAINT)).distinct()
 )
 

@@ -30,7 +30,7 @@ from intake.command.overlaid import overlaid
 from intake.command.plain_policy import channel_called, found, with_media
 from intake.command.terminal import Screen
 from intake.config import Config
-from intake.gather import domains_of, gather, people
+from intake.gather import domains_of, gather, left_by_machine, people
 from routing.desk import Desk, Incoming
 from routing.forms import read_as_form
 from routing.identity import KnownDomains
@@ -64,6 +64,7 @@ class Desks:
         if self.tx is not None:
             desk = await gather(self.tx, [incoming], self.policy, self.keyring, now)
             await people(self.tx, desk)
+            desk.ledger = await left_by_machine(self.tx, desk.now)
         else:
             first = FIRST["ticket"] + 1, FIRST["customer"] + 1
             desk = Desk(policy=self.policy, keyring=self.keyring, now=now, next_ticket=first[0], next_customer=first[1])

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.attackdesk import RECEIVED, AttackedDesk, Letter, octets, reply, vouched
 from support.deskrun import DESK, policy
 from support.handdesk import store
 
+from intake import decide
 from intake.logs import ERRORS
 from store.numbers import kept
 
@@ -82,6 +84,37 @@ async def test_it_goes_on_by_itself_after_a_quiet_hour(desk: AttackedDesk) -> No
     assert len(await desk.why("automatic_resumed")) == 1
     async with desk.db.reading() as tx:
         assert await kept(tx, "automatic_stopped") == 0
+
+
+async def test_it_stays_stopped_in_a_flood_when_others_change_what_waits(desk: AttackedDesk) -> None:
+    """Somebody is back, a wait is over: loads are counted anew, and what was asked for is not forgotten."""
+    async with desk.deciding():
+        for minute in range(70):
+            desk.clock.at += timedelta(minutes=1)
+            for n in range(2):
+                raw = octets(RECEIVED, f"From: u@u{minute}x{n}.example", f"To: {DESK}", f"Message-ID: <{minute}.{n}@x>")
+                await desk.accept([desk.arrival(raw)])
+            await desk.wait_until_idle()
+            desk.decider.recount()
+
+    assert await desk.why("automatic_resumed") == []
+    assert len(await desk.outbox("acknowledgement")) == CAP
+
+
+async def test_what_is_decided_again_is_counted_once(desk: AttackedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that failed is decided again, each alone: its acknowledgements had not left."""
+    failures = iter([True])
+
+    async def fails_once(*args: Any) -> None:
+        if next(failures, False):
+            raise ValueError("a fault of ours")
+        await write(*args)
+
+    write = decide.write
+    monkeypatch.setattr(decide, "write", fails_once)
+    letters = await flood(desk, CAP)
+
+    assert len(of(letters, "acknowledgement")) == CAP
 
 
 async def test_without_a_cap_nothing_stops(desk: AttackedDesk) -> None:

@@ -195,6 +195,16 @@ async def test_who_calls_our_mail_junk_gets_no_more_acknowledgements(desk: Attac
     assert len(await desk.why("complaint_received")) == 1
 
 
+async def test_what_befalls_the_mail_later_does_not_make_a_complaint_forgotten(desk: AttackedDesk) -> None:
+    letter = await answered(desk)
+    await desk.takes(complaint(letter))
+    await desk.takes(about(letter, MEI))  # it came back as well: the row says that from now on
+    await desk.takes(octets(RECEIVED, f"From: {MEI}", TO, "Message-ID: <new@example.com>", body="another matter"))
+
+    assert [one.to for one in await desk.leaves() if one.to == MEI] == []
+    assert [r["code"] for e in await desk.why("acknowledgement_withheld") for r in e["reasons"]][-1] == "ack_complained"
+
+
 async def test_people_still_answer_who_has_complained(desk: AttackedDesk) -> None:
     letter = await answered(desk)
     await desk.takes(complaint(letter))

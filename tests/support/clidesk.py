@@ -25,7 +25,7 @@ from intake import daemon
 from intake.__main__ import main
 from intake.config import Config, load
 from intake.decide import write
-from intake.gather import domains_of, gather, people
+from intake.gather import domains_of, gather, left_by_machine, people
 from routing.chain import decide
 from routing.desk import Incoming
 from routing.tokens import Keyring
@@ -199,6 +199,7 @@ class Desk:
         async with db.transaction() as tx:
             desk = await gather(tx, [one], policy, Keyring.from_secret("k" * 43), at)
             await people(tx, desk)
+            desk.ledger = await left_by_machine(tx, desk.now)
             desk.known_domains = domains_of(policy)
             first = desk.numbers()
             decision = decide(one, desk)
