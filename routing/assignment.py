@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from heapq import nsmallest
 from operator import attrgetter
 from typing import NamedTuple
 
 from routing.assigning_rules import AssigningRules
 from routing.crowd import MAX_CANDIDATES, AgentSnapshot, Crowd, Fit
+from routing.loads import Load
 from routing.policy import Agent
 from routing.reasons import Reason, because
 
@@ -41,8 +42,8 @@ class Need:
     had_it: frozenset[str] = frozenset()  # agent names: it was taken from them, and never goes back
     preferred: str = ""  # the customer's own agent; he need not be of the team
     due_at: datetime | None = None  # of its next promise; None: nothing is promised
-    minutes: float = 0.0  # of attention until it is answered
-    weight: int = 1  # against capacity
+    minutes: float = 0.0  # until a first answer has left, of somebody who has nothing else to do
+    load: Load = Load(1, 0.0, 1)  # what it adds to his work
     may_wait: bool = False  # there is a queue: rather that than behind much other work
 
 
@@ -181,7 +182,7 @@ class _Sieve:
         if need.excluded or need.had_it or need.is_complaint or need.certificates:
             people = self._without_barred(people)
         able, off, full = self.able.append, self._off.append, self._full.append
-        weight = need.weight
+        weight = need.load.weight
         if self._moment is None:
             for one in people:
                 if not one.is_on_duty:
@@ -283,14 +284,9 @@ def with_more(one: AgentSnapshot, need: Need, now: datetime) -> AgentSnapshot:
     return replace(
         one,
         open_tickets=one.open_tickets + 1,
-        weight=one.used + need.weight,
-        expected_minutes=one.expected_minutes + need.minutes,
-        share_minutes=one.share_minutes + need.minutes,
+        weight=one.used + need.load.weight,
+        expected_minutes=one.expected_minutes + need.load.minutes,
+        share_minutes=one.share_minutes + need.load.minutes,
         last_assigned_at=now,
         silent_since=one.silent_since or now,
     )
-
-
-def is_free(one: AgentSnapshot, within: timedelta) -> bool:
-    """On duty, with less to do than this."""
-    return one.is_on_duty and one.expected_minutes * 60 <= within.total_seconds()

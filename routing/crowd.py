@@ -66,6 +66,11 @@ class AgentSnapshot:
             put(self, "doubted_from", since + self.doubt_after + 90 * self.expected_minutes)  # half as long again
             put(self, "doubted_to", since + self.doubt_for if not self.open_tickets else _FAR)
 
+    @property
+    def is_free(self) -> bool:
+        """There, with nothing to do that is known of."""
+        return self.is_on_duty and not self.open_tickets
+
     def expired(self, certificate: str, at: datetime) -> bool:
         """True where he had it, and has it no more."""
         end = self.expiry.get(certificate)
@@ -91,6 +96,8 @@ class Crowd:
             (one.holds_until, name) for name, one in self._people.items() if one.holds_until is not None
         ]
         heapq.heapify(self._until)
+        self.on_duty = sum(one.is_on_duty for one in self._people.values())
+        self.free = sum(one.is_free for one in self._people.values())
 
     def __iter__(self) -> Iterator[AgentSnapshot]:
         return iter(self._people.values())
@@ -110,22 +117,28 @@ class Crowd:
     def put(self, one: AgentSnapshot) -> None:
         """As he stands now."""
         name = one.agent.name
-        if name not in self._people:
-            self._fits.clear()
+        was = self._people.get(name)
+        if was is None:
+            self._fits = {}  # a copy may still have the other
+        else:
+            self.on_duty -= was.is_on_duty
+            self.free -= was.is_free
+        self.on_duty += one.is_on_duty
+        self.free += one.is_free
         self._people[name] = one
-        if one.holds_until is not None:
+        if one.holds_until is not None and (was is None or was.holds_until != one.holds_until):
             heapq.heappush(self._until, (one.holds_until, name))
 
     def clear(self) -> None:
         """Other people, or the same with other skills."""
-        self._people.clear()
-        self._fits.clear()
-        self._until.clear()
+        self._people, self._fits, self._until = {}, {}, []
+        self.on_duty = self.free = 0
 
     def copy(self) -> Crowd:
         """To try something on: what is looked up of needs is shared, for skills stay as they are."""
         other = Crowd()
         other._people, other._fits, other._until = dict(self._people), self._fits, list(self._until)
+        other.on_duty, other.free = self.on_duty, self.free
         return other
 
     def outdated(self, now: datetime) -> list[str]:

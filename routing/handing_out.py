@@ -8,19 +8,19 @@ At the latest when somebody must begin to be in time, it is given to whoever is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from routing.assigning_rules import AssigningRules
-from routing.assignment import Assignment, Need, assign, is_free, with_more
+from routing.assignment import Assignment, Need, assign, with_more
 from routing.crowd import AgentSnapshot, Crowd
 
 #: Before the last moment: a mail must be seen, too.
 NOTICE = timedelta(seconds=30)
 #: So long at most is what is late overtaken by what is not.
 MAX_OVERTAKEN = timedelta(minutes=30)
-MAX_TRIES = 50  # of what waits, one after the other, that nobody free may take: then the rest waits as well
+MAX_TRIES = 30  # of what waits, one after the other, that nobody free may take: then the rest waits as well
 
 _DEFAULTS = AssigningRules()
 
@@ -70,24 +70,21 @@ def hand_out(
     waiting: Iterable[Waiting],
     now: datetime,
     rules: AssigningRules = _DEFAULTS,
+    among: Iterable[str] | None = None,
 ) -> HandedOut:
-    """What is given to whom at this moment. Pass everybody who is there, or only those who have just become free."""
-    crowd = snapshot.copy() if isinstance(snapshot, Crowd) else Crowd(snapshot)
-    return _handed_out(crowd, queue_order(waiting, now), now, rules)
-
-
-def _handed_out(crowd: Crowd, order: Sequence[Waiting], now: datetime, rules: AssigningRules) -> HandedOut:
-    on_duty = sum(one.is_on_duty for one in crowd)
-    free = sum(is_free(one, rules.start_within) for one in crowd)
-    keep_free = rules.reserve * on_duty
+    """What is given to whom at this moment. `among`: only these have become free, nobody else is looked at."""
+    everybody = snapshot if isinstance(snapshot, Crowd) else Crowd(snapshot)
+    keep_free = rules.reserve * everybody.on_duty
+    free = everybody.free
+    crowd = everybody.copy() if among is None else Crowd(everybody[name] for name in among)
     given: list[tuple[Waiting, Assignment]] = []
     kept: list[Waiting] = []
     tries = 0
-    for one in order:
+    for one in queue_order(waiting, now):
         latest = one.latest()
         must = latest <= now and _is_in_time(one, now)
-        has_time = latest - now >= rules.long_time
-        if not must and (free <= 0 or tries >= MAX_TRIES or (has_time and free <= keep_free)):
+        gives_way = latest - now >= rules.long_time and free <= keep_free
+        if not must and (tries >= MAX_TRIES or gives_way):
             kept.append(one)
             continue
         found = assign(crowd, replace(one.need, may_wait=not must), now, rules)
@@ -100,17 +97,17 @@ def _handed_out(crowd: Crowd, order: Sequence[Waiting], now: datetime, rules: As
         before = crowd[found.agent.name]
         after = with_more(before, one.need, now)
         crowd.put(after)
-        free -= is_free(before, rules.start_within) and not is_free(after, rules.start_within)
+        free += after.is_free - before.is_free
     return HandedOut(tuple(given), tuple(kept), _next_at(kept, now, rules))
 
 
 def _is_in_time(one: Waiting, now: datetime) -> bool:
-    """What is late already need not be given to somebody who is busy: it only would wait elsewhere."""
+    """What is late already need not be given to somebody who is busy: it would only wait elsewhere."""
     due = one.need.due_at
     return due is None or now <= due
 
 
 def _next_at(kept: Iterable[Waiting], now: datetime, rules: AssigningRules) -> datetime | None:
     """The next latest moment, or the moment from which something may use the reserve."""
-    moments = [at for one in kept for at in (one.latest() - rules.long_time, one.latest()) if at > now]
+    moments = (at for one in kept for at in (one.latest() - rules.long_time, one.latest()) if at > now)
     return min(moments, default=None)
