@@ -52,6 +52,7 @@ class CommandName(StrEnum):
     RECORD = "record"  # what was said elsewhere
     # wherever he writes from
     MINE = "mine"
+    HELD = "held"  # what waits for his word
     FIND = "find"
     SHOW = "show"
     ON = "on"
@@ -91,6 +92,7 @@ NAMES: Mapping[CommandName, tuple[str, ...]] = {
     CommandName.NOT_SPAM: ("notspam", "非垃圾", "非垃圾信", "非垃圾郵件", "非垃圾邮件", "不是垃圾", "不是垃圾信"),
     CommandName.RECORD: ("record", "記錄", "记录", "登記", "登记"),
     CommandName.MINE: ("mine", "我的", "我的案件", "我的工單", "我的工单"),
+    CommandName.HELD: ("held", "未寄", "未发", "留著", "留着", "待確認", "待确认"),
     CommandName.FIND: ("find", "找", "查", "查找", "搜尋", "搜索"),
     CommandName.SHOW: ("show", "看", "查看", "顯示", "显示"),
     CommandName.ON: ("on", "上線", "上线", "上班"),

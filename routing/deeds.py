@@ -19,6 +19,7 @@ from routing.handing_over import hands_over, unknown_colleague
 from routing.helping import helps
 from routing.joining import joins, nothing_to_join
 from routing.looking import (
+    asks_for_held,
     asks_for_mine,
     asks_for_report,
     asks_to_find,
@@ -104,6 +105,7 @@ DEEDS: Mapping[Name, Deed] = {
     Name.SPAM: Deed(before=is_junk, below=Below.BACK, is_alone=True),
     Name.NOT_SPAM: Deed(before=is_no_junk, opens=True),
     Name.MINE: _of_the_desk(asks_for_mine, takes_argument=False),
+    Name.HELD: _of_the_desk(asks_for_held, takes_argument=False),
     Name.FIND: _of_the_desk(asks_to_find, nothing_to_find),
     Name.SHOW: _of_the_desk(shows, not_shown),
     Name.ON: _of_the_desk(comes, takes_argument=False),

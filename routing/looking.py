@@ -34,6 +34,11 @@ def asks_for_mine(act: Act) -> str:
     return _asks(act, "mine")
 
 
+def asks_for_held(act: Act) -> str:
+    """`!held`: what waits for his `!send` or `!ok`, and what nothing came of, each with its reason."""
+    return _asks(act, "held")
+
+
 def nothing_to_find(act: Act) -> str:
     return "" if act.argument.strip() else "find_what"
 
