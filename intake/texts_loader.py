@@ -125,6 +125,10 @@ def _placeholders(key: str, text: str) -> set[str]:
         parsed = list(Formatter().parse(text))
     except ValueError as error:
         raise TextsWrong(f"texts: {key}: {error}") from error
+    if any(spec or conversion for _, _, spec, conversion in parsed):
+        raise TextsWrong(
+            f"texts: {key} says how long or in which form something is filled in: only names may stand there"
+        )
     names = {name for _, name, _, _ in parsed if name is not None}
     for name in names:
         # {name.attribute}, {0} and {} would reach into what is filled in.

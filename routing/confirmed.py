@@ -16,16 +16,20 @@ from routing.absences import confirmed_away
 from routing.commands import CommandName, parse
 from routing.confirming import answers, ask_again
 from routing.days_off import confirmed_day
+from routing.deed import WORDS_UNUSED
 from routing.desk import Decision, Desk, Incoming
 from routing.holding import held, may_tell, tell_plainly
 from routing.identity import SpeakerJudgement
 from routing.merging import confirmed_merge
+from routing.own_words import says_nothing
 from routing.passing_on import name_sender, said_sender
 from routing.policy import Agent
 from routing.records import Question
 from routing.rewording import confirmed_text
 from routing.tokens import TokenRecord
 from routing.words import Outcome, QuestionKind, Speaker
+
+MAX_BACK = 4000  # characters of his words that come back to him
 
 #: What is done on `!ok`. It tells the agent itself what became of it.
 CONFIRMED: Mapping[QuestionKind, Callable[[Incoming, Desk, Agent, Question], None]] = {
@@ -52,7 +56,9 @@ def on_confirmation(incoming: Incoming, desk: Desk, judged: SpeakerJudgement, re
             incoming, desk, agent, refused or "no_question", detail=at.isoformat() if at is not None else ""
         )
         return held(incoming, desk, agent, None, refused or "no_question", judged.reasons, told=told)
-    match _answer(incoming, desk, question):
+    answer = _answer(incoming, desk, question)
+    words = parse(incoming.message.text).rest[:MAX_BACK] if answer is not None else ""
+    match answer:
         case CommandName.OK:
             _close(incoming, desk, question, record, "ok")
             CONFIRMED[QuestionKind(question.kind)](incoming, desk, agent, question)
@@ -63,6 +69,8 @@ def on_confirmation(incoming: Incoming, desk: Desk, judged: SpeakerJudgement, re
         case _:
             if may_tell(desk, agent):
                 ask_again(incoming, desk, question, record)
+    if not says_nothing(words, incoming, desk, agent) and may_tell(desk, agent):
+        tell_plainly(incoming, desk, agent, WORDS_UNUSED, would_have_left=words)  # whatever he wished besides
     return Decision(
         outcome=Outcome.NOTED,
         speaker=Speaker.AGENT,

@@ -138,6 +138,13 @@ def is_only_signature(words: str, reply: Message, facts: GuardFacts) -> bool:
     return not said or (len(said) == 1 and squeeze(said[0]) in {squeeze(name) for name in facts.names})
 
 
+def without_signature_below(words: str, reply: Message, facts: GuardFacts) -> str:
+    """The words below an agent's commands as he means them: what his program adds by itself is cut off."""
+    lines = words.replace("\r\n", "\n")[:MAX_TEXT].split("\n")
+    kept, _, _ = _unsigned(lines, reply, facts, _masks(facts))
+    return _trimmed(kept)
+
+
 def _known(facts: GuardFacts) -> Known:
     return Known.of(facts.internal_lines, facts.shown_lines, facts.customer_words)
 

@@ -14,10 +14,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from channels.message import Medium
-from routing.commands import CommandName, bare, parse
+from routing.commands import CommandName, bare, is_signature, parse
 from routing.desk import Desk, Incoming
-from routing.guard import GuardFacts, is_only_signature
-from routing.habits import read
+from routing.own_words import says_nothing
 from routing.policy import Agent, ChannelPolicy
 from routing.tokens import TokenRecord, act_of, mint, purpose_of_act
 from routing.words import Purpose
@@ -104,17 +103,7 @@ def _commanded(incoming: Incoming) -> str:
 
 def _is_empty(incoming: Incoming, desk: Desk, agent: Agent) -> bool:
     text = incoming.message.text
-    if not text.strip():
-        return True
-    facts = GuardFacts(
-        private_addresses=frozenset(agent.addresses),
-        private_numbers=frozenset(agent.phones),
-        names=(agent.display_name,),
-        signature=agent.signature,
-        tails=read(desk.tails.get(agent.name, "")),
-        tail_key=desk.keyring.current.secret,
-    )
-    return text.splitlines()[0].strip() == "--" or is_only_signature(text, incoming.message, facts)
+    return is_signature(text) or says_nothing(text, incoming, desk, agent)
 
 
 def why_not_followed(incoming: Incoming, record: TokenRecord) -> str:

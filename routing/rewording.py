@@ -1,7 +1,7 @@
 """Rewording: a supervisor replaces one of the texts that customers read, and sees it before it counts.
 
 `!text ack.email en` with the new words below. The preview shows them filled in; at his `!ok` they count from the next
-mail on. `!text ack.email en` with `!reset` as words brings the program's own text back. Only what customers read can
+mail on. `!text ack.email en` with `reset` as words brings the program's own text back. Only what customers read can
 be replaced, and only with the placeholders that the text has.
 """
 
@@ -16,6 +16,7 @@ from routing.desk import Desk, Incoming
 from routing.folding import fold
 from routing.holding import tell_plainly
 from routing.overlaying import TEXT
+from routing.own_words import own_words
 from routing.policy import Agent
 from routing.records import Overlay, Question
 from routing.words import QuestionKind
@@ -51,15 +52,24 @@ def wrong_text(act: Act) -> str:
     asked = asked_text(act)
     if asked is None:
         return "no_such_text"
-    if _RESET.match(act.words):
+    words = _words(act)
+    if _RESET.match(words):
         return ""
-    if not act.words.strip() or len(act.words) > MAX_TEXT:
+    if not words or len(words) > MAX_TEXT:
         return "no_words_for_text"
     try:
-        names = {name for _, name, _, _ in Formatter().parse(act.words) if name is not None}
+        fields = [field for field in Formatter().parse(words) if field[1] is not None]
     except ValueError:
         return "bad_placeholder"
-    return "" if names <= act.desk.policy.rewordable[asked[0]] else "bad_placeholder"
+    # A format behind the name, as in {ref:>999999999}, makes a text as long as it likes.
+    is_plain = all(not spec and not conversion for _, _, spec, conversion in fields)
+    names = {name for _, name, _, _ in fields}
+    return "" if is_plain and names <= act.desk.policy.rewordable[asked[0]] else "bad_placeholder"
+
+
+def _words(act: Act) -> str:
+    """What he wrote below; his own signature is none of a customer's text."""
+    return own_words(act.words, act.incoming, act.desk, act.agent)
 
 
 def shows_text(act: Act) -> str:
@@ -67,7 +77,8 @@ def shows_text(act: Act) -> str:
     asked = asked_text(act)
     assert asked is not None, "asked before"
     key, language = asked
-    words = "" if _RESET.match(act.words) else act.words.strip()
+    words = _words(act)
+    words = "" if _RESET.match(words) else words
     ask(
         act.incoming,
         act.desk,

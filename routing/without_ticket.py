@@ -14,11 +14,10 @@ from routing.commands import Parsed, parse
 from routing.deed import WORDS_UNUSED, Below
 from routing.deeds import DEEDS
 from routing.desk import Decision, Desk, Incoming
-from routing.guard import GuardFacts, is_only_signature
-from routing.habits import read
 from routing.holding import held, may_tell, tell_plainly
 from routing.identity import SpeakerJudgement
 from routing.outside import outside
+from routing.own_words import says_nothing
 from routing.policy import Agent
 from routing.words import Evidence, Outcome, Speaker
 
@@ -40,15 +39,7 @@ def _asked(incoming: Incoming, desk: Desk, agent: Agent) -> Parsed:
     asked = parse(incoming.message.text)
     if not asked.commands:
         return asked
-    facts = GuardFacts(
-        private_addresses=frozenset(agent.addresses),
-        private_numbers=frozenset(agent.phones),
-        names=(agent.display_name,),
-        signature=agent.signature,
-        tails=read(desk.tails.get(agent.name, "")),
-        tail_key=desk.keyring.current.secret,
-    )
-    return replace(asked, rest="") if is_only_signature(asked.rest, incoming.message, facts) else asked
+    return replace(asked, rest="") if says_nothing(asked.rest, incoming, desk, agent) else asked
 
 
 def _commanded(incoming: Incoming, desk: Desk, judged: SpeakerJudgement, asked: Parsed, *, is_proven: bool) -> Decision:

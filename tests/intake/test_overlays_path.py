@@ -100,6 +100,10 @@ async def test_a_text_is_shown_filled_in_and_then_used(desk: AttackedDesk) -> No
         ("!text ack.email en\nhello {nobody}", "bad_placeholder"),
         ("!text ack.email en\nhello {ref.__class__}", "bad_placeholder"),
         ("!text ack.email en\nhello {", "bad_placeholder"),
+        ("!text ack.email en\nhello {ref:>999999999}", "bad_placeholder"),
+        ("!text ack.email en\nhello {ref!r}", "bad_placeholder"),
+        ("!text ack.email en\nhello {ref:{deadline}}", "bad_placeholder"),
+        ("!text ack.email en\n-- \nBoss\nboss@firm.example", "no_words_for_text"),
         ("!text ack.email en\n" + "x" * 4001, "no_words_for_text"),
     ],
 )
@@ -115,6 +119,24 @@ async def test_who_is_no_supervisor_is_told_so(desk: AttackedDesk, words: str) -
     await says(desk, words, who="chen")
 
     assert await codes(desk) == ["supervisors_only"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (
+            "Hello {greeting}: {ref}, {deadline}.\n\n-- \nBoss\nboss@firm.example",
+            "Hello {greeting}: {ref}, {deadline}.",
+        ),
+        ("還原\n\n-- \nBoss\nboss@firm.example", ""),
+        ("reset", ""),
+    ],
+)
+async def test_a_supervisors_own_signature_is_no_customers_text(desk: AttackedDesk, words: str, text: str) -> None:
+    await says(desk, f"!text ack.email en\n\n{words}")
+    await desk.takes(reply(await asked(desk), "!ok"))
+
+    assert [row.value for row in await said(desk)] == [{"text": text}]
 
 
 async def test_what_was_declined_is_not_done(desk: AttackedDesk) -> None:

@@ -242,6 +242,23 @@ async def test_no_and_whatever_is_no_clear_yes_does_nothing(
     assert code not in await codes(desk)
 
 
+@pytest.mark.parametrize("answer", ["！好\n\n但是不要轉給 lin", "!no\n\n改天再說"])
+async def test_what_is_written_below_a_yes_or_no_comes_back(desk: AttackedDesk, answer: str) -> None:
+    """He wished something besides, and must not believe that somebody read it."""
+    await desk.takes(reply(await asked(desk, "！不在 chen 今天"), answer))
+
+    [letter] = [one for one in await desk.leaves() if "您寫的內容沒有寄出" in one.plain]
+    assert (letter.to, answer.splitlines()[-1] in letter.plain) == ("boss@firm.example", True)
+
+
+@pytest.mark.parametrize("signature", ["-- \nBoss", "--\nBoss 主管\nboss@firm.example"])
+async def test_a_signature_below_a_yes_is_no_wish(desk: AttackedDesk, signature: str) -> None:
+    await desk.takes(reply(await asked(desk, "！不在 chen 今天"), f"！好\n\n{signature}"))
+
+    assert "away_done" in await codes(desk)
+    assert "words_unused" not in await codes(desk)
+
+
 @pytest.mark.parametrize("subject", ["！合併 1002", "!merge #1002", "！併案1002"])
 async def test_what_a_subject_is_about_is_read_beforehand_like_what_a_text_is(desk: AttackedDesk, subject: str) -> None:
     """A command counts in the subject of an empty mail: everything that is read for commands is read for that one."""
