@@ -21,6 +21,7 @@ from intake.beside import beside
 from intake.compose import File
 from intake.texts_loader import Texts
 from routing.desk import Internal
+from routing.matters import may_be_same
 from routing.policy import Policy
 from routing.records import Customer, Target, Ticket
 from routing.tokens import Keyring, is_marked
@@ -119,12 +120,33 @@ async def card_of(
         ),
         (
             texts.say("card.open", language),
-            "、".join(f"#{t.id} {texts.say(f'word.medium.{t.medium}', language)}" for t in others if t.id != ticket.id),
+            _tickets_named((t for t in others if t.id != ticket.id), with_, language),
         ),
     ]
+    same = await tickets.of_matter(tx, ticket.matter) if ticket.matter is not None else []
+    rows += _of_matter(ticket, same, others, with_, language)
     papers = [document.item for document in await documents.of_ticket(tx, ticket.id)]
     rows.append((texts.say("card.got", language), "、".join(papers)))
     return tuple((label, value) for label, value in rows if value)
+
+
+def _of_matter(
+    ticket: Ticket, same: Iterable[Ticket], others: Iterable[Ticket], with_: Stationery, language: str
+) -> list[tuple[str, str]]:
+    """Which other ticket is the same matter, or may be, and what to type."""
+    say = with_.texts.say
+    if linked := [t for t in same if t.id != ticket.id]:
+        named = _tickets_named(linked, with_, language)
+        return [(say("card.matter", language), say("card.matter_is", language, tickets=named))]
+    perhaps = [t for t in others if may_be_same(ticket, t)][:1]
+    if not perhaps:
+        return []
+    named, number = _tickets_named(perhaps, with_, language), str(perhaps[0].id)
+    return [(say("card.matter_perhaps", language), say("card.matter_ask", language, tickets=named, number=number))]
+
+
+def _tickets_named(several: Iterable[Ticket], with_: Stationery, language: str) -> str:
+    return "、".join(f"#{t.id} {with_.texts.say(f'word.medium.{t.medium}', language)}" for t in several)
 
 
 _LAST_ELSEWHERE = (

@@ -112,6 +112,7 @@ def _acknowledged(facts: Acknowledgement, texts: Texts) -> str:
         "greeting": _greeting(facts, texts),
         "firm": _firm(facts),
         "ref": f"#{facts.ticket}",
+        "where": texts.say(f"ack.where.{facts.elsewhere}", facts.language) if facts.elsewhere is not None else "",
         "deadline": say_deadline(facts.due_at, facts.timezone, facts.language, facts.now),
         "opens_at": say_moment(facts.opens_at or facts.due_at, facts.timezone, facts.language, facts.now),
     }
@@ -122,6 +123,8 @@ def _acknowledged(facts: Acknowledgement, texts: Texts) -> str:
 
 
 def _ack_key(facts: Acknowledgement) -> str:
+    if facts.elsewhere is not None:
+        return "ack.elsewhere" if facts.medium is Medium.EMAIL else "ack.elsewhere_here"
     if facts.is_postponed:
         return "ack.postponed" if facts.medium is Medium.EMAIL else "ack.postponed_here"
     if facts.medium is Medium.EMAIL:

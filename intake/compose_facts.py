@@ -107,6 +107,8 @@ class Told(StrEnum):
     UNKNOWN_KIND = "unknown_kind"
     UNKNOWN_ACCUSED = "unknown_accused"
     BAD_GOT = "bad_got"
+    SAME_WHICH = "same_which"
+    APART_ALONE = "apart_alone"
     MERGE_SELF = "merge_self"
     MERGE_UNKNOWN = "merge_unknown"
     MERGE_MERGED = "merge_merged"
@@ -328,6 +330,7 @@ class Acknowledgement(ToCustomer):
     opens_at: datetime | None = None  # set when the desk is closed now
     hotline: str = ""
     is_postponed: bool = False  # the time that he was told has moved
+    elsewhere: Medium | None = None  # where he has been answered
 
 
 def share_used(started_at: datetime | None, due_at: datetime | None, now: datetime) -> float:

@@ -186,6 +186,7 @@ class Running:
             ways={a.channel: _way_out(a) for a in self.adapters if a.sender},
             bundle_chat=limits.bundle_chat,
             on_reopened=lambda: self.decider.recount(),
+            on_kept=lambda: self.decider.call(),
         )
         self.watcher = Watcher(
             db,

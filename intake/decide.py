@@ -24,6 +24,7 @@ from channels.message import Address, Medium, Message, Scheme
 from channels.mime import PARSER_VERSION
 from channels.normal_json import dumps
 from channels.parsing import ParseJob, ParserPool
+from intake import duties
 from intake.accept import DecisionBoard
 from intake.cards import Stationery, files_with_marks, guarded
 from intake.gather import domains_of, gather, left_by_machine, people
@@ -69,6 +70,8 @@ from store.seal import SealBroken
 log = structlog.get_logger(__name__)
 
 LEASE = "decider"
+LOOK_EVERY = 5.0  # seconds between looks for what is due, unless somebody calls
+LOOK_AFTER_FAILURE = 60.0  # seconds
 IDLE_POLL = 5.0  # seconds; a wake-up may be lost between nodes, so look anyway
 MAX_YIELD = 0.2  # seconds a decision waits while arrivals are committed one group after another
 YIELD_STEP = 0.004  # seconds
@@ -123,6 +126,8 @@ class Decider:
         self._ledger: Ledger | None = None  # None: to be made
         self._asked: deque[datetime] = deque()  # of the ledger before this batch
         self._domains: tuple[str, Any] = ("", None)
+        self._is_called = True  # at the start there may be something
+        self._look_at = 0.0  # seconds of the loop's clock
         self._is_busy = False
         self.decided = 0  # messages, since the start
 
@@ -146,6 +151,7 @@ class Decider:
         try:
             while True:
                 self._progress("deciding", 60.0)
+                await self._do_duties()
                 batch = await ahead if ahead is not None else await self._claim_and_parse()
                 ahead = None
                 octets = sum(claimed.size for claimed, _ in batch)
@@ -159,6 +165,41 @@ class Decider:
                 await self._decide(batch)
         finally:
             await self._give_back(ahead)
+
+    # ---- duties
+
+    def call(self) -> None:
+        """Something may be due that no message says."""
+        self._is_called = True
+        self._woken.set()
+
+    async def _do_duties(self) -> None:
+        """What is due between messages; looked for now and then, and when somebody calls."""
+        clock = asyncio.get_running_loop().time()
+        if not self._is_called and clock < self._look_at:
+            return
+        self._is_called, self._look_at = False, clock + LOOK_EVERY
+        try:
+            await self._done(self._policy(), self._clock.now())
+        except (StoreUnavailable, leases.LeaseLost, asyncio.CancelledError):
+            self._forget()
+            raise
+        except Exception:  # messages are decided all the same, and it is tried again
+            self._forget()
+            self._look_at = clock + LOOK_AFTER_FAILURE
+            log.exception("duty_failed")
+
+    async def _done(self, policy: Policy, now: datetime) -> None:
+        async with self._db.reading() as tx:
+            desk = await duties.look(tx, policy, self._keyring, now, self._people)
+        if desk is None:
+            return
+        async with self._db.transaction() as tx:
+            await leases.fence(tx, LEASE, self._owner, self._epoch, now)
+            await write(tx, desk.changes, now)
+            crashpoint("duties.before_commit")
+        crashpoint("duties.after_commit")
+        self._after(desk, [])
 
     # ---- the lease
 

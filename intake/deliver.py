@@ -69,6 +69,7 @@ class Deliverer:
         ways: Mapping[str, WayOut] | None = None,
         bundle_chat: timedelta = timedelta(seconds=5),
         on_reopened: Callable[[], None] = lambda: None,
+        on_kept: Callable[[], None] = lambda: None,
         ticks: Callable[[], float] | None = None,
     ) -> None:
         """`ticks` counts seconds and is never set: the event loop's clock, unless a test brings one."""
@@ -86,6 +87,7 @@ class Deliverer:
             schedule=schedule,
             unknown_retry_after=unknown_retry_after,
             on_reopened=on_reopened,
+            on_kept=on_kept,
         )
         self._drain = drain
         self._is_alone = is_alone  # no other node sends: what is being attempted at the start was cut off

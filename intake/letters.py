@@ -228,6 +228,7 @@ async def _acknowledgement(
         # An apology is never sent by guess: until evidence is graded, a complaint is acknowledged neutrally.
         kind=Kind.CONSULTATION,
         is_postponed=bool(item.recipe.get("postponed")),
+        elsewhere=Medium(item.recipe["elsewhere"]) if item.recipe.get("elsewhere") else None,
         opens_at=None if item.recipe["is_open"] else next_opening(spec, item.created_at),
         hotline=policy.hotline,
         loop=loop_mark(with_.keyring.current.secret, item.mail_id) if is_mail else "",

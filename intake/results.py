@@ -50,6 +50,7 @@ class Consequences:
     schedule: RetrySchedule
     unknown_retry_after: timedelta
     on_reopened: Callable[[], None] = lambda: None  # a ticket waits for its agent again
+    on_kept: Callable[[], None] = lambda: None  # a promise was kept: its matter may wait on another channel
 
     async def of_all(self, tx: Transaction, results: Sequence[Result]) -> list[Event]:
         """As `of` for each of them; what was handed over is written together."""
@@ -87,7 +88,9 @@ class Consequences:
         written = [_event("delivered", item, now, state=delivery.state.value, attempts=item.attempts + 1)]
         # The promise is the customer's: that somebody got a copy keeps none.
         if item.purpose is Purpose.ANSWER and item.ticket is not None and not item.recipe.get("copy"):
-            written += await _stamp(tx, item, now)
+            if kept := await _stamp(tx, item, now):
+                written += kept
+                self.on_kept()
         return written
 
     async def _later(self, tx: Transaction, item: OutboxItem, failure: TemporaryFailure, now: datetime) -> list[Event]:

@@ -46,6 +46,8 @@ class CommandName(StrEnum):
     GOT = "got"  # a document has come
     JOIN = "join"  # let this sender into the ticket that he wrote to
     MERGE = "merge"  # two tickets are one matter
+    SAME = "same"  # two tickets on two channels are one matter, answered once
+    APART = "apart"  # they are not
     SPLIT = "split"  # one ticket is two matters
     SPAM = "spam"
     NOT_SPAM = "notspam"
@@ -87,6 +89,8 @@ NAMES: Mapping[CommandName, tuple[str, ...]] = {
     CommandName.GOT: ("got", "收到", "已收"),
     CommandName.JOIN: ("join", "併入", "并入", "加入"),
     CommandName.MERGE: ("merge", "合併", "合并", "併案", "并案"),
+    CommandName.SAME: ("same", "同一件", "同一件事", "同案"),
+    CommandName.APART: ("apart", "不同件", "不同案", "不是同一件", "不是同一件事"),
     CommandName.SPLIT: ("split", "分案", "拆分", "另案"),
     CommandName.SPAM: ("spam", "垃圾", "垃圾信", "垃圾郵件", "垃圾邮件"),
     CommandName.NOT_SPAM: ("notspam", "非垃圾", "非垃圾信", "非垃圾郵件", "非垃圾邮件", "不是垃圾", "不是垃圾信"),
@@ -170,12 +174,13 @@ def _meant(line: str) -> str:
     return f"{'!' if near.isascii() else '！'}{near}" if near else ""
 
 
+_OF_A_TICKET = (CommandName.JOIN, CommandName.MERGE, CommandName.SAME, CommandName.SHOW)
 #: Chinese is written without spaces: `！轉給陳` is `轉給` and `陳`. What may run on behind each word: only what can be
 #: its argument. `！結案了嗎` asks something, and must not close the ticket; `！副本給他` is a sentence.
 _RUN_ON: Mapping[CommandName, re.Pattern[str]] = {
     **dict.fromkeys((CommandName.TO, CommandName.NOTE, CommandName.FIND), re.compile(r"(?s)")),
     **dict.fromkeys((CommandName.CC, CommandName.REPLY_TO), re.compile(r"[^@]*@")),
-    **dict.fromkeys((CommandName.JOIN, CommandName.MERGE, CommandName.SHOW), re.compile(r"[#＃]?\d+\Z")),
+    **dict.fromkeys(_OF_A_TICKET, re.compile(r"[#＃]?\d+\Z")),
     CommandName.WAIT: re.compile(r"\d|[一二兩两三四五六七八九十][天日個个小週周星禮礼]"),
     CommandName.BREAK: re.compile(r"\d"),
 }

@@ -18,6 +18,7 @@ from routing.deed import Act, Below, Deed, Place
 from routing.handing_over import hands_over, unknown_colleague
 from routing.helping import helps
 from routing.joining import joins, nothing_to_join
+from routing.linking import cannot_be_same, in_no_matter, is_apart, is_same
 from routing.looking import (
     asks_for_held,
     asks_for_mine,
@@ -93,6 +94,8 @@ DEEDS: Mapping[Name, Deed] = {
     Name.COMPLAINT: Deed(why_not=unknown_accused, after=complains),
     Name.GOT: Deed(why_not=names_nothing, after=ticks_off),
     Name.MERGE: Deed(why_not=cannot_merge, before=merges, below=Below.BACK, is_alone=True),
+    Name.SAME: Deed(why_not=cannot_be_same, before=is_same, not_with=frozenset({Name.APART})),
+    Name.APART: Deed(why_not=in_no_matter, before=is_apart, takes_argument=False),
     Name.SPLIT: Deed(why_not=cannot_split, before=splits, below=Below.BACK, is_alone=True),
     Name.RECORD: Deed(
         why_not=cannot_record,

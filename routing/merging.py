@@ -39,10 +39,10 @@ def number_in(argument: str) -> int | None:
 
 
 def tickets_named(text: str) -> set[int]:
-    """The tickets that the commands at the top of a mail are to be merged into: they are read beforehand."""
+    """The tickets that the commands at the top of a mail name beside their own: they are read beforehand."""
     if not bare(text).startswith(("!", "！")):
         return set()
-    named = (number_in(c.argument) for c in parse(text).commands if c.name is CommandName.MERGE)
+    named = (number_in(c.argument) for c in parse(text).commands if c.name in (CommandName.MERGE, CommandName.SAME))
     return {number for number in named if number is not None}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from channels.message import MESSAGING, Medium, Message, Scheme
 from routing.assignment import Need, assign
 from routing.desk import Decision, Desk, Incoming, reason_data
+from routing.matters import join_matter, same_matter
 from routing.reasons import Reason, because
 from routing.recipients import note_people, note_reply_to
 from routing.records import Contact, Customer, Target, Ticket
@@ -201,6 +202,9 @@ def _opened(
         origin=Origin.FORWARDED.value if passed is not None else "",
     )
     reasons = (*reasons, *about.reasons)
+    if (same := same_matter(desk, ticket)) is not None:
+        ticket = join_matter(desk, ticket, same)
+        reasons = (*reasons, because("same_matter", ticket=same.id))
     decision = open_ticket(
         incoming, desk, ticket, reasons, about=about, may_acknowledge=may_acknowledge, points=_points(found),
         passed=passed,
@@ -253,6 +257,7 @@ def open_ticket(
         team=ticket.team,
         standing=ticket.standing,
         follows=ticket.follows,
+        matter=ticket.matter,
         policy=desk.policy.version,
         origin=ticket.origin,
         reasons=reason_data(reasons),
@@ -409,6 +414,9 @@ def _assign(
 
 def _own_agent(desk: Desk, ticket: Ticket, customer: Customer | None) -> str:
     """Who has the ticket that this one points at, else who is at work for this customer, else who knows him."""
+    begun = desk.tickets.get(ticket.matter) if ticket.matter is not None else None
+    if begun is not None and begun.agent in desk.policy.agents:
+        return begun.agent or ""
     followed = desk.tickets.get(ticket.follows) if ticket.follows is not None else None
     if followed is not None and followed.agent in desk.policy.agents:
         return followed.agent or ""

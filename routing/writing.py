@@ -194,6 +194,8 @@ def _no_acknowledgement(desk: Desk, ticket: Ticket, incoming: Incoming, until: d
         return because("ack_off")
     if incoming.medium is Medium.EMAIL and not mailable(incoming.message.sender.value):
         return because("ack_no_address")
+    if ticket.matter is not None and ticket.matter != ticket.id:
+        return because("ack_same_matter", ticket=ticket.matter)
     if incoming.envelope.is_backlog:
         return because("ack_backlog")
     if desk.now - incoming.received_at > TOO_OLD_TO_ACKNOWLEDGE:

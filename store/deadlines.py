@@ -10,11 +10,12 @@ from sqlalchemy import and_, bindparam, func, literal, not_, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from routing.records import Target, as_row
-from routing.words import NoticeKind, TargetKind
+from routing.words import NoticeKind, TargetKind, TicketState
 from store.engine import WANTED, Transaction
-from store.schema import NoticeRow, TargetRow
+from store.schema import NoticeRow, TargetRow, TicketRow
 
 TARGET = TargetRow.__table__  # type: ignore[attr-defined]
+TICKET = TicketRow.__table__  # type: ignore[attr-defined]
 NOTICE = NoticeRow.__table__  # type: ignore[attr-defined]
 
 
@@ -192,3 +193,29 @@ async def open_by_due(tx: Transaction, limit: int) -> list[Target]:
     """Open targets, the longest overdue first, whether or not there is anything left to tell about them."""
     rows = await tx.rows(select(TARGET).where(*_AND_OPEN).order_by(TARGET.c.due_at, TARGET.c.ticket).limit(limit))
     return [_target(r) for r in rows]
+
+
+async def answered_elsewhere(tx: Transaction, limit: int = 200) -> list[tuple[Target, Target]]:
+    """Promises of words that wait, each with the one of its matter that a person has kept since: (waits, kept)."""
+    owed, kept = TARGET.alias("owed"), TARGET.alias("kept")
+    here, there = TICKET.alias("here"), TICKET.alias("there")
+    words = [TargetKind.FIRST_RESPONSE.value, TargetKind.NEXT_RESPONSE.value]
+    rows = await tx.rows(
+        select(
+            *(owed.c[c.name].label(f"owed_{c.name}") for c in TARGET.c),
+            *(kept.c[c.name].label(f"kept_{c.name}") for c in TARGET.c),
+        )
+        .join_from(here, there, and_(there.c.matter == here.c.matter, there.c.id != here.c.id))
+        .join(owed, owed.c.ticket == here.c.id)
+        .join(kept, kept.c.ticket == there.c.id)
+        .where(here.c.matter.is_not(None), here.c.state != TicketState.CLOSED.value)
+        .where(owed.c.met_at.is_(None), owed.c.withdrawn_at.is_(None), owed.c.kind.in_(words))
+        .where(kept.c.met_at.is_not(None), kept.c.kind.in_(words), kept.c.answered_at >= owed.c.started_at)
+        .order_by(owed.c.ticket, owed.c.ordinal, kept.c.answered_at)
+        .limit(limit)
+    )
+    found: dict[tuple[int, str, int], tuple[Target, Target]] = {}
+    for row in rows:
+        waits, met = (_target({c.name: row[f"{side}_{c.name}"] for c in TARGET.c}) for side in ("owed", "kept"))
+        found.setdefault((waits.ticket, waits.kind.value, waits.ordinal), (waits, met))
+    return list(found.values())

@@ -63,6 +63,12 @@ async def open_of_customers(tx: Transaction, customers: Iterable[int]) -> dict[i
     return found
 
 
+async def of_matter(tx: Transaction, matter: int) -> list[Ticket]:
+    """The open tickets of a matter, in order of number."""
+    statement = select(TICKET).where(TICKET.c.matter == matter, TICKET.c.state != TicketState.CLOSED.value)
+    return [_ticket(r) for r in await tx.rows(statement.order_by(TICKET.c.id).limit(MAX_OPEN))]
+
+
 async def listed(tx: Transaction, *, only_open: bool = True, limit: int = 200) -> list[Ticket]:
     """Tickets for people to look at, newest first."""
     statement = select(TICKET).order_by(TICKET.c.id.desc()).limit(limit)
@@ -111,6 +117,7 @@ _CHANGE = (
         answered_by=bindparam("the_answerer"),
         answered_at=bindparam("the_answer"),
         waits_until=bindparam("the_wait"),
+        matter=bindparam("the_matter"),
     )
 )
 
@@ -137,6 +144,7 @@ async def change(tx: Transaction, tickets: Sequence[Ticket]) -> None:
                 "the_answerer": t.answered_by,
                 "the_answer": t.answered_at,
                 "the_wait": t.waits_until,
+                "the_matter": t.matter,
             }
             for t in tickets
         ],

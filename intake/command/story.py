@@ -71,6 +71,8 @@ SENTENCES: Mapping[str, str] = {
     "urgency_changed": "{agent} said whether it is urgent: {urgent}.",
     "reclassified": "{agent} made it {kind_of_ticket}, topic {topic}; it was {was_kind}, topic {was_topic}.",
     "document_received": "{agent} ticked off {count} papers that have come.",
+    "matter_joined": "{agent} said that it is the same matter as #{matter}.",
+    "matter_left": "{agent} said that it is not the same matter as #{matter}.",
     "ticket_split": "{agent} made message {source} of #{follows} this ticket: {kind_of_ticket}, topic {topic}.",
     "message_taken_out": "{agent} took message {message} out: it is #{into} now.",
     "ticket_recorded": "{agent} wrote down what was said elsewhere: {kind_of_ticket}, topic {topic}.",

@@ -264,6 +264,13 @@ class RunningDesk:
         if isinstance(ended, Exception):
             raise ended
 
+    async def does_duties(self) -> None:
+        """One look for what is due that no message says."""
+        self.decider = self._decider()
+        await self.decider._take_lease()
+        await self.decider._do_duties()
+        await self.decider._give_back(None)
+
     async def wait_until_idle(self) -> None:
         async with asyncio.timeout(PATIENCE):
             while await self.counted("state IN ('accepted', 'claimed')"):
