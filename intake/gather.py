@@ -243,7 +243,10 @@ async def _tickets(
     numbers |= {s.ticket for some in desk.sent.values() for s in some if s.ticket is not None}
     named = {n for i in batch for n in tickets_named(i.message.text)}
     named |= {n for question in desk.questions.values() for n in tickets_of(question)}
-    named |= await asked_about(tx, batch, desk)
+    asked = await asked_about(tx, batch, desk)
+    returned = {s.ticket for some in desk.sent.values() for s in some if s.ticket is not None}
+    desk.spoken.update(await messages.last_words(tx, (asked | returned) - set(desk.spoken)))
+    named |= asked
     numbers |= named
     desk.tickets = await tickets.by_ids(tx, numbers)
     acted = {record.ticket for record in desk.tokens.values()} | named

@@ -41,7 +41,7 @@ from intake.left_out import all_arrived, link_to_files
 from intake.lists import CODE as LIST
 from intake.lists import list_letter
 from intake.said import Said, said_by
-from intake.shown import about_last_words, is_shown, story_of
+from intake.shown import about_last_words, is_shown, standing_of, story_of
 from intake.told_holding import holding_of
 from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
@@ -287,7 +287,7 @@ async def _to_agent(
         words=said.words,
         words_html=said.html,
         channel=ticket.channel,
-        standing=Standing(item.recipe.get("standing", ticket.standing)) if ticket.medium == Medium.EMAIL else None,
+        standing=await standing_of(tx, item, ticket) if ticket.medium == Medium.EMAIL else None,
         is_urgent=ticket.is_urgent,
         target=target.kind if target else TargetKind.FIRST_RESPONSE,
         started_at=target.started_at if target else None,

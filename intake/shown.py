@@ -11,8 +11,8 @@ from sqlalchemy import bindparam, select
 from intake import dates
 from intake.cards import Stationery
 from routing.looking import SHOWN
-from routing.records import Event
-from routing.words import Speaker
+from routing.records import Event, Ticket
+from routing.words import Speaker, Standing
 from store import events
 from store.engine import Transaction
 from store.messages import MESSAGE
@@ -28,6 +28,17 @@ TOLD = frozenset(
         *("first_response_recorded", "marked_spam", "marked_not_spam", "ticket_merged"),
     }
 )
+
+
+async def standing_of(tx: Transaction, item: OutboxItem, ticket: Ticket) -> Standing:
+    """How far the writer of what this row shows may be believed. A thread that began with a verified mail may be gone
+    on with by a forged one: what the log does not say of a later message is not verified."""
+    if told := item.recipe.get("standing"):
+        return Standing(told)
+    if item.source is None or item.source == ticket.opened_by:
+        return Standing(ticket.standing)
+    said = [e.data["standing"] for e in await events.of_message(tx, item.source) if e.data.get("standing")]
+    return Standing(said[-1]) if said else Standing.UNVERIFIED
 
 
 def is_shown(item: OutboxItem) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import func, select
 
 from channels.adapter import Envelope
 from channels.message import Medium
 from intake.cards import messages_of
+from intake.shown import standing_of
 from routing.desk import Incoming, Source
 from routing.threads import MAX_REFERENCES
-from routing.words import Purpose, Speaker, Standing
-from store import sent
+from routing.words import Purpose, Speaker
+from store import sent, tickets
 from store.engine import Transaction
 from store.messages import MESSAGE
 from store.outbox import OutboxItem
@@ -37,7 +40,7 @@ async def source_of(tx: Transaction, reply: Incoming) -> Source | None:
     last = select(func.max(MESSAGE.c.id)).where(
         MESSAGE.c.ticket == row["ticket"], MESSAGE.c.speaker == Speaker.CUSTOMER.value
     )
-    standing = item.recipe.get("standing")
+    ticket = (await tickets.by_ids(tx, [row["ticket"]]))[row["ticket"]]
     return Source(
         message=Incoming(
             id=number,
@@ -48,7 +51,7 @@ async def source_of(tx: Transaction, reply: Incoming) -> Source | None:
             envelope=Envelope(),
         ),
         ticket=row["ticket"],
-        standing=Standing(standing) if standing else None,
+        standing=await standing_of(tx, replace(item, source=number), ticket),
         is_latest=await tx.scalar(last) == number,
     )
 

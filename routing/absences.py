@@ -167,6 +167,6 @@ def _give(incoming: Incoming, desk: Desk, supervisor: Agent, ticket: Ticket, awa
         other,
         channel,
         Purpose.ASSIGNMENT,
-        message=ticket.opened_by,
+        message=desk.latest_of(ticket),
         reasons=(by,),
     )

@@ -118,8 +118,7 @@ def _ask(act: Act, ticket: Ticket, senior: Agent, channel: ChannelPolicy) -> str
         this_id = reference_message_id(token, domain)
     else:
         this_id = mail_id(desk.keyring, domain, CONSULT, ticket.id, senior.name, serial)
-    spoken = desk.spoken.get(ticket.id)
-    about = spoken[0] if spoken is not None else ticket.opened_by
+    about = desk.latest_of(ticket)
     desk.send(
         NewOutbox(
             ticket=ticket.id,

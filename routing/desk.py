@@ -238,6 +238,11 @@ class Desk:
         if name in self.people:
             self.people[name] = self._as_he_stands(name)
 
+    def latest_of(self, ticket: Ticket) -> int:
+        """The customer's last message on a ticket, where the batch asks for it; else the one that opened it."""
+        message, _ = self.spoken.get(ticket.id, (ticket.opened_by, self.now))
+        return message
+
     def mail_channel_of(self, ticket: Ticket) -> ChannelPolicy | None:
         """The mail channel by which agents hear of a ticket: its own, the one named for it, else the desk's first."""
         own = self.channel(ticket.channel)

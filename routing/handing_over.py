@@ -63,7 +63,7 @@ def hand_over(
         other,
         channel,
         Purpose.ASSIGNMENT,
-        message=ticket.opened_by,
+        message=desk.latest_of(ticket),
         reasons=(by,),
         note=words[:4000],
     )

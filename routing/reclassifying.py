@@ -171,7 +171,8 @@ def _give_to_certified(incoming: Incoming, desk: Desk, agent: Agent, ticket: Tic
         return
     for reader in readers:
         current = desk.tickets[ticket.id]
-        send_to_agent(desk, current, reader, channel, Purpose.ASSIGNMENT, message=ticket.opened_by, reasons=reasons)
+        latest = desk.latest_of(ticket)
+        send_to_agent(desk, current, reader, channel, Purpose.ASSIGNMENT, message=latest, reasons=reasons)
 
 
 def _move(

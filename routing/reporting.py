@@ -121,7 +121,7 @@ def _tell_supervisors(incoming: Incoming, desk: Desk, ticket: Ticket, sent: Sent
     for name in supervisors:
         supervisor = desk.policy.agents.get(name)
         if supervisor is not None and channel is not None and name != sent.agent:
-            send_to_agent(desk, ticket, supervisor, channel, Purpose.ASSIGNMENT, message=ticket.opened_by)
+            send_to_agent(desk, ticket, supervisor, channel, Purpose.ASSIGNMENT, message=desk.latest_of(ticket))
 
 
 def _reopen(desk: Desk, ticket: Ticket, sent: SentMail) -> None:
