@@ -6,14 +6,20 @@ counts as his: it is treated as any mail that comes in, and he hears where it ca
 
 from __future__ import annotations
 
+from routing.commands import parse
 from routing.desk import Desk, Incoming
 from routing.holding import may_tell, tell_plainly
+from routing.links import with_subject
 from routing.tokens import ACT, REPLY, kind_of, tokens_in_recipients
 
 
 def note_wrong_account(incoming: Incoming, desk: Desk) -> None:
-    """Tell whose address it is, of the first that counts still; not without bound, and not of a customer we know."""
-    if incoming.sender in desk.contacts:
+    """Tell whose address it is, of the first that counts still; not without bound.
+
+    Of somebody who wrote before it is told only where he asks for something as agents do: a telephone does that each
+    time from the same account, and a customer whom our mail was passed on to writes words.
+    """
+    if incoming.sender in desk.contacts and not _commands(incoming):
         return
     for token in tokens_in_recipients(incoming.message, incoming.envelope.rcpt_to):
         record = desk.tokens.get(token)
@@ -24,3 +30,8 @@ def note_wrong_account(incoming: Incoming, desk: Desk) -> None:
             sender = incoming.message.sender.value
             tell_plainly(incoming, desk, agent, "wrong_account", ticket=record.ticket, detail=sender)
         return
+
+
+def _commands(incoming: Incoming) -> bool:
+    asked = parse(with_subject(incoming).message.text)
+    return bool(asked.commands or asked.unknown)

@@ -141,6 +141,21 @@ async def test_g8_a_link_from_an_unproven_account_does_nothing_and_the_agent_hea
     assert {t.state for t in await desk.tickets()} == {"open"}
 
 
+async def test_each_time_he_hears_that_his_telephone_wrote_from_another_account(desk: RunningDesk) -> None:
+    """After the first time that account is a contact of the desk's; a customer who has our mail writes words."""
+    item = await opened(desk)
+    link = (await links(desk, item))["！結案"]
+    private = {"From": "chen.private@example.net", "vouched": False}
+
+    for n, words in enumerate(["", "", "您好，請問好了嗎？"]):
+        subject = "Re: 營業稅" if words else link[1]
+        raw = mail(words, **{"To": link[0], "Subject": subject, "Message_ID": f"<w{n}@example.net>", **private})  # type: ignore[arg-type]
+        await desk.takes(raw)
+
+    assert await codes(desk) == ["wrong_account", "wrong_account"]
+    assert (await desk.tickets())[0].state == "open"
+
+
 async def test_g8_a_link_ends_with_its_time_and_with_the_ticket_being_handed_over(desk: RunningDesk) -> None:
     item = await opened(desk)
     link = (await links(desk, item))["！結案"]
