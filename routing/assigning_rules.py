@@ -50,14 +50,17 @@ class AssigningRules:
     #: What has at least this much time gives way to what has less …
     long_time: timedelta = timedelta(minutes=60)
     #: … while fewer than this share of those on duty have nothing to do.
-    reserve: float = 0.15
+    reserve: float = 0.5
     #: Share of the time left at the handing out after which an agent who shows no sign of life loses it.
     rescue_share: float = 0.5
     max_rescues: int = 2  # of one target
-    #: Who has shown no sign of life this long since he was given something is doubted.
-    doubt_after: timedelta = timedelta(minutes=4)
+    #: Who has shown no sign of life since he was given something, for this much longer than it takes, is doubted.
+    doubt_after: timedelta = timedelta(seconds=30)
     #: … and is tried again after this long, with work that has time.
     doubt_for: timedelta = timedelta(minutes=30)
+    #: A deadline within `hurry_time` goes, where it can, to who has shown a sign of life within `seen_within`.
+    hurry_time: timedelta = timedelta(minutes=5)
+    seen_within: timedelta = timedelta(minutes=30)
     queues_out_of_hours: bool = False  # what comes while the desk is closed waits for its opening
     on_call: tuple[str, ...] = ()  # agent names, in the order in which they are asked
     steps: tuple[OverflowStep, ...] = DEFAULT_STEPS

@@ -9,16 +9,17 @@ that all would begin too late waits in it. Nobody: the ticket waits, and its tea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from heapq import nsmallest
 from operator import attrgetter
 from typing import NamedTuple
 
 from routing.assigning_rules import AssigningRules
 from routing.crowd import MAX_CANDIDATES, AgentSnapshot, Crowd, Fit
-from routing.loads import Load
+from routing.loads import ONE, Load
 from routing.policy import Agent
 from routing.reasons import Reason, because
 
@@ -43,7 +44,7 @@ class Need:
     preferred: str = ""  # the customer's own agent; he need not be of the team
     due_at: datetime | None = None  # of its next promise; None: nothing is promised
     minutes: float = 0.0  # until a first answer has left, of somebody who has nothing else to do
-    load: Load = Load(1, 0.0, 1)  # what it adds to his work
+    load: Load = ONE  # what it adds to his work
     may_wait: bool = False  # there is a queue: rather that than behind much other work
 
 
@@ -51,7 +52,8 @@ class Candidate(NamedTuple):
     """One of those who were looked at.
 
     `why_not` is "" for who could take it: excluded, had_it, not_in_team, certificate, expired, language, topic,
-    off_duty, leaves_soon, full, silent, too_late. `why` is how such a one compares: taken, later, fairness, not_own.
+    off_duty, leaves_soon, full, silent, unseen, busy, too_late. `why` is how such a one compares: taken, later,
+    fairness, not_own.
     """
 
     agent: str
@@ -80,26 +82,21 @@ def assign(
     `now` (aware) None: neither deadlines nor expiries nor silence are looked at.
     """
     crowd = snapshot if isinstance(snapshot, Crowd) else Crowd(snapshot)
-    moment = now.timestamp() if now is not None else None
     fit = crowd.fit(need.members, need.topic, need.language, need.is_complaint, need.certificates, need.preferred)
-    sieve = _Sieve(need, moment)
-    able = sieve.through(crowd.standing(fit))
-    reasons: tuple[Reason, ...] = ()
+    sieve = _Sieve(need, now, rules)
+    sieve.through(crowd.people(fit.names))
+    able, reasons = sieve.best()
     if not able and fit.topic:
-        sieve.relax(crowd.people(fit.topic))
-        if able := sieve.able:
-            reasons = (because("topic_relaxed", topic=need.topic),)
-    refused = [*sieve.refused(), *_lasting(fit, is_relaxed=bool(reasons))]
-    if not able and sieve.leaving and _is_due_before_he_is_back(sieve.leaving, need):
-        able, sieve.leaving = sieve.leaving, []
-        refused = [*sieve.refused(), *_lasting(fit, is_relaxed=bool(reasons))]
-    if not able and sieve.silent:
-        able, sieve.silent = sieve.silent, []
-        reasons = (*reasons, because("silent_relaxed"))
-        refused = [*sieve.refused(), *_lasting(fit, is_relaxed=bool(reasons))]
+        sieve.through(crowd.people(fit.topic))
+        able, reasons = sieve.best()
+        if able:
+            reasons = (because("topic_relaxed", topic=need.topic), *reasons)
+    is_relaxed = any(reason.code == "topic_relaxed" for reason in reasons)
+    lasting = [Candidate(name, why) for name, why in fit.refused if not (is_relaxed and why == "topic")]
+    refused = [*sieve.refused(), *lasting][:MAX_CANDIDATES]
     if not able:
-        return Assignment(agent=None, candidates=tuple(refused[:MAX_CANDIDATES]), reasons=(_nobody(sieve, fit),))
-    return _chosen(able, refused, reasons, need, moment, rules)
+        return Assignment(agent=None, candidates=tuple(refused), reasons=(_nobody(sieve, fit),))
+    return _chosen(able, refused, reasons, need, now, rules)
 
 
 def _chosen(
@@ -107,12 +104,12 @@ def _chosen(
     refused: list[Candidate],
     reasons: tuple[Reason, ...],
     need: Need,
-    moment: float | None,
+    now: datetime | None,
     rules: AssigningRules,
 ) -> Assignment:
     """The best of those who can, or the queue."""
     first = nsmallest(MAX_CANDIDATES, able, key=_RANK)
-    slack = _slack(need, moment)
+    slack = _slack(need, now)
     best = first[0]
     own = next((one for one in able if one.agent.name == need.preferred), None) if need.preferred else None
     chosen = best
@@ -122,9 +119,7 @@ def _chosen(
         first = [own, *first][:MAX_CANDIDATES] if own is not None and own not in first else first
         told = [Candidate(one.agent.name, "busy", "", round(one.expected_minutes)) for one in first]
         why = because("all_busy", minutes=round(best.expected_minutes))
-        return Assignment(
-            agent=None, candidates=(*told, *refused[:MAX_CANDIDATES]), reasons=(*reasons, why), waits=True
-        )
+        return Assignment(agent=None, candidates=(*told, *refused), reasons=(*reasons, why), waits=True)
     if chosen not in first:
         first = [chosen, *first[: MAX_CANDIDATES - 1]]
     else:
@@ -135,17 +130,17 @@ def _chosen(
         reasons = (*reasons, because("too_late_for_all"))
     return Assignment(
         agent=chosen.agent,
-        candidates=(*told, *refused[:MAX_CANDIDATES]),
+        candidates=(*told, *refused),
         reasons=(*reasons, _why(chosen, own, need)),
         is_late=is_late,
     )
 
 
-def _slack(need: Need, moment: float | None) -> float:
+def _slack(need: Need, now: datetime | None) -> float:
     """Minutes until it is due."""
-    if moment is None or need.due_at is None:
+    if now is None or need.due_at is None:
         return _FAR
-    return (need.due_at.timestamp() - moment) / 60
+    return (need.due_at - now).total_seconds() / 60
 
 
 def _makes(one: AgentSnapshot, need: Need, slack: float) -> bool:
@@ -167,23 +162,25 @@ def _compared(one: AgentSnapshot, chosen: AgentSnapshot, need: Need, slack: floa
 class _Sieve:
     """What passes: presence, room, time. Each agent once, in as few steps as there may be."""
 
-    def __init__(self, need: Need, moment: float | None) -> None:
+    def __init__(self, need: Need, now: datetime | None, rules: AssigningRules) -> None:
         self._need = need
-        self._moment = moment
-        self.able: list[AgentSnapshot] = []
-        self.leaving: list[AgentSnapshot] = []
-        self.silent: list[AgentSnapshot] = []
+        self._now = now
+        self._rules = rules
+        self._able: list[AgentSnapshot] = []
+        self._unseen: list[AgentSnapshot] = []  # able; but nothing was heard of them for a while
+        self._silent: list[AgentSnapshot] = []
+        self._leaving: list[AgentSnapshot] = []
         self._off: list[AgentSnapshot] = []
         self._full: list[AgentSnapshot] = []
         self._barred: list[tuple[AgentSnapshot, str]] = []
 
-    def through(self, people: Sequence[AgentSnapshot]) -> list[AgentSnapshot]:
+    def through(self, people: Sequence[AgentSnapshot]) -> None:
+        """Put each where he belongs."""
         need = self._need
         if need.excluded or need.had_it or need.is_complaint or need.certificates:
             people = self._without_barred(people)
-        able, off, full = self.able.append, self._off.append, self._full.append
-        weight = need.load.weight
-        if self._moment is None:
+        able, off, full, weight = self._able.append, self._off.append, self._full.append, need.load.weight
+        if self._now is None:
             for one in people:
                 if not one.is_on_duty:
                     off(one)
@@ -191,31 +188,45 @@ class _Sieve:
                     full(one)
                 else:
                     able(one)
-            return self.able
-        now, lasts = self._moment, need.minutes
-        # Who is doubted is not lost to work that has time: otherwise nobody would ever find out that he is back.
-        is_short = need.due_at is not None and need.due_at.timestamp() - now < PATIENT
+            return
+        now, lasts = self._now.timestamp(), need.minutes
+        left = need.due_at.timestamp() - now if need.due_at is not None else _FAR
+        # Who is doubted gets work that has time: else nobody would find out that he is back.
+        doubts_count = left < self._rules.long_time.total_seconds()
+        seen_since = now - self._rules.seen_within.total_seconds()
+        is_hurried = left < self._rules.hurry_time.total_seconds()
+        unseen, silent, leaving = self._unseen.append, self._silent.append, self._leaving.append
         for one in people:
             if not one.is_on_duty:
                 off(one)
             elif one.used + weight > one.capacity:
                 full(one)
             elif one.leaves_at < now + 60 * (one.expected_minutes + lasts):
-                self.leaving.append(one)
-            elif is_short and one.doubted_from < now < one.doubted_to:
-                self.silent.append(one)
+                leaving(one)
+            elif doubts_count and one.doubted_from < now < one.doubted_to:
+                silent(one)
+            elif is_hurried and one.seen < seen_since:
+                unseen(one)
             else:
                 able(one)
-        return self.able
 
-    def relax(self, people: Sequence[AgentSnapshot]) -> None:
-        """Those who know another topic are looked at as well."""
-        self.through(people)
+    def best(self) -> tuple[list[AgentSnapshot], tuple[Reason, ...]]:
+        """Those who come first; who comes after them only counts where they cannot begin at once."""
+        if self._unseen and not any(one.is_free for one in self._able):
+            self._able += self._unseen
+            self._unseen = []
+        if self._able:
+            return self._able, ()
+        if self._leaving and _is_due_before_others_come(self._leaving, self._need):
+            self._able, self._leaving = self._leaving, []
+            return self._able, (because("leaving_relaxed"),)
+        if self._silent:
+            self._able, self._silent = self._silent, []
+            return self._able, (because("silent_relaxed"),)
+        return [], ()
 
     def _without_barred(self, people: Sequence[AgentSnapshot]) -> list[AgentSnapshot]:
-        need = self._need
-        day = datetime.fromtimestamp(self._moment, UTC) if self._moment is not None else None
-        kept = []
+        need, kept = self._need, []
         wanted = {*need.certificates, *(("complaints",) if need.is_complaint else ())}
         for one in people:
             name = one.agent.name
@@ -223,7 +234,7 @@ class _Sieve:
                 self._barred.append((one, "excluded"))
             elif name in need.had_it:
                 self._barred.append((one, "had_it"))
-            elif day is not None and any(one.expired(certificate, day) for certificate in wanted):
+            elif self._now is not None and any(one.has_expired(certificate, self._now) for certificate in wanted):
                 self._barred.append((one, "expired"))
             else:
                 kept.append(one)
@@ -232,28 +243,33 @@ class _Sieve:
     def refused(self) -> list[Candidate]:
         """A few of each sort, what lasts before what passes."""
         told = [Candidate(one.agent.name, why) for one, why in self._barred[:MAX_CANDIDATES]]
-        for why, some in (
-            ("leaves_soon", self.leaving),
-            ("silent", self.silent),
-            ("full", self._full),
-            ("off_duty", self._off),
-        ):
+        for why, some in self._passing():
             told += [Candidate(one.agent.name, why, "", round(one.expected_minutes)) for one in some[:MAX_CANDIDATES]]
         return told
 
+    def _passing(self) -> tuple[tuple[str, list[AgentSnapshot]], ...]:
+        return (
+            ("leaves_soon", self._leaving),
+            ("silent", self._silent),
+            ("unseen", self._unseen),
+            ("full", self._full),
+            ("off_duty", self._off),
+        )
+
     def counts(self) -> dict[str, int]:
-        found = {"leaves_soon": len(self.leaving), "full": len(self._full), "off_duty": len(self._off)}
-        for _, why in self._barred:
-            found[why] = found.get(why, 0) + 1
-        return {why: count for why, count in found.items() if count}
+        """Why not -> how many."""
+        found = Counter(why for _, why in self._barred)
+        found.update({why: len(some) for why, some in self._passing() if some})
+        return dict(found)
 
 
-PATIENT = 3600.0  # seconds: work with more time than this goes to those, too, who are doubted
+def _is_due_before_others_come(leaving: Sequence[AgentSnapshot], need: Need) -> bool:
+    """Whether it cannot wait for the next who come: somebody should at least begin before he goes."""
+    return need.due_at is None or need.due_at.timestamp() <= max(one.leaves_at for one in leaving) + SOON
 
 
-def _is_due_before_he_is_back(leaving: Sequence[AgentSnapshot], need: Need) -> bool:
-    """Whether it can not wait for the next who come: somebody should at least begin before he goes."""
-    return need.due_at is None or need.due_at.timestamp() <= max(one.leaves_at for one in leaving) + PATIENT
+#: Seconds after a shift within which something falls due that nobody can be expected to begin after it.
+SOON = 3600.0
 
 
 def _lasting(fit: Fit, *, is_relaxed: bool) -> list[Candidate]:

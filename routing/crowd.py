@@ -36,8 +36,9 @@ class AgentSnapshot:
     last_assigned_at: datetime | None = None
     weight: int | None = None  # of his open tickets against `agent.capacity`; None: one each
     on_until: datetime | None = None  # his time on duty ends; None: no end is known
+    last_act_at: datetime | None = None  # his last sign of life
     silent_since: datetime | None = None  # when he was first given something after his last sign of life
-    doubt_after: float = 240.0  # seconds of silence, beyond what his work explains, that make one wonder
+    doubt_after: float = 30.0  # seconds of silence, beyond what his work explains, that make one wonder
     doubt_for: float = 1800.0  # seconds: with nothing open he is tried again after that
     share_minutes: float = 0.0  # of work given to him in this period
     expiry: Mapping[str, datetime] = field(default_factory=lambda: _NO_EXPIRY)  # certificate -> its end
@@ -49,6 +50,7 @@ class AgentSnapshot:
     capacity: int = field(init=False, default=0)
     rank: Rank = field(init=False, default=(0, 0, 0.0, 0.0, ""))
     leaves_at: float = field(init=False, default=_FAR)  # seconds since the epoch
+    seen: float = field(init=False, default=0.0)
     doubted_from: float = field(init=False, default=_FAR)
     doubted_to: float = field(init=False, default=_FAR)
 
@@ -61,9 +63,11 @@ class AgentSnapshot:
         put(self, "rank", (minutes, self.open_tickets, self.share_minutes, idle, self.agent.name))
         if self.on_until is not None:
             put(self, "leaves_at", self.on_until.timestamp())
+        if self.last_act_at is not None:
+            put(self, "seen", self.last_act_at.timestamp())
         if self.silent_since is not None:
             since = self.silent_since.timestamp()
-            put(self, "doubted_from", since + self.doubt_after + 90 * self.expected_minutes)  # half as long again
+            put(self, "doubted_from", since + self.doubt_after + 60 * self.expected_minutes)
             put(self, "doubted_to", since + self.doubt_for if not self.open_tickets else _FAR)
 
     @property
@@ -71,7 +75,7 @@ class AgentSnapshot:
         """There, with nothing to do that is known of."""
         return self.is_on_duty and not self.open_tickets
 
-    def expired(self, certificate: str, at: datetime) -> bool:
+    def has_expired(self, certificate: str, at: datetime) -> bool:
         """True where he had it, and has it no more."""
         end = self.expiry.get(certificate)
         return end is not None and end <= at
@@ -152,9 +156,6 @@ class Crowd:
         return list(dict.fromkeys(found))
 
     # ---- what lasts
-
-    def standing(self, fit: Fit) -> list[AgentSnapshot]:
-        return self.people(fit.names)
 
     def people(self, names: Sequence[str]) -> list[AgentSnapshot]:
         return list(map(self._people.__getitem__, names))

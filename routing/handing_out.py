@@ -16,8 +16,6 @@ from routing.assigning_rules import AssigningRules
 from routing.assignment import Assignment, Need, assign, with_more
 from routing.crowd import AgentSnapshot, Crowd
 
-#: Before the last moment: a mail must be seen, too.
-NOTICE = timedelta(seconds=30)
 #: So long at most is what is late overtaken by what is not.
 MAX_OVERTAKEN = timedelta(minutes=30)
 MAX_TRIES = 30  # of what waits, one after the other, that nobody free may take: then the rest waits as well
@@ -37,7 +35,7 @@ class Waiting:
         """When somebody must be given it to be in time. Without a deadline: at once."""
         if self.need.due_at is None:
             return self.since
-        return self.need.due_at - timedelta(minutes=self.need.minutes) - NOTICE
+        return self.need.due_at - timedelta(minutes=self.need.minutes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Load(NamedTuple):
 
 
 NOTHING = Load()
+ONE = Load(1, 0.0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

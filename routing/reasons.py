@@ -346,6 +346,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "能接的人都還要 {minutes} 分鐘以上才有空，先排隊。",
         "能接的人都还要 {minutes} 分钟以上才有空，先排队。",
     ),
+    "leaving_relaxed": (
+        "Only people whose shift ends soon are left: one of them.",
+        "只剩快下班的人，還是交給其中一位。",
+        "只剩快下班的人，还是交给其中一位。",
+    ),
     "silent_relaxed": (
         "Only people who have shown no sign of life are left: one of them.",
         "只剩一直沒有動靜的人，還是交給其中一位。",

@@ -53,10 +53,11 @@ def is_lost(holder: AgentSnapshot | None, held: Held, need: Need, now: datetime)
         return ""  # he is at it
     if holder is None or not holder.is_on_duty:
         return "gone"
-    if holder.silent_since is not None and holder.silent_since <= held.assigned_at:
-        return "silent"
-    if need.due_at is not None and now + timedelta(minutes=holder.expected_minutes) > need.due_at:
-        return "busy"  # his own work includes this ticket
+    if holder.doubted_from <= now.timestamp():
+        return "silent"  # for longer than what he has to do explains
+    before = max(0.0, holder.expected_minutes - need.load.minutes)  # his work includes this ticket
+    if need.due_at is not None and now + timedelta(minutes=before + need.minutes) > need.due_at and before > 0:
+        return "busy"
     return ""
 
 

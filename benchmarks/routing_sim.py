@@ -1,0 +1,138 @@
+"""Does it keep deadlines? Days of a desk with 20 and with 2,000 agents, worked by the real code of `routing/` and by others.
+
+    python -m benchmarks routing_sim            20 agents, a few seeds: about a minute
+    python -m benchmarks routing_sim --full     2,000 agents as well, more seeds, the parts of ours by themselves;
+                                                the picture in docs/pictures is drawn anew
+
+Every way of giving out work meets the same days (routing_world.py): two in a row, so that what is put off must be paid for.
+Counted are the contacts whose deadline fell in them; a call that nobody took in time is one that was not answered in time.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import mean, stdev
+from time import perf_counter
+from typing import Any
+
+from benchmarks.routing_day import Day, Decider
+from benchmarks.routing_ours import Ours
+from benchmarks.routing_plot import draw
+from benchmarks.routing_rivals import KnowsAll, LeastLoaded, LongestIdle, RoundRobin
+from benchmarks.routing_world import CLOSES, DAYS, HOUR, MIDNIGHT, OPENS, TARGETS, Contact, World, made
+from routing.calendars import elapsed
+from benchmarks.routing_world import SPEC, moment
+
+SEEDS = {20: 5, 2000: 1}
+FULL_SEEDS = {20: 20, 2000: 2}
+TWO_DAYS = 2
+RIVALS: tuple[Callable[[], Decider], ...] = (RoundRobin, LeastLoaded, LongestIdle, Ours, KnowsAll)
+PARTS: tuple[Callable[[], Decider], ...] = (
+    lambda: Ours(name="ours, no rescue", with_rescue=False),
+    lambda: Ours(name="ours, no queue", with_queue=False),
+    lambda: Ours(name="ours, own agent not preferred", with_own=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one way of giving out work made of one world."""
+
+    on_time: float  # share of first responses
+    by_medium: dict[str, float]
+    p95: float  # minutes of open time until the first response, chat and messaging
+    p95_all: float  # … of everything but calls
+    gini: float  # of the minutes worked, among those who were there
+    most: float  # the most that one of them worked, as a multiple of the mean
+    unanswered: int  # at the end
+    seconds: float  # of this machine's time
+
+
+def measured(world: World, decider: Decider) -> Result:
+    """Run it, and count."""
+    began = perf_counter()
+    day = Day(world, decider)
+    day.run()
+    took = perf_counter() - began
+    end = (world.days - 1) * 24 * HOUR + CLOSES
+    counted = [one for one in world.contacts if one.is_missed or one.due <= end]
+    media = {name: [one for one in counted if one.medium == name] for name in TARGETS}
+    quick = [_waited(one, end) for one in counted if one.medium in ("chat", "telegram")]
+    rest = [_waited(one, end) for one in counted if one.medium != "phone"]
+    worked = sorted(seat.minutes for seat in day.seats if seat.worker.says_off is None and seat.count)
+    return Result(
+        on_time=mean(map(_is_on_time, counted)),
+        by_medium={name: mean(map(_is_on_time, some)) for name, some in media.items() if some},
+        p95=_part(quick, 0.95) / 60,
+        p95_all=_part(rest, 0.95) / 60,
+        gini=gini(worked),
+        most=worked[-1] / mean(worked),
+        unanswered=sum(one.answered is None for one in world.contacts),
+        seconds=took,
+    )
+
+
+def _is_on_time(one: Contact) -> bool:
+    return one.answered is not None and not one.is_missed and one.answered <= one.due
+
+
+def _waited(one: Contact, end: float) -> float:
+    """Seconds of open time; of what is unanswered, until the end."""
+    until = one.answered if one.answered is not None else end
+    if one.at % (24 * HOUR) >= OPENS and until // (24 * HOUR) == one.at // (24 * HOUR):
+        return until - one.at
+    return elapsed(SPEC, moment(one.at), moment(until)).total_seconds()
+
+
+def _part(some: list[float], share: float) -> float:
+    return sorted(some)[min(len(some) - 1, int(share * len(some)))]
+
+
+def gini(worked: list[float]) -> float:
+    """0: everybody the same. `worked` in ascending order."""
+    count = len(worked)
+    return sum((2 * place - count + 1) * one for place, one in enumerate(worked)) / (count * sum(worked))
+
+
+def run(*, full: bool = False) -> Iterator[dict[str, Any]]:
+    """One row for each firm, day and way."""
+    shown: dict[tuple[int, str], dict[str, list[Result]]] = {}
+    for agents, count in (FULL_SEEDS if full else {20: SEEDS[20]}).items():
+        for day in DAYS:
+            ways = (*RIVALS, *PARTS) if full and agents == 20 else RIVALS
+            found: dict[str, list[Result]] = {}
+            for make in ways:
+                for seed in range(count):
+                    decider = make()
+                    found.setdefault(decider.name, []).append(measured(made(agents, day, seed, days=TWO_DAYS), decider))
+                    print(f"   {agents} {day} {decider.name} {seed}", file=sys.stderr)
+                yield row(agents, day, decider.name, found[decider.name])
+            shown[agents, day] = found
+    if full:
+        draw(shown)
+
+
+def row(agents: int, day: str, name: str, results: list[Result]) -> dict[str, Any]:
+    def spread(values: list[float], digits: int, factor: float = 1.0) -> str:
+        middle = mean(values) * factor
+        return f"{middle:.{digits}f} ± {stdev(values) * factor:.{digits}f}" if len(values) > 1 else f"{middle:.{digits}f}"
+
+    return {
+        "agents": agents,
+        "day": day,
+        "way": name,
+        "on time %": spread([one.on_time for one in results], 1, 100),
+        **{f"{m} %": f"{mean(one.by_medium[m] for one in results) * 100:.0f}" for m in TARGETS},
+        "p95 wait min": spread([one.p95 for one in results], 1),
+        "p95 with mail min": spread([one.p95_all for one in results], 0),
+        "gini": spread([one.gini for one in results], 3),
+        "most/mean": f"{mean(one.most for one in results):.2f}",
+        "unanswered": round(mean(one.unanswered for one in results)),
+        "seeds": len(results),
+        "s": f"{mean(one.seconds for one in results):.1f}",
+    }
+
+
+__all__ = ["MIDNIGHT", "measured", "run"]
