@@ -57,6 +57,7 @@ class Told(StrEnum):
     LINK_CHANGED = "link_changed"
     LOOKS_LIKE_NOTE = "looks_like_note"
     UNKNOWN_AGENT = "unknown_agent"
+    TO_CLOSED = "to_closed"
     BAD_ADDRESS = "bad_address"
     NO_REPLY_TO = "no_reply_to"
     NO_OTHER = "no_other"
@@ -169,7 +170,7 @@ class Action:
 
     typed: str  # "！結案"
     does: str  # "結案並告訴客戶"
-    mailto: str = ""  # "mailto:…" that does the same; "" for none
+    mailto: str = ""  # "mailto:…" or "tel:…" that does the same; "" for none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -264,6 +265,7 @@ class NoticeMail(ToAgent):
     subject_name: str = ""
     customer_subject: str | None = None
     thread_index: bytes = b""
+    actions: tuple[Action, ...] = ()  # what may be done about the ticket
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

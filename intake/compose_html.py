@@ -218,6 +218,6 @@ def coloured(text: str, colour: str) -> str:
 def action(typed: str, does: str, mailto: str) -> str:
     """A command as it is typed, all plain, and what it does; a link where one may follow it."""
     word = f"<b>{escape(clean_line(typed, 40))}</b>"
-    if mailto.startswith("mailto:"):
+    if mailto.startswith(("mailto:", "tel:")):
         word = f'<a href="{escape(clean_line(mailto, 500))}">{word}</a>'
     return f"{word} {escape(clean_line(does, 120))}"

@@ -55,7 +55,10 @@ def _notice_plain(facts: NoticeMail, texts: Texts, first: str, lines: list[Notic
         said = "\n".join(wrap(notice_line(line, facts, texts), "", "    ") for line in lines[:MAX_LINES])
         blocks.append(plain_block(texts.say("notice.table", facts.language), facts.canary, said))
         blocks += _not_shown(facts, texts)
-    blocks.append(wrap(texts.say("notice.last.agent", facts.language)))
+    if facts.actions:
+        typed = plain_pairs((a.typed, a.does) for a in facts.actions)
+        blocks.append(plain_block(texts.say("notice.actions", facts.language), facts.canary, typed))
+    blocks.append(wrap(_last(facts, texts)))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -69,8 +72,16 @@ def _notice_page(facts: NoticeMail, texts: Texts, subject: str, first: str, line
         rows = _table(lines[:MAX_LINES], facts, texts)
         rows += "".join(escape(said) for said in _not_shown(facts, texts))
         blocks.append(html.block(texts.say("notice.table", facts.language), canary, rows))
-    blocks.append(html.small(texts.say("notice.last.agent", facts.language)))
+    if facts.actions:
+        offered = "<br>".join(html.action(a.typed, a.does, a.mailto) for a in facts.actions)
+        blocks.append(html.block(texts.say("notice.actions", facts.language), canary, offered))
+    blocks.append(html.small(_last(facts, texts)))
     return html.page(facts.language, subject, blocks)
+
+
+def _last(facts: NoticeMail, texts: Texts) -> str:
+    """How to go on: one about a single ticket may be answered."""
+    return texts.say("agent.last.reply" if facts.reply_to else "notice.last.agent", facts.language)
 
 
 def notice_line(line: NoticeLine, facts: NoticeMail, texts: Texts) -> str:

@@ -40,6 +40,7 @@ from intake.compose_welcome import EnrolMail, enrol_facts, enrol_mail
 from intake.left_out import all_arrived, link_to_files
 from intake.lists import CODE as LIST
 from intake.lists import list_letter
+from intake.rescues import rescues
 from intake.said import Said, said_by
 from intake.shown import about_last_words, is_shown, standing_of, story_of
 from intake.told_holding import holding_of
@@ -457,6 +458,7 @@ async def _notice(tx: Transaction, item: OutboxItem, with_: Stationery, channel:
             subject_name=frozen_name(one, with_, language) if one else "",
             customer_subject=frozen_subject(one, with_, language) if one else None,
             thread_index=compose.thread_index(one.opened_at, channel.address, one.id) if one else b"",
+            actions=await rescues(tx, item, one, with_, channel, language) if one else (),
         ),
         with_.texts,
     )

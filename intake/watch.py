@@ -20,11 +20,11 @@ from channels.adapter import Clock, ProgressNote
 from channels.message import Medium
 from intake.cards import Stationery
 from intake.day_mail import DayMail, day_mails, mails_due, of_who_is_there
-from intake.gathered import UNTIL, WINDOW, Sort, gathering, lately, mails_for, sort_of
+from intake.gathered import WINDOW, Sort, gathering, lately, mails_for, sort_of
 from intake.junk_line import day_to_tell, junk_line
 from intake.logs import tell
+from intake.notice_rows import notice_row
 from intake.reminding import remind
-from routing.desk import domain_of, mail_id
 from routing.policy import Policy
 from routing.records import Event, NewOutbox, Target, Ticket
 from routing.words import NoticeKind
@@ -215,22 +215,8 @@ class Watcher:
                 recent.remove(joined)
                 if not await queues.take_back(tx, joined):  # it is being sent in this moment
                     recent, joined = [*recent, joined], None
-            for mail in mails_for(sort, notices, recent, joined, now):
-                keys = [(n["ticket"], n["target"], n.get("ordinal"), n["notice"]) for n in mail.notices]
-                until = {UNTIL: mail.until.isoformat()} if mail.until else {}
-                rows.append(
-                    NewOutbox(
-                        ticket=mail.ticket,
-                        source=None,
-                        channel=channel.name,
-                        address=address,
-                        purpose=sort.purpose,
-                        agent=name,
-                        recipe={"notices": list(mail.notices), **until},
-                        mail_id=mail_id(with_.keyring, domain_of(channel), "notice", name, sort.purpose.value, keys),
-                        not_before=mail.not_before,
-                    )
-                )
+            mails = mails_for(sort, notices, recent, joined, now)
+            rows += [await notice_row(tx, mail, name, sort, with_, channel, now) for mail in mails]
         return rows
 
 

@@ -15,7 +15,7 @@ from routing.commands import CommandName as Name
 from routing.consulting import cannot_consult, consults
 from routing.days_off import asks_for_day, no_such_day
 from routing.deed import Act, Below, Deed, Place
-from routing.handing_over import hands_over, unknown_colleague
+from routing.handing_over import cannot_hand_over, hands_over
 from routing.helping import helps
 from routing.joining import joins, nothing_to_join
 from routing.linking import cannot_be_same, in_no_matter, is_apart, is_same
@@ -71,7 +71,7 @@ DEEDS: Mapping[Name, Deed] = {
     Name.NOTE: Deed(below=Below.INSIDE, not_with=frozenset({Name.SEND})),
     Name.CLOSE: Deed(after=closes),
     Name.TO: Deed(
-        why_not=unknown_colleague,
+        why_not=cannot_hand_over,
         before=hands_over,
         below=Below.INSIDE,
         not_with=frozenset({Name.CLOSE, Name.SEND}),

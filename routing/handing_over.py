@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from routing.commands import CommandName, parse
 from routing.deed import Act
 from routing.desk import Desk, Incoming, reason_data
 from routing.holding import tell_plainly
@@ -26,7 +27,11 @@ def colleague(desk: Desk, name: str) -> Agent | None:
     return next((a for a in everybody if wanted in (a.name.lower(), a.display_name.lower(), *a.addresses)), None)
 
 
-def unknown_colleague(act: Act) -> str:
+def cannot_hand_over(act: Act) -> str:
+    """A closed ticket is opened by who says so, and by nothing else: what it owed would be forgotten."""
+    opens = any(c.name is CommandName.REOPEN for c in parse(act.incoming.message.text).commands)
+    if act.ticket.state is TicketState.CLOSED and not opens:
+        return "to_closed"
     is_there = colleague(act.desk, act.argument) is not None and act.desk.mail_channel_of(act.ticket) is not None
     return "" if is_there else "unknown_agent"
 

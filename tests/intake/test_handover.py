@@ -60,6 +60,20 @@ async def test_the_mail_about_a_hand_over_carries_no_address_to_answer_by(desk: 
     assert "token" not in moved.recipe
 
 
+@pytest.mark.parametrize(("words", "state"), [("！轉給 lin", "closed"), ("！重開\n！轉給 lin", "open")])
+async def test_a_closed_ticket_is_handed_over_by_who_opens_it(desk: RunningDesk, words: str, state: str) -> None:
+    """Opened by the way, it would owe nothing any more, and nobody would have said so."""
+    await desk.takes(mail(Message_ID="<a@example.com>"))
+    [item] = await desk.outbox("assignment")
+    await desk.takes(await desk.reply_to(item, "！結案"))
+    codes = [i.recipe["code"] for i in await desk.outbox("told")]
+
+    await desk.takes(await desk.reply_to(item, words, Message_ID="<to@firm.example>"))
+
+    assert (await desk.ticket()).state == state
+    assert ([i.recipe["code"] for i in await desk.outbox("told")][len(codes) :] == ["to_closed"]) == (state == "closed")
+
+
 async def test_an_unknown_colleague_changes_nothing_and_gives_the_words_back(desk: RunningDesk) -> None:
     await desk.takes(mail())
     [first] = await desk.outbox("assignment")
