@@ -360,7 +360,7 @@ def _desk_to(
         "reply_to": reply_address(channel, token) if token else "",
         "references": root,
         "loop": loop_mark(with_.keyring.current.secret, item.mail_id),
-        "canary": canary(with_.keyring, ticket.id) if ticket else "",
+        "canary": canary(with_.keyring, ticket.id if ticket else NO_TICKET),
     }
 
 
@@ -368,7 +368,7 @@ def _enrolment(item: OutboxItem, with_: Stationery, channel: ChannelPolicy, now:
     """An agent's welcome, or what his answer to it has shown: one conversation."""
     agent, root = with_.policy.agents[item.agent or ""], str(item.recipe["root"])
     common = _desk_to(item, with_, channel, agent, None, now)
-    common |= {"references": (root,) if root != item.mail_id else (), "canary": canary(with_.keyring, NO_TICKET)}
+    common |= {"references": (root,) if root != item.mail_id else ()}
     return enrol_mail(EnrolMail(**common, **enrol_facts(item.recipe)), with_.texts)
 
 
