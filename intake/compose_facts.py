@@ -81,6 +81,8 @@ class Told(StrEnum):
     NOT_HOLDER = "not_holder"
     CUSTOMER_WROTE = "customer_wrote"
     LOOKS_ABSENT = "looks_absent"
+    MERGED_ON = "merged_on"
+    AFTER_ADVICE = "after_advice"
     NO_REFERENCE_HERE = "no_reference_here"
     CLOSED_LONG = "closed_long"
     MERGED = "merged"

@@ -146,7 +146,7 @@ _SENT = {Told.ANSWERED_BY, Told.REPLACED}
 #: Where they leave at a word: they are shown whole, as far as a mail can hold them.
 _MAY_LEAVE = {
     *(Told.ALREADY_ANSWERED, Told.NOT_HOLDER, Told.CUSTOMER_WROTE, Told.NO_REFERENCE),
-    *(Told.CLOSED_TICKET, Told.LOOKS_LIKE_NOTE, Told.LOOKS_ABSENT),
+    *(Told.CLOSED_TICKET, Told.LOOKS_LIKE_NOTE, Told.LOOKS_ABSENT, Told.MERGED_ON, Told.AFTER_ADVICE),
 }
 
 

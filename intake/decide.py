@@ -33,8 +33,10 @@ from intake.split_source import source_of
 from routing.chain import decide, note_decided
 from routing.desk import Changes, Decision, Desk, Incoming
 from routing.forms import read_as_form
+from routing.joining import goes_on_as
 from routing.links import with_subject
 from routing.loops import Ledger
+from routing.merging import tickets_named
 from routing.policy import Policy
 from routing.records import Event
 from routing.splitting import asks_to_split
@@ -367,7 +369,7 @@ class Decider:
         async with self._db.reading() as tx:
             desk = await gather(tx, incoming, policy, self._keyring, now)
             await self._people(tx, desk)
-            for number in {record.ticket for record in desk.tokens.values()}:
+            for number in _answered_by_agents(desk, incoming):
                 desk.internal[number] = await guarded(tx, number, self._stationery(), now)
             for one in incoming:
                 if one.message.attachments and desk.tokens and policy.agent_by_address(one.message.sender.value):
@@ -437,6 +439,14 @@ class Decider:
             self._on_outbox()
         if desk.changes.targets or desk.changes.reopened or desk.changes.moved_targets or desk.changes.reminders:
             self._on_targets()
+
+
+def _answered_by_agents(desk: Desk, batch: Sequence[Incoming]) -> set[int]:
+    """The tickets that agents may answer in this batch: of their mails, and what those were, or are being, joined to."""
+    theirs = {record.ticket for record in desk.tokens.values()}
+    named = {n for one in batch for n in tickets_named(one.message.text)} if theirs else set()
+    onward = {goes_on_as(desk, desk.tickets[number]).id for number in theirs if number in desk.tickets}
+    return theirs | onward | (named & desk.tickets.keys())
 
 
 def _incoming(one: Claimed, message: Message, failure: str) -> Incoming:

@@ -15,6 +15,7 @@ from routing.calling import caller_key
 from routing.desk import Desk, Incoming, SentMail
 from routing.filters import is_own_mark
 from routing.identity import KnownDomains
+from routing.joining import MAX_JOINED, goes_on_as, joined_to
 from routing.links import with_subject
 from routing.loops import DAY, HOUR, STOPPED, Ledger
 from routing.merging import tickets_named, tickets_of
@@ -99,7 +100,16 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     await _sent(tx, batch, desk)
     await _tickets(tx, batch, desk, known, {c.customer for c in desk.contacts.values() if c.address in by_agents})
     await recorded_people(tx, mails, desk)
+    await _joined(tx, desk, acted_on)
     return desk
+
+
+async def _joined(tx: Transaction, desk: Desk, acted_on: set[int]) -> None:
+    """What waits on the tickets that those of agents' mails went on as."""
+    onward = {goes_on_as(desk, desk.tickets[number]).id for number in acted_on if number in desk.tickets} - acted_on
+    if onward:
+        desk.held |= await outbox.held(tx, onward)
+        desk.spoken |= await messages.last_words(tx, onward)
 
 
 def _content_keys(batch: Iterable[Incoming]) -> list[str]:
@@ -250,6 +260,13 @@ async def _tickets(
     numbers |= named
     desk.tickets = await tickets.by_ids(tx, numbers)
     acted = {record.ticket for record in desk.tokens.values()} | named
+    for _ in range(MAX_JOINED):
+        joined = {n for t in desk.tickets.values() if (n := joined_to(t)) is not None} - numbers
+        if not joined:
+            break
+        desk.tickets.update(await tickets.by_ids(tx, joined))
+        numbers |= joined
+        acted |= joined
     pointed_at = {t.follows for t in desk.tickets.values() if t.id in acted and t.follows is not None}
     if pointed_at - numbers:
         desk.tickets.update(await tickets.by_ids(tx, pointed_at - numbers))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from channels.adapter import (
@@ -27,7 +27,7 @@ from intake.logs import nameless
 from routing.backoff import RetrySchedule, next_attempt
 from routing.records import Event, NewOutbox, Target, Ticket
 from routing.words import OutboxState, Purpose, TargetKind
-from store import deadlines, outbox, queues, tickets
+from store import deadlines, merging, outbox, queues, tickets
 from store.engine import Transaction
 from store.outbox import HandedOver, OutboxItem
 
@@ -136,10 +136,11 @@ class Consequences:
         """An answer that did not arrive was no answer: its ticket is the agent's again. Its clock never stopped."""
         if item.purpose is not Purpose.ANSWER or item.ticket is None or item.recipe.get("copy"):
             return []
-        if not await tickets.reopen(tx, item.ticket, now):
+        onward = await merging.goes_on_as(tx, item.ticket)
+        if not await tickets.reopen(tx, onward, now):
             return []
         self.on_reopened()
-        return [_event("ticket_reopened", item, now, why=why)]
+        return [_event("ticket_reopened", replace(item, ticket=onward), now, why=why)]
 
     # ---- what is not attempted
 
@@ -269,9 +270,11 @@ _MET_BY_WORDS = (TargetKind.FIRST_RESPONSE, TargetKind.NEXT_RESPONSE)
 async def _stamp(tx: Transaction, item: OutboxItem, now: datetime) -> list[Event]:
     """A person's words have reached the customer: the promises of words are kept, in time or late."""
     assert item.ticket is not None
-    answered_at = item.answered_at or now
+    # Where the ticket was joined to another meanwhile, that one promises what it had promised.
+    onward = await merging.goes_on_as(tx, item.ticket)
+    item, answered_at = replace(item, ticket=onward), item.answered_at or now
     written = []
-    for target in (await deadlines.of_tickets(tx, [item.ticket], only_open=True)).get(item.ticket, []):
+    for target in (await deadlines.of_tickets(tx, [onward], only_open=True)).get(onward, []):
         # What was asked after we took the answer in is not answered by it, however long it was on its way. Our own
         # clock decides: the mail server's may be behind, and a promise that was kept must not look broken.
         if target.kind not in _MET_BY_WORDS or target.started_at > item.created_at:

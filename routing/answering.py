@@ -20,17 +20,20 @@ from routing.desk import Decision, Desk, Incoming, domain_of
 from routing.guard import is_only_signature
 from routing.holding import held, hold_and_tell, may_tell, tell_agent, tell_plainly
 from routing.identity import SpeakerJudgement
+from routing.joining import goes_on_as
 from routing.links import by_subject, follow, why_not_followed
-from routing.obstacles import NO_REFERENCE, Obstacle, holder_of, may_act
+from routing.obstacles import AFTER_ADVICE, MERGED_ON, NO_REFERENCE, Obstacle, holder_of, may_act
 from routing.policy import Agent, ChannelPolicy
 from routing.records import Ticket
 from routing.speaking import AgentMail, guard_facts, release, speak
 from routing.threads import refers_to
 from routing.tokens import (
     ACT,
+    ADVISED,
     CONFIRM,
     CONSULT,
     REPLY,
+    TokenRecord,
     TokenVerdict,
     is_canary_of,
     judge,
@@ -84,8 +87,9 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     record = desk.tokens[token]
     if kind_of(record) == CONFIRM:
         return on_confirmation(incoming, desk, judged, record)
-    ticket = desk.tickets[record.ticket]
-    refers = _refers(incoming, desk, ticket)
+    written_on = desk.tickets[record.ticket]
+    ticket = goes_on_as(desk, written_on)
+    refers = _refers(incoming, desk, {written_on.id, ticket.id})
     if kind_of(record) == ACT:
         if code := why_not_followed(incoming, record):
             words = incoming.message.text.strip()[:4000]
@@ -96,11 +100,51 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
         if refers:
             return on_advice(incoming, desk, judged, record)
         return hold_and_tell(incoming, desk, agent, ticket, "no_reference_here", judged.reasons)
+    asked = _asked(incoming, desk, agent, ticket)
     mail = AgentMail(
-        incoming=incoming, desk=desk, agent=agent, number=ticket.id, asked=_asked(incoming, desk, agent, ticket),
+        incoming=incoming,
+        desk=desk,
+        agent=agent,
+        number=written_on.id if _calls_back_there(desk, written_on, agent, asked) else ticket.id,
+        asked=asked,
         reasons=judged.reasons,
-    )  # fmt: skip
-    return _act(mail) if refers else _unreferred(mail)
+        doubts=(*_joined_to_anothers(written_on, ticket), *_after_advice(record)),
+    )
+    if not refers:
+        return _unreferred(mail)
+    moves = next((c.line for c in asked.commands if c.name in _OF_ONE_TICKET), "")
+    if moves and written_on.id != ticket.id:
+        return mail.comes_back("merged", asked.rest[:4000], detail=str(ticket.id))
+    return _act(mail)
+
+
+# ---- written on a ticket that goes on as another
+
+#: What ends, moves or measures a ticket: asked for on one that has gone on as another, it may not be meant for that.
+_OF_ONE_TICKET = frozenset(
+    {
+        *(CommandName.CLOSE, CommandName.REOPEN, CommandName.WAIT, CommandName.TO, CommandName.COMPLAINT),
+        *(CommandName.KIND, CommandName.TOPIC, CommandName.MERGE, CommandName.SPLIT, CommandName.JOIN),
+        *(CommandName.SPAM, CommandName.NOT_SPAM),
+    }
+)
+
+
+def _calls_back_there(desk: Desk, written_on: Ticket, agent: Agent, asked: Parsed) -> bool:
+    """Whether he calls back what he had said before the tickets were joined."""
+    return any(c.name is CommandName.UNDO for c in asked.commands) and (written_on.id, agent.name) in desk.waiting
+
+
+def _joined_to_anothers(written_on: Ticket, ticket: Ticket) -> tuple[Obstacle, ...]:
+    """Words for one customer would go to another one as well, since their tickets were joined: he is asked."""
+    if written_on.customer == ticket.customer:
+        return ()
+    return (Obstacle(code=MERGED_ON, key=f"{MERGED_ON}:{ticket.id}"),)
+
+
+def _after_advice(record: TokenRecord) -> tuple[Obstacle, ...]:
+    """He pressed Reply in a mail with a colleague's advice: he may be thanking the colleague."""
+    return (Obstacle(code=AFTER_ADVICE),) if record.purpose == ADVISED else ()
 
 
 #: What a mail of an agent may be an answer to.
@@ -120,7 +164,7 @@ def _token(incoming: Incoming, desk: Desk, channel: ChannelPolicy, agent: Agent)
             desk.keyring,
             record if ticket or (record and kind_of(record) == CONFIRM) else None,
             speaker_agent=agent.name,
-            ticket_closed_at=ticket.closed_at if ticket else None,
+            ticket_closed_at=goes_on_as(desk, ticket).closed_at if ticket else None,
             now=desk.now,
             closed_days=desk.policy.closed_token_days,
             purposes=_PURPOSES,
@@ -130,9 +174,14 @@ def _token(incoming: Incoming, desk: Desk, channel: ChannelPolicy, agent: Agent)
     return token, verdict
 
 
-def _refers(incoming: Incoming, desk: Desk, ticket: Ticket) -> bool:
+def _refers(incoming: Incoming, desk: Desk, numbers: set[int]) -> bool:
+    """Whether it answers a mail of that ticket, or of the one that it goes on as: its keys went there with it."""
     by_id = {key: number for key, (number, _) in desk.keys.items()}
-    return refers_to(incoming.message, ticket.id, by_id, lambda found: is_canary_of(desk.keyring, found, ticket.id))
+
+    def is_canary(found: str) -> bool:
+        return any(is_canary_of(desk.keyring, found, number) for number in numbers)
+
+    return any(refers_to(incoming.message, number, by_id, is_canary) for number in sorted(numbers))
 
 
 def _asked(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> Parsed:

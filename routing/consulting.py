@@ -17,6 +17,7 @@ from routing.desk import Decision, Desk, Incoming, domain_of, mail_id, reason_da
 from routing.handing_over import colleague
 from routing.holding import held, may_tell, tell_plainly
 from routing.identity import SpeakerJudgement
+from routing.joining import goes_on_as
 from routing.naming import topic_called
 from routing.once import asked_once, done_once
 from routing.policy import Agent, ChannelPolicy
@@ -148,7 +149,7 @@ def on_advice(incoming: Incoming, desk: Desk, judged: SpeakerJudgement, record: 
 
     Nothing that he writes is carried out or sent to a customer: the words, commands among them, are what was asked for.
     """
-    senior, ticket = judged.agent, desk.tickets[record.ticket]
+    senior, ticket = judged.agent, goes_on_as(desk, desk.tickets[record.ticket])
     assert senior is not None
     asker = desk.policy.agents.get(record.purpose.partition(":")[2]) or desk.policy.agents.get(ticket.agent or "")
     words = incoming.message.text.strip()

@@ -21,7 +21,27 @@ from routing.words import ParticipantRole, Purpose, Standing, TargetKind, Ticket
 from routing.writing import write_to_holder
 
 MERGED = "merged into #"  # how the reason of such a closing begins
+MAX_JOINED = 20  # times in a row that a ticket went on as another
 _WORDS = (TargetKind.FIRST_RESPONSE, TargetKind.NEXT_RESPONSE)
+
+
+def joined_to(ticket: Ticket) -> int | None:
+    """The number of the ticket that this one goes on as; None where it is one of its own."""
+    why = ticket.closed_reason or ""
+    number = why.removeprefix(MERGED)
+    is_joined = ticket.state is TicketState.CLOSED and number != why and number.isdecimal()
+    return int(number) if is_joined else None
+
+
+def goes_on_as(desk: Desk, ticket: Ticket) -> Ticket:
+    """The ticket that one goes on as, however often it was joined to another; itself where it was not."""
+    for _ in range(MAX_JOINED):
+        number = joined_to(ticket)
+        following = desk.tickets.get(number) if number is not None else None
+        if following is None:
+            break
+        ticket = following
+    return ticket
 
 
 def other_of(desk: Desk, ticket: Ticket, argument: str) -> Ticket | None:

@@ -12,14 +12,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 from channels.message import Scheme
+from routing.answer_letters import drop_held, held_words, hold_words
 from routing.commands import CommandName, bare, parse
 from routing.confirming import ask
 from routing.deed import Act
 from routing.desk import Desk, Incoming
 from routing.folding import fold
 from routing.handing_over import taken_away
-from routing.holding import may_tell, tell_plainly
-from routing.joining import MERGED
+from routing.holding import may_tell, tell_agent, tell_plainly
+from routing.joining import MERGED, goes_on_as
 from routing.once import asked_once, done_once
 from routing.policy import Agent
 from routing.recipients import answer_address, participant
@@ -122,13 +123,13 @@ def merge(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: T
     """Let a ticket go on as another."""
     waits = ticket.state is TicketState.OPEN
     _let_in(incoming, desk, agent, ticket, other)
+    # Where an answer is on its way, it keeps there what it keeps.
     owed = [] if ticket.state is TicketState.CLOSED else desk.open_targets(ticket.id)
-    if ticket.state is TicketState.ANSWERED:
-        owed = [t for t in owed if t.kind not in _WORDS]  # an answer is on its way, and meets them there
     for target in owed:
         _carry(desk, other, target)
         desk.withdraw(target, desk.now)
     _end(incoming, desk, agent, ticket, other)
+    _take_along(incoming, desk, ticket, other)
     desk.merge(ticket.id, other.id)
     current = desk.tickets[other.id]
     state = ticket.state if current.state is TicketState.CLOSED and ticket.state is not TicketState.CLOSED else None
@@ -185,6 +186,39 @@ def _carry(desk: Desk, other: Ticket, target: Target) -> None:
     if target.due_at < first.due_at and first.breached_at is None:
         moved = replace(target, ticket=other.id, kind=first.kind, ordinal=first.ordinal)
         desk.move_target(first, moved, "merged")
+
+
+def _take_along(incoming: Incoming, desk: Desk, ticket: Ticket, other: Ticket) -> None:
+    """Answers that wait for a word of their authors wait on the ticket that it goes on as.
+
+    Whose answers wait on both gets them back: his next `!send` could mean either.
+    """
+    waiting = {name: words for (number, name), words in desk.held.items() if number == ticket.id}
+    for name, words in waiting.items():
+        author = desk.policy.agents.get(name)
+        if author is None:
+            continue
+        drop_held(desk, ticket, author)
+        theirs = held_words(desk, other, author)
+        if theirs is None:
+            asked = words.recipe.get("asked", ())
+            hold_words(desk, other, author, replace(words, ticket=other.id), words.held_reason or "merged", asked)
+            continue
+        drop_held(desk, other, author)
+        for one in (words, theirs):
+            tell_agent(
+                incoming, desk, author, other, "merged", detail=str(other.id), would_have_left=str(one.recipe["words"])
+            )
+
+
+def owe_there(desk: Desk, ticket: Ticket) -> None:
+    """What was said on a joined ticket did not reach the customer after all: he waits on the one that it goes on as."""
+    other = goes_on_as(desk, ticket)
+    for target in desk.open_targets(ticket.id):
+        _carry(desk, other, target)
+        desk.withdraw(target, desk.now)
+    if other.state is TicketState.ANSWERED and any(t.kind in _WORDS for t in desk.open_targets(other.id)):
+        desk.put_ticket(replace(desk.tickets[other.id], state=TicketState.OPEN, updated_at=desk.now))
 
 
 def _end(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: Ticket) -> None:

@@ -18,6 +18,7 @@ from routing.records import NewOutbox, Ticket
 from routing.words import TicketState
 
 NO_REFERENCE, LIKE_A_NOTE, LIKE_ABSENCE = "no_reference", "looks_like_note", "looks_absent"
+MERGED_ON, AFTER_ADVICE = "merged_on", "after_advice"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

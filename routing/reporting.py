@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from channels.message import Bounce, BounceKind, Scheme
 from routing.desk import Decision, Desk, Incoming, SentMail, reason_data
+from routing.joining import goes_on_as
+from routing.merging import owe_there
 from routing.reasons import Reason
 from routing.records import Target, Ticket
 from routing.words import Outcome, Purpose, Speaker, TargetKind, TicketState
@@ -84,6 +86,7 @@ def _failed(incoming: Incoming, desk: Desk, sent: SentMail, bounce: Bounce, tick
     if sent.purpose is Purpose.ANSWER:
         if not sent.is_copy:  # the promise was the customer's
             _reopen(desk, ticket, sent)
+        ticket = goes_on_as(desk, ticket)
         _tell_agent(incoming, desk, ticket, sent, bounce, "copy_undelivered" if sent.is_copy else "delivery_failed")
     elif sent.purpose is Purpose.ACKNOWLEDGEMENT:
         # His answer would come back too: he should know before he writes it.
@@ -126,7 +129,15 @@ def _tell_supervisors(incoming: Incoming, desk: Desk, ticket: Ticket, sent: Sent
 
 def _reopen(desk: Desk, ticket: Ticket, sent: SentMail) -> None:
     """An answer that never arrived was no answer: the clock goes on with its old due time."""
-    desk.put_ticket(replace(ticket, state=TicketState.OPEN, updated_at=desk.now, closed_at=None, closed_reason=None))
+    onward = goes_on_as(desk, ticket)
+    desk.put_ticket(replace(onward, state=TicketState.OPEN, updated_at=desk.now, closed_at=None, closed_reason=None))
+    _owe_again(desk, ticket, sent)
+    if onward.id != ticket.id:
+        owe_there(desk, ticket)
+
+
+def _owe_again(desk: Desk, ticket: Ticket, sent: SentMail) -> None:
+    """What it had met is open again, with its old deadline."""
     met = [t for t in desk.targets.get(ticket.id, ()) if t.met_at is not None and t.kind in _ANSWERED_BY_WORDS]
     if sent.answered_at is not None:
         # Another answer may have arrived before: what that one met stays met.

@@ -7,7 +7,7 @@ guard has run: one such answer for each ticket and agent, and a newer one takes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id,
 from routing.guard import GuardFacts, Inspection, inspect
 from routing.habits import read, written
 from routing.holding import hold_and_tell, tell_agent
-from routing.joining import MERGED
+from routing.joining import goes_on_as, joined_to
 from routing.obstacles import LIKE_A_NOTE, LIKE_ABSENCE, Obstacle, holder_of, in_the_way, not_asked
 from routing.policy import Agent
 from routing.reasons import Reason
@@ -42,6 +42,7 @@ class AgentMail:
     number: int
     asked: Parsed
     reasons: tuple[Reason, ...]
+    doubts: tuple[Obstacle, ...] = ()  # what he must be asked about because of the mail that he answered
 
     @property
     def ticket(self) -> Ticket:
@@ -89,13 +90,13 @@ def speak(mail: AgentMail, first: tuple[Obstacle, ...] = ()) -> Decision:
     if found.tail:
         known = desk.tails.get(mail.agent.name, "")
         desk.tails[mail.agent.name] = desk.changes.tails[mail.agent.name] = written(known, found.tail)
-    if (into := merged_into(ticket)) is not None:
-        return mail.comes_back("merged", found.text[:MAX_SHOWN], detail=into)
+    if (into := joined_to(ticket)) is not None:
+        return mail.comes_back("merged", found.text[:MAX_SHOWN], detail=str(into))
     way = way_to_customer(desk, ticket, mail.asked.commands)
     if way is None:
         return mail.comes_back("no_way", found.text[:MAX_SHOWN])
     answer = _words(mail, found, way)
-    if obstacles := (*first, *_asked_of_words(mail)):
+    if obstacles := (*first, *mail.doubts, *_asked_of_words(mail)):
         undone = [c.line[:200] for c in mail.asked.commands if c.name is not CommandName.SEND]
         return _waits(mail, answer, way, obstacles, replaced=replaced, undone=undone)
     if not opens(mail.asked.commands):
@@ -123,13 +124,13 @@ def release(mail: AgentMail) -> Decision:
     if waited is None:
         return mail.comes_back("nothing_held", "")
     words = str(waited.recipe["words"])
-    if (into := merged_into(ticket)) is not None:
-        return mail.comes_back("merged", words[:MAX_SHOWN], detail=into)
+    if (into := joined_to(ticket)) is not None:
+        return mail.comes_back("merged", words[:MAX_SHOWN], detail=str(into))
     way = way_to_customer(desk, ticket, mail.asked.commands)
     if way is None:
         return mail.comes_back("no_way", words[:MAX_SHOWN])
     obstacles = in_the_way(desk, ticket, mail.agent, opens=opens(mail.asked.commands), waited=waited)
-    if new := not_asked(obstacles, waited):
+    if new := not_asked((*mail.doubts, *obstacles), waited):
         drop_held(desk, ticket, mail.agent)
         return _waits(mail, waited, way, new, asked=waited.recipe.get("asked", ()))
     if not opens(mail.asked.commands):
@@ -141,12 +142,6 @@ def release(mail: AgentMail) -> Decision:
     desk.tell("held_released", ticket=ticket.id, message=mail.incoming.id, agent=mail.agent.name)
     mail.does_after(words)
     return mail.done(Outcome.ANSWERED)
-
-
-def merged_into(ticket: Ticket) -> str | None:
-    """The number of the ticket that this one was joined to: nobody is to answer here any more."""
-    why = ticket.closed_reason or ""
-    return why.removeprefix(MERGED) if ticket.state is TicketState.CLOSED and why.startswith(MERGED) else None
 
 
 # ---- what is in the way
@@ -292,8 +287,9 @@ def _queued(mail: AgentMail, way: Way, *, files: int, reasons: tuple[Reason, ...
 
 def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> GuardFacts:
     """What must not leave in this agent's answer on this ticket."""
-    known = desk.internal.get(ticket.id, Internal())
-    tokens = frozenset(r.token for r in desk.tokens.values() if r.ticket == ticket.id)
+    numbers = _of_this_matter(desk, ticket)
+    known = _all_of(desk.internal[n] for n in sorted(numbers & desk.internal.keys()))
+    tokens = frozenset(r.token for r in desk.tokens.values() if r.ticket in numbers)
     mail = desk.mail_channel_of(ticket)
     return GuardFacts(
         internal_lines=known.lines,
@@ -303,8 +299,8 @@ def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) ->
         marked_attachments=desk.marked.get(incoming.id, frozenset()),
         key_ids=frozenset(k.id for k in desk.keyring.all),
         tokens=tokens,
-        canaries=frozenset({canary(desk.keyring, ticket.id)}),
-        internal_message_ids=frozenset(k for k, (n, ours) in desk.keys.items() if n == ticket.id and ours),
+        canaries=frozenset(canary(desk.keyring, number) for number in numbers),
+        internal_message_ids=frozenset(k for k, (n, ours) in desk.keys.items() if n in numbers and ours),
         private_addresses=frozenset(agent.addresses),
         private_numbers=frozenset(agent.phones),
         desk_address=mail.address if mail is not None else "",
@@ -313,4 +309,20 @@ def guard_facts(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) ->
         signature=agent.signature,
         tails=read(desk.tails.get(agent.name, "")),
         tail_key=desk.keyring.current.secret,
+    )
+
+
+def _of_this_matter(desk: Desk, ticket: Ticket) -> set[int]:
+    """The ticket, and those that were joined to it: their mails to him are as internal as its own."""
+    joined = (t.id for t in desk.tickets.values() if joined_to(t) is not None and goes_on_as(desk, t).id == ticket.id)
+    return {ticket.id, *joined}
+
+
+def _all_of(several: Iterable[Internal]) -> Internal:
+    known = tuple(several)
+    return Internal(
+        lines=tuple(dict.fromkeys(line for one in known for line in one.lines)),
+        shown=tuple(dict.fromkeys(line for one in known for line in one.shown)),
+        customer_words=tuple(dict.fromkeys(line for one in known for line in one.customer_words)),
+        files=frozenset(file for one in known for file in one.files),
     )

@@ -106,6 +106,7 @@ class TokenRecord:
 
 
 REPLY = "reply"  # purpose of a token that lets an agent answer a ticket
+ADVISED = f"{REPLY}:advice"  # of one in a mail with a colleague's advice: who answers that may mean the colleague
 CONFIRM = "confirm"  # of one that lets an agent answer a question of ours: "confirm:17"
 CONSULT = "consult"  # of one that lets a senior advise a colleague: "consult:chen"; what he writes reaches no customer
 ENROL = "enrol"  # of one in an agent's welcome: "enrol:chen"; it is of no ticket

@@ -14,6 +14,8 @@ from routing.commands import CommandName, parse
 from routing.deed import Act
 from routing.desk import Desk
 from routing.holding import tell_agent
+from routing.joining import joined_to
+from routing.merging import owe_there
 from routing.policy import Agent
 from routing.records import NewOutbox, Ticket
 from routing.reopening import is_closed_by, owe_again
@@ -76,6 +78,9 @@ def _take_back(desk: Desk, ticket: Ticket, agent: Agent) -> None:
 def _stands_as_before(desk: Desk, ticket: Ticket, agent: Agent, his: list[NewOutbox]) -> None:
     """As before the first of them, unless somebody has spoken or acted since."""
     now = desk.tickets[ticket.id]
+    if joined_to(now) is not None:
+        owe_there(desk, now)
+        return
     if now.answered_by != agent.name or now.answered_at not in [one.answered_at for one in his]:
         return
     was = his[0].recipe.get("was", {})

@@ -20,7 +20,7 @@ from routing.links import commands_of, new_links
 from routing.policy import Agent, CalendarSpec, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.records import NewOutbox, Target, Ticket
-from routing.tokens import REPLY, TokenRecord, mint, purpose_of_files, reference_message_id
+from routing.tokens import ADVISED, REPLY, TokenRecord, mint, purpose_of_files, reference_message_id
 from routing.words import Origin, Purpose, Standing, TargetKind
 
 TOO_OLD_TO_ACKNOWLEDGE = timedelta(hours=24)  # nobody wants to hear today that yesterday's mail came
@@ -98,9 +98,10 @@ def send_to_agent(
     current = desk.tickets.get(ticket.id, ticket)
     serial = current.token_serial + 1
     desk.put_ticket(replace(current, token_serial=serial))
-    token = mint(desk.keyring, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial)
+    kind = ADVISED if more.get("code") == "advice" else REPLY
+    token = mint(desk.keyring, ticket=ticket.id, agent=agent.name, purpose=kind, serial=serial)
     desk.changes.tokens.append(
-        TokenRecord(token=token, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial, issued_at=desk.now)
+        TokenRecord(token=token, ticket=ticket.id, agent=agent.name, purpose=kind, serial=serial, issued_at=desk.now)
     )
     if message is not None and more.pop("has_large_files", False):
         more["files"] = _files_token(desk, ticket.id, agent.name, serial, message)

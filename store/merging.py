@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from sqlalchemy import update
 
+from routing.joining import MAX_JOINED, joined_to
 from routing.words import Speaker
-from store import documents
+from store import documents, tickets
 from store.engine import Transaction
 from store.messages import MESSAGE
 from store.tickets import THREAD_KEY
@@ -23,3 +24,14 @@ async def merge(tx: Transaction, ticket: int, into: int) -> None:
     await tx.execute(update(MESSAGE).where(*of_customer).values(ticket=into))
     papers = await documents.of_ticket(tx, ticket)
     await documents.add(tx, [replace(one, ticket=into) for one in papers])
+
+
+async def goes_on_as(tx: Transaction, number: int) -> int:
+    """The number of the ticket that one goes on as, however often it was joined; else its own."""
+    for _ in range(MAX_JOINED):
+        ticket = (await tickets.by_ids(tx, [number])).get(number)
+        following = joined_to(ticket) if ticket is not None else None
+        if following is None:
+            break
+        number = following
+    return number

@@ -17,7 +17,7 @@ from channels.adapter import PermanentFailure
 from intake.watch import Watcher
 from routing.policy import Team, Topic
 from routing.records import Target, Ticket
-from routing.words import Kind, TargetKind, TicketState
+from routing.words import Kind, OutboxState, TargetKind, TicketState
 from store import documents, messages
 from store.outbox import OutboxItem
 
@@ -564,14 +564,29 @@ async def test_whatever_a_senior_writes_is_advice_and_reaches_no_customer(desk: 
     assert await desk.outbox("answer") == []
 
 
-async def test_who_asked_may_answer_the_customer_by_the_advice_and_its_words_do_not_leave(desk: AttackedDesk) -> None:
+async def test_who_answers_advice_is_asked_whether_he_means_the_customer(desk: AttackedDesk) -> None:
     _, row = await asked(desk)
     await desk.takes(reply(row, "零稅率可以退稅。"))
     [advice] = [one for one in await desk.outbox("told") if one.recipe["code"] == "advice"]
 
+    await desk.takes(reply(advice, "謝謝學姐！"))
+    letters = await desk.leaves()
+
+    assert [one.to for one in letters if one.to == CUSTOMER] == []
+    assert (await codes(desk))[-1] == "after_advice"
+    assert "是要給 #1001 王美玲 的嗎？" in letters[-1].plain
+
+
+async def test_who_asked_may_answer_the_customer_by_the_advice_and_its_words_do_not_leave(desk: AttackedDesk) -> None:
+    _, row = await asked(desk)
+    await desk.takes(reply(row, "零稅率可以退稅。"))
+    [advice] = [one for one in await desk.outbox("told") if one.recipe["code"] == "advice"]
     await desk.takes(reply(advice, "您好，可以退稅。"))
 
-    assert [one.recipe["words"] for one in await desk.outbox("answer")] == ["您好，可以退稅。"]
+    await desk.takes(reply((await desk.outbox("told"))[-1], "!send"))
+
+    left = [one for one in await desk.outbox("answer") if one.state is not OutboxState.CANCELLED]
+    assert [(one.recipe["words"], one.held_reason) for one in left] == [("您好，可以退稅。", None)]
 
 
 async def test_advice_gives_nobody_back_a_ticket_that_is_a_colleagues_by_now(desk: AttackedDesk) -> None:
