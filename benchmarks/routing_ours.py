@@ -17,8 +17,8 @@ from routing.policy import Agent
 from routing.rescuing import Held, rescue, rescue_at
 from routing.words import Evidence
 
-HEAD = 40  # of what waits, that is looked at when one person becomes free
-ALL = 400  # … when it is anybody's turn
+HEAD = 10  # of what waits, that is looked at when one person becomes free
+ALL = 200  # … when it is anybody's turn
 
 Given = list[tuple[Contact, int]]
 

@@ -34,7 +34,9 @@ from routing.chain import decide, note_decided
 from routing.desk import Changes, Decision, Desk, Incoming
 from routing.forms import read_as_form
 from routing.joining import goes_on_as
+from routing.crowd import Crowd
 from routing.links import with_subject
+from routing.loads import Load
 from routing.loops import Ledger
 from routing.merging import tickets_named
 from routing.policy import Policy
@@ -124,7 +126,7 @@ class Decider:
         self._stationery = stationery
         self._woken = asyncio.Event()
         self._epoch = 0
-        self._loads: dict[str, int] | None = None  # None: to be counted
+        self._loads: dict[str, Load] | None = None  # None: to be counted
         self._ledger: Ledger | None = None  # None: to be made
         self._asked: deque[datetime] = deque()  # of the ledger before this batch
         self._domains: tuple[str, Any] = ("", None)
@@ -414,14 +416,15 @@ class Decider:
         if self._loads is None:
             await people(tx, desk)
             self._loads, self._presence, self._last = desk.loads, desk.presence, desk.last_assigned
-            self._snapshots: dict[str, Any] = {}
+            self._acts, self._silent = desk.last_act, desk.silent
+            self._snapshots = Crowd()
         if self._ledger is None:
             self._ledger = await left_by_machine(tx, desk.now)
             self._ledger.asked = self._asked or self._ledger.asked
         self._asked = self._ledger.asked.copy()  # what was only asked for stands nowhere else
         desk.ledger = self._ledger
         desk.loads, desk.presence, desk.last_assigned = self._loads, self._presence, self._last
-        desk.people = self._snapshots
+        desk.last_act, desk.silent, desk.people = self._acts, self._silent, self._snapshots
 
     def _known_domains(self, policy: Policy) -> Any:
         if self._domains[0] != policy.version:
@@ -579,6 +582,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await messages.move(tx, changes.moved_messages)
     await calls.write(tx, list(changes.calls.values()))
     await agents.assigned(tx, changes.assigned)
+    await agents.acted(tx, changes.acted)
     await agents.present(tx, changes.presence)
     await agents.hinted(tx, changes.absence_hints, now)
     await agents.signed(tx, changes.tails, now)

@@ -17,6 +17,7 @@ from routing.filters import is_own_mark
 from routing.identity import KnownDomains
 from routing.joining import MAX_JOINED, goes_on_as, joined_to
 from routing.links import with_subject
+from routing.loads import NOTHING, added
 from routing.loops import DAY, HOUR, STOPPED, Ledger
 from routing.merging import tickets_named, tickets_of
 from routing.opening import session_key
@@ -293,11 +294,17 @@ async def _tickets(
 
 async def people(tx: Transaction, desk: Desk) -> None:
     """How busy and how present everybody is: it outlives a batch."""
-    desk.loads = await tickets.open_loads(tx)
+    rules = desk.policy.assigning.loads
+    for agent, medium, kind, count in await tickets.open_work(tx):
+        desk.loads[agent] = added(desk.loads.get(agent, NOTHING), rules.of(medium, kind), count)
     for name, state in (await agents.states(tx)).items():
         desk.presence[name] = state.presence == "on"
         if state.last_assigned_at is not None:
             desk.last_assigned[name] = state.last_assigned_at
+        if state.last_act_at is not None:
+            desk.last_act[name] = state.last_act_at
+            if state.last_assigned_at is not None and state.last_assigned_at > state.last_act_at:
+                desk.silent[name] = state.last_assigned_at
 
 
 async def left_by_machine(tx: Transaction, now: datetime) -> Ledger:

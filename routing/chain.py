@@ -160,5 +160,7 @@ def note_decided(incoming: Incoming, decision: Decision, desk: Desk) -> None:
     key = incoming.message.content_key
     if key and decision.copy_of is None and decision.outcome is not Outcome.JUNK:
         desk.content[key] = (incoming.id, decision.ticket)
+    if decision.speaker is Speaker.AGENT and decision.agent in desk.policy.agents:
+        desk.note_act(decision.agent or "")
     if decision.speaker is Speaker.CUSTOMER and decision.ticket is not None:
         desk.spoken[decision.ticket] = (incoming.id, incoming.received_at)

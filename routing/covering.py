@@ -5,11 +5,10 @@ The desk must hold all that waits for him (`intake/asked_about.py` reads it wher
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from routing.assignment import AgentSnapshot, Assignment, Need, assign
-from routing.desk import MINUTES_A_TICKET, Desk
+from routing.assignment import Assignment, Need, assign, with_more
+from routing.desk import Desk
 from routing.records import Ticket
 from routing.words import Kind, TicketState
 
@@ -31,25 +30,20 @@ def next_due(desk: Desk, ticket: int) -> datetime | None:
 
 def could_take(desk: Desk, ticket: Ticket, without: str) -> list[str]:
     """Who of those who are there could take it now, the best first."""
-    found = assign(desk.snapshot(), _need(desk, ticket, without))
+    found = assign(desk.snapshot(), _need(desk, ticket, without), desk.now, desk.policy.assigning)
     return [candidate.agent for candidate in found.candidates if not candidate.why_not]
 
 
 def shared_out(desk: Desk, tickets: list[Ticket], without: str) -> list[tuple[Ticket, Assignment]]:
     """Who would get each of these, one after the other: who gets one has more to do when the next is given."""
-    people: dict[str, AgentSnapshot] = {one.agent.name: one for one in desk.snapshot()}
+    people = desk.snapshot().copy()
     given: list[tuple[Ticket, Assignment]] = []
     for ticket in tickets:
-        found = assign(people.values(), _need(desk, ticket, without))
+        need = _need(desk, ticket, without)
+        found = assign(people, need, desk.now, desk.policy.assigning)
         given.append((ticket, found))
         if found.agent is not None:
-            one = people[found.agent.name]
-            people[found.agent.name] = replace(
-                one,
-                open_tickets=one.open_tickets + 1,
-                expected_minutes=one.expected_minutes + MINUTES_A_TICKET,
-                last_assigned_at=desk.now,
-            )
+            people.put(with_more(people[found.agent.name], need, desk.now))
     return given
 
 
@@ -61,4 +55,5 @@ def _need(desk: Desk, ticket: Ticket, without: str) -> Need:
         language=ticket.language,
         is_complaint=ticket.kind is Kind.COMPLAINT,
         excluded=frozenset({without}),
+        load=desk.policy.assigning.loads.of(ticket.medium, ticket.kind.value),
     )

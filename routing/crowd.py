@@ -45,6 +45,7 @@ class AgentSnapshot:
     certificates: frozenset[str] = frozenset()  # beside `agent.complaints`
     languages: frozenset[str] = frozenset()  # beside `agent.languages`
     holds_until: datetime | None = None  # `is_on_duty` may change then
+    is_on_call: bool = False  # out of hours, for what is urgent
 
     used: int = field(init=False, default=0)
     capacity: int = field(init=False, default=0)

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import b32encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from channels.adapter import Envelope
 from channels.message import Medium, Message
-from routing.assignment import AgentSnapshot
+from routing.crowd import AgentSnapshot, Crowd
+from routing.days import windows
 from routing.identity import KnownDomains
+from routing.loads import NOTHING, Load, added
 from routing.loops import Ledger
 from routing.policy import ChannelPolicy, Policy
 from routing.reasons import Reason
@@ -39,10 +41,11 @@ from routing.records import (
     Target,
     Ticket,
 )
+from routing.roster import DAY, Duty, Stretch
 from routing.tokens import Keyring, TokenRecord
 from routing.words import Outcome, Purpose, Speaker, Standing
 
-MINUTES_A_TICKET = 10.0  # what an open ticket is expected to cost, until it is measured
+LOOK_AHEAD = 15  # days of open hours that are looked up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +140,7 @@ class Changes:
     moved_keys: dict[str, int] = field(default_factory=dict)  # key of a caller or a chat -> its latest ticket
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
     assigned: dict[str, datetime] = field(default_factory=dict)  # agent -> when he last got work
+    acted: dict[str, datetime] = field(default_factory=dict)  # agent -> his last sign of life
     verified: set[str] = field(default_factory=set)  # contacts that somebody vouched for
     changed_contacts: dict[str, Contact] = field(default_factory=dict)
     participants: dict[tuple[int, str], Participant] = field(default_factory=dict)  # (ticket, address)
@@ -193,9 +197,11 @@ class Desk:
     spoken: dict[int, tuple[int, datetime]] = field(default_factory=dict)  # ticket -> its customer's last message, when
     hinted: dict[str, datetime] = field(default_factory=dict)  # agent -> when a machine last answered for him
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
-    loads: dict[str, int] = field(default_factory=dict)
+    loads: dict[str, Load] = field(default_factory=dict)  # agent -> what waits for him
     presence: dict[str, bool] = field(default_factory=dict)  # absent: on duty
     last_assigned: dict[str, datetime] = field(default_factory=dict)
+    last_act: dict[str, datetime] = field(default_factory=dict)  # agent -> his last sign of life
+    silent: dict[str, datetime] = field(default_factory=dict)  # agent -> when he was first given something after that
     internal: dict[int, Internal] = field(default_factory=dict)  # by ticket, of those that agents answer now
     marked: dict[int, frozenset[str]] = field(default_factory=dict)  # message -> its files that hold something of ours
     questions: dict[int, Question] = field(default_factory=dict)  # those that tokens of the batch confirm
@@ -204,7 +210,8 @@ class Desk:
     enrolments: dict[str, list[Enrolment]] = field(default_factory=dict)  # of the agents who speak in this batch
     probes: dict[str, Probe] = field(default_factory=dict)  # by channel, where this batch may depend on them
     told: dict[str, int] = field(default_factory=dict)  # agent -> how often his own mails had him told something lately
-    people: dict[str, AgentSnapshot] = field(default_factory=dict)  # made when first asked for, then kept up to date
+    people: Crowd = field(default_factory=Crowd)  # made when first asked for, then kept up to date
+    open_hours: dict[str, list[Stretch]] = field(default_factory=dict)  # calendar -> its next days, once asked for
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
     changes: Changes = field(default_factory=Changes)
 
@@ -216,27 +223,65 @@ class Desk:
     def open_targets(self, ticket: int) -> list[Target]:
         return [t for t in self.targets.get(ticket, ()) if t.is_open]
 
-    def snapshot(self) -> Iterable[AgentSnapshot]:
-        """Everybody, as he stands after the decisions made so far."""
-        if not self.people:
-            self.people.update({name: self._as_he_stands(name) for name in self.policy.agents})
-        return self.people.values()
+    def snapshot(self) -> Crowd:
+        """Everybody, as he stands after the decisions made so far; whose shift has begun or ended meanwhile, anew."""
+        for name in self.people.outdated(self.now) if len(self.people) else self.policy.agents:
+            self.people.put(self._as_he_stands(name))
+        return self.people
 
     def _as_he_stands(self, name: str) -> AgentSnapshot:
+        load, rules, duty = self.loads.get(name, NOTHING), self.policy.assigning, self._duty(name)
+        person = self.policy.roster.person(name)
         return AgentSnapshot(
             agent=self.policy.agents[name],
-            is_on_duty=self.presence.get(name, True),
-            open_tickets=self.loads.get(name, 0),
-            expected_minutes=self.loads.get(name, 0) * MINUTES_A_TICKET,
+            is_on_duty=duty.is_on and self.presence.get(name, True),
+            is_on_call=duty.is_on_call and self.presence.get(name, True),
+            open_tickets=load.tickets,
+            expected_minutes=load.minutes,
+            weight=load.weight,
             last_assigned_at=self.last_assigned.get(name),
+            last_act_at=self.last_act.get(name),
+            silent_since=self.silent.get(name),
+            doubt_after=rules.doubt_after.total_seconds(),
+            doubt_for=rules.doubt_for.total_seconds(),
+            on_until=duty.ends_at,
+            holds_until=duty.until,
+            certificates=person.held(self.now) if person is not None else frozenset(),
+            expiry=person.ends() if person is not None else {},
+            languages=person.languages if person is not None else frozenset(),
         )
+
+    def _duty(self, name: str) -> Duty:
+        """By the roster; without shifts in it by his calendar, where what comes at night waits for the opening."""
+        roster, calendar = self.policy.roster, None
+        if self.policy.assigning.queues_out_of_hours and not roster.has_shifts(name):
+            calendar = self._hours(self.policy.agent_calendars.get(name, self.policy.calendar))
+        return roster.duty(name, self.now, calendar)
+
+    def _hours(self, calendar: str) -> list[Stretch]:
+        if calendar not in self.open_hours:
+            spec, day = self.policy.calendars[calendar], self.now.date()
+            days = (day + number * DAY for number in range(-2, LOOK_AHEAD))
+            self.open_hours[calendar] = [Stretch(*span) for one in days for span in windows(spec, one)]
+        return self.open_hours[calendar]
 
     def note_assigned(self, name: str) -> None:
         """An agent got work just now."""
         self.last_assigned[name] = self.now
         self.changes.assigned[name] = self.now
+        self.silent.setdefault(name, self.now)
+        self._refresh(name)
+
+    def note_act(self, name: str) -> None:
+        """An agent has done something: a reply, a note, a command, a call."""
+        self.last_act[name] = self.now
+        self.changes.acted[name] = self.now
+        self.silent.pop(name, None)
+        self._refresh(name)
+
+    def _refresh(self, name: str) -> None:
         if name in self.people:
-            self.people[name] = self._as_he_stands(name)
+            self.people.put(self._as_he_stands(name))
 
     def latest_of(self, ticket: Ticket) -> int:
         """The customer's last message on a ticket, where the batch asks for it; else the one that opened it."""
@@ -280,9 +325,9 @@ class Desk:
 
     def _count_load(self, ticket: Ticket | None, by: int) -> None:
         if ticket is not None and ticket.agent and ticket.state == "open":
-            self.loads[ticket.agent] = max(0, self.loads.get(ticket.agent, 0) + by)
-            if ticket.agent in self.people:
-                self.people[ticket.agent] = self._as_he_stands(ticket.agent)
+            more = self.policy.assigning.loads.of(ticket.medium, ticket.kind.value)
+            self.loads[ticket.agent] = added(self.loads.get(ticket.agent, NOTHING), more, by)
+            self._refresh(ticket.agent)
 
     def put_target(self, target: Target) -> None:
         self.targets.setdefault(target.ticket, []).append(target)
@@ -357,8 +402,7 @@ class Desk:
         """An agent is at work, or is not, from now on."""
         self.presence[name] = presence.state == "on"
         self.changes.presence[name] = presence
-        if name in self.people:
-            self.people[name] = self._as_he_stands(name)
+        self._refresh(name)
 
     def put_enrolment(self, row: Enrolment) -> None:
         """Remember what an agent's mail has shown."""

@@ -80,13 +80,13 @@ def hand_out(
     tries = 0
     for one in queue_order(waiting, now):
         latest = one.latest()
-        must = latest <= now and _is_in_time(one, now)
+        must = _must(one, now)
         gives_way = latest - now >= rules.long_time and free <= keep_free
         if not must and (tries >= MAX_TRIES or gives_way):
             kept.append(one)
             continue
         found = assign(crowd, replace(one.need, may_wait=not must), now, rules)
-        if found.agent is None:
+        if found.agent is None or (found.is_late and now < (one.need.due_at or now)):
             tries += 1
             kept.append(one)
             continue
@@ -99,10 +99,10 @@ def hand_out(
     return HandedOut(tuple(given), tuple(kept), _next_at(kept, now, rules))
 
 
-def _is_in_time(one: Waiting, now: datetime) -> bool:
-    """What is late already need not be given to somebody who is busy: it would only wait elsewhere."""
+def _must(one: Waiting, now: datetime) -> bool:
+    """Its last moment has come, or it has been late too long: then it goes behind other work if there is no better."""
     due = one.need.due_at
-    return due is None or now <= due
+    return due is None or one.latest() <= now < due or now >= due + MAX_OVERTAKEN
 
 
 def _next_at(kept: Iterable[Waiting], now: datetime, rules: AssigningRules) -> datetime | None:

@@ -11,6 +11,8 @@ from datetime import date, time, timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from routing.assigning_rules import AssigningRules
+from routing.roster import Roster
 from routing.words import Evidence, Kind
 
 
@@ -161,6 +163,8 @@ class Policy:
     topics: Mapping[str, Topic] = field(default_factory=dict)
     #: kind or "urgent" -> cue words, folded
     cues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    assigning: AssigningRules = field(default_factory=AssigningRules)
+    roster: Roster = field(default_factory=Roster)
     #: keys of `targets` -> when the managers hear of it, counted from when supervisors did; absent: the budget again
     manager_after: Mapping[str, Budget] = field(default_factory=dict)
     #: texts that supervisors may replace -> the placeholders of each
@@ -180,6 +184,12 @@ class Policy:
         of_channel = self.channels[channel].calendar if channel in self.channels else ""
         of_team = self.teams[team].calendar if team in self.teams else ""
         return self.calendars[of_channel or of_team or self.calendar]
+
+    @cached_property
+    def agent_calendars(self) -> dict[str, str]:
+        """Agent -> the calendar that he works by: that of the first of his teams that has one, else the desk's."""
+        named = ((name, team.calendar) for team in self.teams.values() for name in team.members)
+        return {name: calendar for name, calendar in reversed([*named]) if calendar}
 
     def agent_by_address(self, value: str) -> Agent | None:
         """The agent one of whose mailboxes this is."""

@@ -58,6 +58,14 @@ class Person:
     def has_shifts(self) -> bool:
         return bool(self.shifts or self.weekly)
 
+    def held(self, now: datetime) -> frozenset[str]:
+        """Certificates that have begun; those that have ended among them, so that one can say so."""
+        return frozenset(name for name, (start, _) in self.certificates.items() if start is None or start <= now)
+
+    def ends(self) -> Mapping[str, datetime]:
+        """Certificate -> when it ends, of those that do."""
+        return {name: end for name, (_, end) in self.certificates.items() if end is not None}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roster:
@@ -68,6 +76,10 @@ class Roster:
 
     def person(self, name: str) -> Person | None:
         return self.people.get(name)
+
+    def has_shifts(self, name: str) -> bool:
+        person = self.people.get(name)
+        return person is not None and person.has_shifts
 
     def duty(self, name: str, now: datetime, by_calendar: Iterable[Stretch] | None = None) -> Duty:
         """Whether it is his time, until when that holds, and whether he is on call.

@@ -58,6 +58,12 @@ async def present(tx: Transaction, changed: Mapping[str, Presence]) -> None:
     await _keep(tx, {name: {"presence": p.state, "since": p.since, "until": p.until} for name, p in changed.items()})
 
 
+async def acted(tx: Transaction, last: Mapping[str, datetime]) -> None:
+    """Remember agents' last signs of life: {agent: moment}."""
+    for name, at in last.items():
+        await _keep(tx, {name: {"last_act_at": at}}, since=at)
+
+
 async def hinted(tx: Transaction, names: Iterable[str], now: datetime) -> None:
     """A machine answered for these agents."""
     await _keep(tx, {name: {"absence_hinted_at": now} for name in names}, since=now)

@@ -81,6 +81,17 @@ async def count(tx: Transaction) -> int:
     return int(await tx.scalar(select(func.count()).select_from(TICKET)))
 
 
+async def open_work(tx: Transaction) -> list[tuple[str, str, str, int]]:
+    """What waits for whom: (agent, medium, kind, how many tickets)."""
+    sort = (TICKET.c.agent, TICKET.c.medium, TICKET.c.kind)
+    rows = await tx.rows(
+        select(*sort, func.count().label("count"))
+        .where(TICKET.c.state == TicketState.OPEN.value, TICKET.c.agent.is_not(None))
+        .group_by(*sort)
+    )
+    return [(r["agent"], r["medium"], r["kind"], r["count"]) for r in rows]
+
+
 async def open_loads(tx: Transaction) -> dict[str, int]:
     """How many tickets each agent has that wait for him: {agent: count}."""
     rows = await tx.rows(
