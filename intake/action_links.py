@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 from intake.cards import Stationery
@@ -15,7 +15,15 @@ from routing.tokens import reply_address
 from store.outbox import OutboxItem
 
 #: What needs no ticket, and so no token: evidence of who sent it is enough.
-_PLAIN = frozenset({CommandName.MINE, CommandName.ON, CommandName.OFF, CommandName.HELP})
+_PLAIN: Mapping[CommandName, str] = {
+    CommandName.MINE: "!mine",
+    CommandName.HELD: "!held",
+    CommandName.ON: "!on",
+    CommandName.OFF: "!off",
+    CommandName.BREAK: "!break 30min",
+    CommandName.REPORT: "!report week",
+    CommandName.HELP: "!help",
+}
 
 
 def actions(
@@ -37,7 +45,7 @@ def _link(name: CommandName, item: OutboxItem, channel: ChannelPolicy) -> str:
     token = item.recipe.get("acts", {}).get(name.value)
     if token:
         return mailto(reply_address(channel, token), f"{SUBJECTS[name]} [#{item.ticket}]")
-    return mailto(channel.address, f"!{name}") if name in _PLAIN else ""
+    return mailto(channel.address, _PLAIN[name]) if name in _PLAIN else ""
 
 
 def mailto(address: str, subject: str) -> str:

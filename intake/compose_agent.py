@@ -111,7 +111,7 @@ def _what_by_when(facts: AgentMail, texts: Texts) -> str:
     language = facts.language
     act = texts.say(f"word.act.{facts.target}", language)
     if facts.due_at is None:
-        return texts.say("agent.first.no_deadline", language, act=act)
+        return facts.state or texts.say("agent.first.no_deadline", language, act=act)
     deadline = dates.deadline_clock(facts.due_at, facts.timezone, language, facts.now)
     if facts.now >= facts.due_at:
         late = state_of(facts.due_at, facts, texts)

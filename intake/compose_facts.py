@@ -214,6 +214,7 @@ class AgentMail(ToAgent):
     target: TargetKind = TargetKind.FIRST_RESPONSE
     started_at: datetime | None = None  # of the target: with due_at it gives the colour
     due_at: datetime | None = None
+    state: str = ""  # how it stands, where nothing is owed: "已回覆"; "" for a mail that brings work
     why_you: str = ""  # the reason as half a sentence: "您負責營業稅"
     holder: str = ""  # SUPERVISOR: who has the ticket
     reason: str = ""  # SUPERVISOR: why it is late
@@ -256,6 +257,7 @@ class NoticeLine:
     holder: str  # who has it; "" for nobody
     topic: str = ""
     reason: str = ""
+    show: str = ""  # "mailto:…" that brings the ticket; "" for none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,6 +28,7 @@ _STYLE = (
     "body,table,td{-webkit-text-size-adjust:100%;-ms-text-size-adjust:100%}"
     "table{mso-table-lspace:0;mso-table-rspace:0}"
     ".w img{max-width:100%!important;height:auto!important}"
+    f".t a,.w a{{color:{ACCENTS['calm']}}}"
     "@media(max-width:480px){.p{padding-left:14px!important;padding-right:14px!important}.l{width:84px!important}}"
     "@media(prefers-color-scheme:dark){"
     ".b{background:#1b1c1e!important}.t{color:#e8eaed!important}.q{color:#a4abb3!important}"
@@ -96,7 +97,7 @@ def head(colour: str, first: str, canary: str, lines: Iterable[str]) -> str:
         f'<td class="{colour}b" style="border-left:4px solid {ACCENTS[colour]};padding:1px 0 1px 14px">'
         f'<div class="{colour}" style="font-size:20px;line-height:1.4;font-weight:600;{_WHOLE};'
         f'color:{ACCENTS[colour]}">'
-        f"{_dotted(first)}</div>"
+        f"{dotted(first)}</div>"
         + "".join(
             f'<div class="q" style="{QUIET};font-size:14px;padding-top:3px;{_BREAK}">{line}</div>'
             for line in _marked(lines, canary)
@@ -117,7 +118,7 @@ def aside(canary: str, lines: Iterable[str]) -> str:
     return f'<tr><td class="p" style="padding:8px 20px 2px">{boxed(marked)}</td></tr>'
 
 
-def _dotted(text: str) -> str:
+def dotted(text: str) -> str:
     """Plain text as HTML; a line may end with a dot between two things, and never begins with one."""
     return escape(text).replace(" · ", "\u00a0· ")
 
@@ -129,7 +130,7 @@ def words(caption: str, body: str, below: str) -> str:
         '<tr><td class="p" style="padding:12px 20px 14px">'
         f'{_TABLE} style="table-layout:fixed"><tr>'
         f'<td class="r" style="border:1px solid {LINE};border-radius:8px;padding:12px 16px 14px">'
-        f'<div class="q" style="{QUIET};font-size:13px;padding-bottom:6px;{_BREAK}">{_dotted(caption)}</div>'
+        f'<div class="q" style="{QUIET};font-size:13px;padding-bottom:6px;{_BREAK}">{dotted(caption)}</div>'
         f'<div class="t w" style="{TEXT};font-size:16px;line-height:1.7;{_BREAK};overflow-x:auto">{body}</div>'
         f"{files}</td></tr></table></td></tr>"
     )
@@ -175,12 +176,15 @@ def boxed(body: str) -> str:
     )
 
 
-def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A small table; titles are plain, cells are HTML."""
+def table(titles: Iterable[str], rows: Iterable[Iterable[str]], lead: int = 0) -> str:
+    """A small table; titles are plain, cells are HTML. `lead`: pixels of the first column, so that tables one below
+    the other stand in line; 0 as it comes.
+    """
+    wide = f' width="{lead}"' if lead else ""
     heads = "".join(
-        f'<th class="q r" align="left" style="{QUIET};font-size:13px;font-weight:600;padding:4px 10px 4px 0;'
-        f'border-bottom:1px solid {LINE}">{escape(title)}</th>'
-        for title in titles
+        f'<th class="q r" align="left"{wide if number == 0 else ""} style="{QUIET};font-size:13px;font-weight:600;'
+        f'padding:4px 10px 4px 0;border-bottom:1px solid {LINE};word-break:keep-all">{escape(title)}</th>'
+        for number, title in enumerate(titles)
     )
     body = "".join(
         "<tr>"

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from intake import compose_html as html
 from intake import mailbytes
 from intake.compose_agent import with_commands
-from intake.compose_facts import MARK, ToAgent
-from intake.compose_letter import MAX_NAME, agent_headers, plain_block, two_parts
+from intake.compose_facts import MARK, Action, ToAgent
+from intake.compose_letter import MAX_NAME, agent_headers, plain_block, plain_pairs, two_parts
 from intake.compose_words import clean_line, columns, escape, pad, wrap
 
 MAX_ABOUT = 200  # characters of a line under a row
 MAX_WHOLE = 12  # columns of a lead that no line end cuts through
+LEAD = 96  # pixels of the column of leads
 MAX_CELL = 60  # characters of a cell of a table of figures
 
 
@@ -51,7 +52,10 @@ class ListMail(ToAgent):
 
     first: str  # the subject and the first line
     colour: str = "calm"
+    under: str = ""  # what else there is, quietly below the first line
     groups: tuple[ListGroup, ...] = ()
+    offers: str = ""  # over the actions
+    actions: tuple[Action, ...] = ()  # what he may do from here
     last: str = ""  # the last line, small
 
 
@@ -70,12 +74,15 @@ def list_mail(facts: ListMail) -> bytes:
 
 def _plain(facts: ListMail, first: str, groups: list[ListGroup]) -> str:
     end = f" · {facts.canary}" if facts.canary else ""
-    blocks = [wrap(first + end), MARK]
+    blocks = [wrap(first + end), *([wrap(facts.under)] if facts.under else []), MARK]
     for group in groups:
         body = _plain_table(group.table) if group.table else "\n".join(map(_plain_row, group.rows))
         if group.below:
             body += f"\n\n{wrap(group.below, '  ', '  ')}"
         blocks.append(plain_block(group.caption, facts.canary, body))
+    if facts.actions:
+        typed = plain_pairs((a.typed, a.does) for a in facts.actions)
+        blocks.append(plain_block(facts.offers, facts.canary, typed))
     if facts.last:
         blocks.append(wrap(facts.last))
     return "\n\n".join(blocks) + "\n"
@@ -108,15 +115,18 @@ def _plain_table(table: tuple[tuple[str, ...], ...]) -> str:
 
 def _page(facts: ListMail, first: str, groups: list[ListGroup]) -> str:
     canary = html.canary(facts.canary)
-    blocks = [html.head(facts.colour, first, canary, []), html.rule(MARK)]
+    blocks = [html.head(facts.colour, first, canary, [escape(facts.under)]), html.rule(MARK)]
     for group in groups:
         if group.table:
             titles, *rows = group.table
             body = html.table(titles, [_cells(row) for row in rows])
         else:
-            body = html.table(group.columns, [_row(row) for row in group.rows])
+            body = html.table(group.columns, [_row(row) for row in group.rows], LEAD)
         below = f'<div style="padding-top:6px">{escape(group.below)}</div>' if group.below else ""
         blocks.append(html.block(group.caption, canary, body + below))
+    if facts.actions:
+        offered = "<br>".join(html.action(a.typed, a.does, a.mailto) for a in facts.actions)
+        blocks.append(html.block(facts.offers, canary, offered))
     if facts.last:
         blocks.append(html.small(facts.last))
     return html.page(facts.language, first, blocks)
@@ -127,19 +137,23 @@ def _cells(row: Iterable[str]) -> list[str]:
 
 
 def _row(row: ListRow) -> list[str]:
-    lead = html.coloured(row.lead, row.colour) if row.colour else escape(row.lead)
-    if columns(row.lead) <= MAX_WHOLE:
-        lead = f'<span style="white-space:nowrap">{lead}</span>'
+    lead = _whole(row.lead, html.coloured(row.lead, row.colour) if row.colour else escape(row.lead))
     number = f"<b>#{row.ticket}</b>" if row.ticket is not None else ""
     if number and row.show.startswith("mailto:"):
         number = f'<a href="{escape(row.show)}">{number}</a>'
     name = escape(clean_line(row.name, MAX_NAME))
     lines = [" ".join(part for part in (number, name) if part)]
-    lines += [_quiet(with_commands(escape(clean_line(line, MAX_ABOUT)))) for line in row.under if line]
+    lines += [_quiet(with_commands(html.dotted(clean_line(line, MAX_ABOUT)))) for line in row.under if line]
     if row.quoted:
         lines.append(_quiet(f"<i>{escape(clean_line(row.quoted, MAX_ABOUT))}</i>"))
-    under = f"<br>{_quiet(escape(row.lead_under))}" if row.lead_under else ""
+    under = f"<br>{_quiet(_whole(row.lead_under))}" if row.lead_under else ""
     return [f"{lead}{under}", "<br>".join(line for line in lines if line)]
+
+
+def _whole(text: str, shown: str = "") -> str:
+    """A short text, or the HTML that shows it, in one piece."""
+    shown = shown or escape(text)
+    return f'<span style="white-space:nowrap">{shown}</span>' if columns(text) <= MAX_WHOLE else shown
 
 
 def _quiet(shown: str) -> str:

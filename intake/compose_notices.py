@@ -257,7 +257,10 @@ def _table(lines: list[NoticeLine], facts: NoticeMail, texts: Texts) -> str:
 def _row(line: NoticeLine, facts: NoticeMail, texts: Texts) -> list[str]:
     medium = texts.say(f"word.medium.{line.medium}", facts.language)
     quiet = f'<br><span class="q" style="{html.QUIET};font-size:13px">'
-    who = f"<b>#{line.ticket}</b> {escape(clean_line(line.customer_name, MAX_NAME))}"
+    number = f"<b>#{line.ticket}</b>"
+    if line.show.startswith("mailto:"):
+        number = f'<a href="{escape(line.show)}">{number}</a>'
+    who = f"{number} {escape(clean_line(line.customer_name, MAX_NAME))}"
     due = dates.deadline_clock(line.due_at, facts.timezone, facts.language, facts.now)
     colour = "red" if _is_late(line, facts) else "amber"
     holder = clean_line(line.holder, MAX_NAME) or texts.say("word.nobody", facts.language)

@@ -38,11 +38,12 @@ from intake.cards import (
 )
 from intake.compose_welcome import EnrolMail, enrol_facts, enrol_mail
 from intake.left_out import all_arrived, link_to_files
+from intake.list_reader import show_link
 from intake.lists import CODE as LIST
 from intake.lists import list_letter
 from intake.rescues import rescues
 from intake.said import Said, said_by
-from intake.shown import about_last_words, is_shown, standing_of, story_of
+from intake.shown import about_last_words, is_shown, standing_of, stands, story_of
 from intake.told_holding import holding_of
 from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
@@ -54,11 +55,12 @@ from routing.enrolling import NO_TICKET
 from routing.filters import loop_mark
 from routing.masking import Masks, masks_of
 from routing.policy import Agent, ChannelPolicy
+from routing.presence import ON
 from routing.reasons import Reason
 from routing.records import Ticket
 from routing.tokens import canary, reply_address
 from routing.words import Kind, NoticeKind, Origin, Purpose, Standing, TargetKind
-from store import customers, deadlines, participants, tickets
+from store import agents, customers, deadlines, participants, tickets
 from store.engine import Transaction
 from store.messages import MESSAGE
 from store.outbox import OutboxItem
@@ -273,6 +275,7 @@ async def _to_agent(
     target = next((t for t in matter.targets if t.is_open), None)
     who = await recipients_of(tx, item, matter, said.source, with_, language)
     reasons = [Reason(r["code"], r.get("words", ""), r.get("data", {})) for r in item.recipe.get("why", ())]
+    state, holder = stands(item, ticket, with_, language)
     asker = policy.agents.get(str(item.recipe.get("asker", "")))  # advice is wanted, and no answer to the customer
     facts = compose.AgentMail(
         **_desk_to(item, with_, channel, agent, ticket, now),
@@ -293,7 +296,8 @@ async def _to_agent(
         target=target.kind if target else TargetKind.FIRST_RESPONSE,
         started_at=target.started_at if target else None,
         due_at=target.due_at if target else None,
-        why_you=why_you(reasons, with_, language),
+        state=state,
+        why_you=holder or why_you(reasons, with_, language),
         **who,
         received_at=_written_at(ticket, item, said),
         files=said.files,
@@ -399,11 +403,21 @@ async def _told(
             values=holding.values,
             also=holding.also,
             newer=holding.newer,
-            actions=actions((Name.SEND,) if item.recipe.get("acts") else (), item, with_, channel, language),
+            actions=actions(_offered(item), item, with_, channel, language),
             thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id) if ticket else b"",
         ),
         with_.texts,
     )
+
+
+def _offered(item: OutboxItem) -> tuple[Name, ...]:
+    """What a mail that tells something has links for."""
+    if item.recipe["code"] in _AWAY:
+        return (Name.ON, Name.MINE)
+    return (Name.SEND,) if item.recipe.get("acts") else ()
+
+
+_AWAY = frozenset({"presence_off", "presence_break", "away_you"})
 
 
 async def _still_ahead(tx: Transaction, item: OutboxItem, now: datetime) -> list[dict[str, Any]]:
@@ -429,6 +443,7 @@ async def _notice(tx: Transaction, item: OutboxItem, with_: Stationery, channel:
     lines = []
     only: Ticket | None = None
     notices = item.recipe["notices"]
+    away = {name: one.presence for name, one in (await agents.states(tx)).items() if one.presence != ON}
     if item.purpose is Purpose.WARNING:
         notices = await _still_ahead(tx, item, now)
     for told in notices:
@@ -447,6 +462,10 @@ async def _notice(tx: Transaction, item: OutboxItem, with_: Stationery, channel:
                 due_at=datetime.fromisoformat(told["due_at"]),
                 holder=holder.display_name if holder else "",
                 topic=topic_name(with_.policy, ticket.topic, language),
+                reason=with_.texts.say(f"notice.away.{away[holder.name]}", language)
+                if holder and holder.name in away
+                else "",
+                show=show_link(channel, ticket.id),
             )
         )
     is_one = len({line.ticket for line in lines}) == 1

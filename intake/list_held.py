@@ -16,6 +16,14 @@ from routing.records import Question, Ticket
 from store import answers, questions, tickets
 from store.answers import UNPROVEN, HeldMail
 
+#: Commands that asked the desk for something and could not be done: he was told at once, and nothing waits for him.
+_ASKED = frozenset(
+    {
+        *("not_yours", "show_what", "find_what", "report_when", "wrong_break", "away_whom", "bad_holiday"),
+        *("supervisors_only", "needs_ticket", "no_question", "no_such_text", "no_words_for_text", "bad_placeholder"),
+    }
+)
+
 REMEMBERED = timedelta(days=3)  # that long a mail is named of which nothing came
 
 
@@ -33,6 +41,7 @@ async def held_groups(reader: Reader) -> tuple[ListGroup, ...]:
     tx, name = reader.tx, reader.agent.name
     mails = await answers.waiting(tx, name, MAX_ROWS)
     mails += _others(mails, await answers.refused(tx, name, reader.now - REMEMBERED, MAX_ROWS))
+    mails = [mail for mail in mails if mail.why not in _ASKED]
     asked = await questions.waiting(tx, reader.now, name, MAX_ROWS)
     about = [*(mail.ticket for mail in mails), *(question.ticket for question in asked)]
     known = await tickets.by_ids(tx, {number for number in about if number is not None})

@@ -59,6 +59,8 @@ class Worded:
     first: str
     groups: tuple[ListGroup, ...] = ()
     colour: str = "calm"
+    under: str = ""
+    offers: tuple[CommandName, ...] = ()  # what he may do from here
 
 
 def teams_of(policy: Policy, agent: Agent) -> frozenset[str]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from intake import dates
+from intake.action_links import actions
 from intake.cards import Stationery
 from intake.compose_facts import share_used
 from intake.compose_html import accent
@@ -20,11 +21,13 @@ from intake.list_figures import figures_list
 from intake.list_held import held_groups, held_list
 from intake.list_reader import MAX_ROWS, MAX_SUBJECT, Reader, Worded, about, not_shown, teams_of, ticket_row
 from intake.list_sent import sent_list
+from routing.commands import CommandName
 from routing.policy import ChannelPolicy
+from routing.presence import ON
 from routing.records import Target, Ticket
 from routing.tokens import canary
 from routing.words import TicketState
-from store import deadlines, listing
+from store import agents, deadlines, listing
 from store.engine import Transaction
 from store.outbox import OutboxItem
 
@@ -52,7 +55,10 @@ async def list_letter(
             **common,
             first=worded.first,
             colour=worded.colour,
+            under=worded.under,
             groups=worded.groups,
+            offers=reader.say("notice.actions"),
+            actions=actions(worded.offers, item, with_, channel, language),
             last=reader.say("list.last.show"),
         )
     )
@@ -64,8 +70,24 @@ async def list_letter(
 async def _mine(reader: Reader, recipe: Mapping[str, Any]) -> Worded:
     """What waits for him by deadline, what waits for his customers, and what he still has to say a word about."""
     del recipe
-    worded = await _open(reader)
-    return Worded(**{**worded, "groups": (*worded["groups"], *await held_groups(reader))})
+    worded, held = await _open(reader), await held_groups(reader)
+    _, theirs = worded["groups"]
+    rest = (("theirs", len(theirs.rows)), ("held", sum(len(group.rows) for group in held)))
+    return Worded(
+        **{**worded, "groups": (*worded["groups"], *held)},
+        under=reader.say_joined([reader.say(f"list.under.{name}", count=str(n)) for name, n in rest if n]),
+        offers=(
+            *(await _presence(reader)),
+            CommandName.HELD,
+            *([CommandName.REPORT] if reader.agent.is_supervisor else []),
+        ),
+    )
+
+
+async def _presence(reader: Reader) -> tuple[CommandName, ...]:
+    """How he may say that he goes, or that he is back."""
+    state = (await agents.states(reader.tx)).get(reader.agent.name)
+    return (CommandName.ON,) if state is not None and state.presence != ON else (CommandName.BREAK, CommandName.OFF)
 
 
 async def _open(reader: Reader) -> dict[str, Any]:
@@ -185,7 +207,8 @@ def _found_row(reader: Reader, ticket: Ticket) -> ListRow:
     )
     opened = reader.say("list.opened", moment=reader.near(ticket.opened_at))
     subject = clean_line(ticket.subject, MAX_SUBJECT)
-    return _with(row, about(reader, ticket, opened), subject)
+    said = about(reader, ticket, opened)
+    return _with(row, said, *([] if subject in said else [subject]))
 
 
 LISTS: Mapping[str, Callable[[Reader, Mapping[str, Any]], Awaitable[Worded]]] = {

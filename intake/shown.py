@@ -12,7 +12,7 @@ from intake import dates
 from intake.cards import Stationery
 from routing.looking import SHOWN
 from routing.records import Event, Ticket
-from routing.words import Speaker, Standing
+from routing.words import Speaker, Standing, TicketState
 from store import events
 from store.engine import Transaction
 from store.messages import MESSAGE
@@ -44,6 +44,16 @@ async def standing_of(tx: Transaction, item: OutboxItem, ticket: Ticket) -> Stan
 def is_shown(item: OutboxItem) -> bool:
     """Whether this mail shows a ticket that somebody asked to see."""
     return item.recipe.get("code") == SHOWN
+
+
+def stands(item: OutboxItem, ticket: Ticket, with_: Stationery, language: str) -> tuple[str, str]:
+    """Of a ticket that somebody asked to see: (how it stands, "" while it is open; who has it). "" for other mails."""
+    if not is_shown(item):
+        return "", ""
+    holder = with_.policy.agents.get(ticket.agent or "")
+    who = with_.texts.say("shown.holder", language, who=holder.display_name) if holder else ""
+    state = "" if ticket.state is TicketState.OPEN else with_.texts.say(f"list.state.{ticket.state}", language)
+    return state, who or with_.texts.say("shown.nobody", language)
 
 
 _LAST_WORDS = (

@@ -17,16 +17,19 @@ def note_wrong_account(incoming: Incoming, desk: Desk) -> None:
     """Tell whose address it is, of the first that counts still; not without bound.
 
     Of somebody who wrote before it is told only where he asks for something as agents do: a telephone does that each
-    time from the same account, and a customer whom our mail was passed on to writes words.
+    time from the same account, and a customer whom our mail was passed on to writes words. Whose ticket it is may.
     """
-    if incoming.sender in desk.contacts and not _commands(incoming):
+    known = desk.contacts.get(incoming.sender)
+    if known is not None and not _commands(incoming):
         return
     for token in tokens_in_recipients(incoming.message, incoming.envelope.rcpt_to):
         record = desk.tokens.get(token)
         if record is None or record.revoked_at is not None or kind_of(record) not in (REPLY, ACT):
             continue
-        agent = desk.policy.agents.get(record.agent)
-        if agent is not None and record.ticket in desk.tickets and may_tell(desk, agent, is_proven=False):
+        agent, ticket = desk.policy.agents.get(record.agent), desk.tickets.get(record.ticket)
+        if agent is None or ticket is None or (known is not None and known.customer == ticket.customer):
+            return
+        if may_tell(desk, agent, is_proven=False):
             sender = incoming.message.sender.value
             tell_plainly(incoming, desk, agent, "wrong_account", ticket=record.ticket, detail=sender)
         return

@@ -82,5 +82,5 @@ async def test_a_ticket_that_is_none_of_his_business_is_not_there(desk: Attacked
 
     said = [await says(desk, f"！看 {number}", "boss") for number in ("1001", "4711")]
 
-    assert [letter.plain.splitlines()[0] for [letter] in said] == ["沒有您可以看的這個案件"] * 2
+    assert [letter.plain.partition(" · ")[0] for [letter] in said] == ["沒有您可以看的這個案件"] * 2
     assert "王美玲" not in said[0][0].text

@@ -149,7 +149,7 @@ async def test_each_block_carries_a_canary_that_is_no_tickets(db: Database) -> N
 
     mark = canary(KEYRING, 0)
     assert find_canaries(plain(said)) == (mark,)
-    assert [plain(said).count(mark), page(said).count(mark)] == [3, 3]
+    assert [plain(said).count(mark), page(said).count(mark)] == [4, 4]
     assert said["Reply-To"] is None
     assert said["Auto-Submitted"] == "auto-generated"
 
@@ -309,7 +309,7 @@ async def test_held_names_answers_that_wait_questions_and_mails_nothing_came_of_
     said = await mail(db, "held")
 
     text = plain(said)
-    assert said["Subject"] == "3 件等您的話"
+    assert said["Subject"] == "3 件等您看一下"
     assert numbers(said) == [1001, 1002]
     assert "已更正" in text
     assert "別人的" not in text

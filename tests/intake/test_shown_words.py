@@ -89,6 +89,20 @@ async def test_whose_words_they_are_is_said_of_these_and_not_of_the_first(  # ty
     assert (told == "verified", "⚠" in letter.plain) == (is_proven, not is_proven)
 
 
+@pytest.mark.parametrize(("words", "state"), [("您好，可以。", "已回覆"), ("！結案", "已結案")])
+async def test_a_ticket_that_is_shown_says_how_it_stands_and_whose_it_is(
+    desk: AttackedDesk, words: str, state: str
+) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item, words))
+    await desk.leaves()
+
+    letter = await shown(desk, str(item.agent), "boss")
+
+    assert letter.plain.splitlines()[0].startswith(f"{state} · 王美玲")
+    assert f"由 {str(item.agent).capitalize()} 負責" in letter.plain
+
+
 @pytest.mark.parametrize("is_proven", [True, False])
 async def test_a_message_made_a_ticket_of_its_own_is_believed_as_far_as_it_was(
     desk: AttackedDesk, is_proven: bool
