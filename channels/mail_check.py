@@ -266,8 +266,16 @@ async def _missing(imap: Imap, settings: ImapSettings) -> list[tuple[str, str, s
         name = one.among(folders) if one.wanted == AUTO else one.wanted
         key = "junk_folder" if one.is_junk else "sent_folder"
         if name not in names:
-            found.append((key, one.wanted, f"set imap.{key} to one of: {', '.join(names[:MAX_NAMED])}"))
+            found.append((key, one.wanted, beside_mend(key, names)))
     return found
+
+
+def beside_mend(key: str, names: list[str]) -> str:
+    """What to do about it; the inbox is neither junk nor sent mail, so it is never proposed."""
+    others = [name for name in names if name.upper() != "INBOX"]
+    if not others:
+        return f"make the folder in the mailbox, or take imap.{key} out"
+    return f"set imap.{key} to one of: {', '.join(others[:MAX_NAMED])}"
 
 
 async def folder_mend(imap: Imap) -> str:

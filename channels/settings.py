@@ -347,7 +347,7 @@ class MailSettings(Strict):
     def _is_address(cls, value: str) -> str:
         local, at, domain = value.rpartition("@")
         if not at or not local or ("." not in domain and domain != "localhost") or " " in value:
-            raise ValueError(f'"{value}" is no mail address')
+            raise ValueError(f'"{value}" is no mail address: write it whole, "support@firm.example"')
         return value
 
     @model_validator(mode="after")

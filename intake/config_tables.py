@@ -203,7 +203,7 @@ class AgentTable(Strict):
         for address in value:
             local, _, domain = address.rpartition("@")
             if not local or not domain or any(c.isspace() for c in address):
-                raise ValueError(f'"{address}" is no mail address')
+                raise ValueError(f'"{address}" is no mail address: write it whole, "name@firm.example"')
         return tuple(address.lower() for address in value)
 
 

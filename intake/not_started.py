@@ -29,6 +29,10 @@ def of_file(error: OSError) -> str:
         return f"{reason}; the daemon's user must own it"
     if isinstance(error, FileExistsError | NotADirectoryError):
         return f"{reason}; a folder is wanted here: move the file away, or name another folder"
+    if isinstance(error, FileNotFoundError):
+        return f"{reason}; make it and give it to the daemon's user, or name another in the configuration"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{reason}; make room on its disk"
     return reason
 
 

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from intake.command.arguments import parser
 from intake.config import load
+from routing.commands import NAMES, CommandName, parse
 
 ROOT = Path(__file__).parents[1]
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-Hant.md"
@@ -226,3 +228,67 @@ def test_every_make_target_exists(readme: Path) -> None:
 @pytest.mark.parametrize("picture", PICTURES, ids=name_of)
 def test_pictures_are_small(picture: Path) -> None:
     assert picture.stat().st_size < MAX_PICTURE
+
+
+def unnamed_files(page: str, room: Path) -> list[str]:
+    """The files of a package that a page does not name, by themselves or by a pattern as `config_*.py`."""
+    named = re.findall(r"[\w*]+\.py\b", page)
+    files = sorted(path.name for path in room.glob("*.py") if path.name != "__init__.py")
+    return [name for name in files if not any(fnmatchcase(name, one) for one in named)]
+
+
+@pytest.mark.parametrize("room", ["routing", "intake"])
+def test_the_design_says_where_every_file_belongs(room: str) -> None:
+    design = (ROOT / "docs" / "design.md").read_text("utf-8")
+
+    assert unnamed_files(design, ROOT / room) == []
+
+
+def test_a_file_that_is_not_named_is_found(tmp_path: Path) -> None:
+    for name in ("__init__.py", "told.py", "list_new.py", "forgotten.py"):
+        (tmp_path / name).touch()
+
+    assert unnamed_files("`told.py`, `list_*.py`", tmp_path) == ["forgotten.py"]
+
+
+TYPED = re.compile(r"[!！]([A-Za-z][A-Za-z-]*|[\u4e00-\u9fff]+)")  # the word; Chinese may run on: ！等3天
+
+
+def typed_commands(markdown: str) -> tuple[set[CommandName], list[str]]:
+    """The commands that a page shows, by any of their names; and words behind a mark that are none."""
+    commands, unknown = set[CommandName](), list[str]()
+    for code in re.findall(r"`([^`\n]+)`|「([^」\n]+)」", markdown):
+        for word in TYPED.findall("".join(code)):
+            parsed = parse(f"!{word}")
+            commands |= {one.name for one in parsed.commands}
+            unknown += [word] if parsed.unknown else []
+    return commands, unknown
+
+
+@pytest.mark.parametrize("page", ["agents.md", "agents.zh-Hant.md"])
+def test_the_agents_page_shows_every_command_and_no_other(page: str) -> None:
+    commands, unknown = typed_commands((ROOT / "docs" / page).read_text("utf-8"))
+
+    assert (set(NAMES) - commands, unknown) == (set(), [])
+
+
+def test_the_agents_page_shows_each_command_in_both_scripts() -> None:
+    page = (ROOT / "docs" / "agents.md").read_text("utf-8")
+    in_chinese, _ = typed_commands("".join(f"`！{word}`" for word in TYPED.findall(page) if not word.isascii()))
+
+    assert set(NAMES) - in_chinese == set()
+
+
+@pytest.mark.parametrize(
+    ("markdown", "commands", "unknown"),
+    [
+        ("| `!close` `！結案` |", {CommandName.CLOSE}, []),
+        ("寫「！等3天」", {CommandName.WAIT}, []),
+        ("| `!clsoe` |", set(), ["clsoe"]),
+        ("What a surprise! `note`", set(), []),
+    ],
+)
+def test_commands_are_found_where_agents_read_them(
+    markdown: str, commands: set[CommandName], unknown: list[str]
+) -> None:
+    assert typed_commands(markdown) == (commands, unknown)
