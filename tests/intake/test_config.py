@@ -285,7 +285,12 @@ def test_nothing_that_is_right_is_called_wrong(written) -> None:
         ('region = "TW"', 'timezone = "Asia"', "desk.timezone", '"Asia" is no time zone'),
         ('members = ["chen"]', "members = []", "teams.tax.members", "this is empty"),
         ("[agents.chen]", '[agents."陳"]', "agents.陳", '"陳" cannot be a name'),
-        ('addresses = ["wu@firm.example"]', 'addresses = ["wu"]', "agents.wu.addresses", '"wu" is no mail address -> write it'),
+        (
+            'addresses = ["wu@firm.example"]',
+            'addresses = ["wu"]',
+            "agents.wu.addresses",
+            '"wu" is no mail address -> write it',
+        ),
         ('type = "telephony"', 'path = "/x"', "channels.phone.type", "the type is missing"),
         ('reply_channel = "mail"', 'reply_channel = "phone"', "channels.phone.reply_channel", '"phone" sends no mail'),
         ('display_name = "吳"', "display_name = 5", "agents.wu.display_name", "this must be a text"),
