@@ -10,6 +10,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -24,6 +25,7 @@ from routing.budgets import BadBudget, parse_budget
 from routing.folding import fold
 from routing.policy import Agent, Budget, CalendarSpec, ChannelPolicy, Policy, Rule, Team
 from routing.sla import DEFAULT_SUPERVISOR_AFTER, DEFAULT_TARGETS, TARGET_KEYS
+from routing.weighing import Weights, parsed
 
 
 def build(tables: Tables, problems: list[Problem]) -> Policy | None:
@@ -60,6 +62,7 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
         channels={name: _channel(name, keys, its) for name, (keys, its) in tables.channels.items()},
         topics=topics,
         cues=taxonomy.cues(data),
+        is_learning=tables.desk.learning,
         ack_per_address_and_day=tables.limits.ack_per_address_and_day,
         peer_cap=tables.limits.peer_cap,
         ack_per_domain_and_day=tables.limits.ack_per_domain_and_day,
@@ -69,7 +72,14 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
         day_mail=tables.desk.day_mail,
         delivered_mail=tables.desk.delivered_mail,
     )
-    return replace(policy, version=_version(policy))
+    weights = _weights()
+    return replace(policy, version=_version(replace(policy, version=weights.version)), weights=weights)
+
+
+@cache
+def _weights() -> Weights:
+    """What the words of messages count for, as shipped: read once, half a megabyte."""
+    return parsed(resources.files("intake").joinpath("texts", "weights.txt").read_text("utf-8"))
 
 
 def _teams(tables: Tables) -> dict[str, Team]:

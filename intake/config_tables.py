@@ -60,6 +60,7 @@ class Desk(Strict):
     default_team: str = ""  # "": the only team
     day_mail: bool = True  # at the opening of a shift: what waits for each agent
     delivered_mail: bool = True  # at its closing: what of his was delivered
+    learning: bool = True  # what agents put right (!topic, !kind, !urgent) counts when the next ones are told apart
     signature: dict[Language, Annotated[str, Field(min_length=1, max_length=600)]] = Field(default_factory=dict)
 
 

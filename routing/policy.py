@@ -13,6 +13,7 @@ from functools import cached_property
 
 from routing.assigning_rules import AssigningRules
 from routing.roster import Roster
+from routing.weighing import Weights
 from routing.words import Evidence, Kind
 
 
@@ -163,6 +164,8 @@ class Policy:
     topics: Mapping[str, Topic] = field(default_factory=dict)
     #: kind or "urgent" -> cue words, folded
     cues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    weights: Weights | None = None  # of what stands in messages; None: the words of topics and cues are counted
+    is_learning: bool = True  # agents' corrections count in what is told by words
     assigning: AssigningRules = field(default_factory=AssigningRules)
     roster: Roster = field(default_factory=Roster)
     #: keys of `targets` -> when the managers hear of it, counted from when supervisors did; absent: the budget again

@@ -262,6 +262,16 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "主題 {topic}，{points} 分：{words}。",
         "主题 {topic}，{points} 分：{words}。",
     ),
+    "topic_weighed": (
+        "Topic {topic} (certain to {confidence}), above all by: {words}.",
+        "主題 {topic}（把握 {confidence}），主要看：{words}。",
+        "主题 {topic}（把握 {confidence}），主要看：{words}。",
+    ),
+    "learned_from": (
+        "… as agents put it right on {tickets}.",
+        "…這是從專員的更正學來的：{tickets}。",
+        "…这是从坐席的更正学来的：{tickets}。",
+    ),
     "topic_weak": (
         "Too little tells the topic: it goes to a generalist.",
         "看不出明確主題，交給通才處理。",

@@ -1,20 +1,17 @@
 """Rules: kind, topic, urgency and team of a message.
 
-The rules of config.toml are asked first, and the first that matches wins; what it does not say is told by the
-evidence of the taxonomy: words that count for a topic, cues for a kind, cues for urgency. Too little evidence for
-a topic is said so, and the message goes to a generalist. Every condition and word that counted is a reason.
+The rules of config.toml are asked first, and the first that matches wins; what it does not say is told by what
+stands in the message (`routing/evidence.py`). Every condition and word that counted is a reason.
 """
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from channels.message import Message
+from routing.evidence import Strength, judge
 from routing.folding import fold
+from routing.learned import NOTHING, Learned
 from routing.policy import ChannelPolicy, Policy, Rule
 from routing.reasons import Reason, because
 from routing.words import Kind
@@ -22,8 +19,6 @@ from routing.words import Kind
 MAX_EVIDENCE_LATIN = 4_000  # characters that are evidence, a page or so: what is asked stands there
 MAX_EVIDENCE = 1_000  # the same where there is Chinese, which says more in a character
 MAX_RULE_TEXT = 64 * 1024  # characters in which a rule's words are looked for
-MIN_TOPIC_POINTS = 2  # one strong word, or two weak ones; fewer count only where no other topic has any
-STRONG, WEAK = 2, 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,177 +29,9 @@ class Classification:
     language: str  # of the message, the desk's if nothing could be told
     team: str
     agent: str = ""  # named by a rule; "" to choose
-    confidence: float = 0.0  # 0..1: of the topic, the share of the points that the best topic has; 1 by rule
+    confidence: float = 0.0  # 0..1: how far the topic is ahead of the others; 1 by rule
+    complaint_strength: Strength = Strength.NONE  # how surely it complains: no apology by machine for less than STRONG
     reasons: tuple[Reason, ...] = ()
-
-
-# --- finding words --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """Evidence words, arranged so that a text is scanned once, however many words there are.
-
-    English words are looked up among the text's words with their common endings. Chinese has no word borders:
-    the text's pairs of neighbouring characters, as 32-bit numbers, are intersected with the pairs of the words;
-    only a word all of whose pairs occur is searched for (4 times as fast as searching for each word).
-    """
-
-    by_token: Mapping[str, tuple[str, ...]]  # form -> words it is a form of
-    phrases: Mapping[str, tuple[str, ...]]  # first token -> ASCII phrases
-    singles: tuple[str, ...]  # of one character, or ASCII with marks in it ("hello?"): few, each searched for
-    by_pair: Mapping[int, tuple[tuple[frozenset[int], str], ...]]  # first pair -> (all pairs, word)
-    pairs: frozenset[int]
-
-    @classmethod
-    def of(cls, words: Iterable[str]) -> Lexicon:
-        """From words already folded."""
-        by_token: dict[str, list[str]] = defaultdict(list)
-        phrases: dict[str, list[str]] = defaultdict(list)
-        singles: list[str] = []
-        by_pair: dict[int, list[tuple[frozenset[int], str]]] = defaultdict(list)
-        for word in sorted({word for word in words if word}):
-            if word.isascii() and word.isalnum():
-                for form in _forms(word):
-                    by_token[form].append(word)
-            elif word.isascii() and word.replace(" ", "").isalnum():
-                phrases[word.split()[0]].append(word)
-            elif word.isascii() or len(_units(word)) < 4:
-                singles.append(word)
-            else:
-                first = _pairs(_units(word[:2]), frozenset())
-                by_pair[next(iter(first))].append((_pairs(_units(word), frozenset()), word))
-        pairs = frozenset(pair for entries in by_pair.values() for entry in entries for pair in entry[0])
-        return cls(_frozen(by_token), _frozen(phrases), tuple(singles), _frozen(by_pair), pairs)
-
-    def found_in(self, text: str) -> set[str]:
-        """The words that occur in a folded text."""
-        is_ascii = text.isascii()
-        tokens = set(text.translate(_MARKS_TO_BLANKS).split() if is_ascii else _TOKENS.findall(text))
-        found = {word for word in self.singles if word in text}
-        for token in tokens & self.by_token.keys():
-            found.update(self.by_token[token])
-        for token in tokens & self.phrases.keys():
-            found.update(phrase for phrase in self.phrases[token] if phrase in text)
-        if not is_ascii:
-            present = _pairs(_units(text), self.pairs)
-            for pair in present & self.by_pair.keys():
-                for all_pairs, word in self.by_pair[pair]:
-                    # A word that is one pair has been found already; of longer ones the order is open.
-                    if len(all_pairs) == 1 or (all_pairs <= present and word in text):
-                        found.add(word)
-        return found
-
-
-def _units(text: str) -> bytes:
-    return text.encode("utf-16-le", "surrogatepass")
-
-
-def _pairs(units: bytes, among: frozenset[int]) -> frozenset[int]:
-    """Every two neighbouring UTF-16 units as one number; only those of `among`, unless that is empty."""
-    even = memoryview(units[: len(units) & ~3]).cast("I")
-    odd = memoryview(units[2 : 2 + (len(units) - 2 & ~3)]).cast("I")
-    if not among:
-        return frozenset(even).union(odd)
-    return among.intersection(even) | among.intersection(odd)
-
-
-_TOKENS = re.compile("[a-z0-9]+")
-_MARKS_TO_BLANKS = {code: " " for code in range(128) if not chr(code).isalnum()}
-
-
-def _forms(word: str) -> set[str]:
-    """An English word and its common endings: file, files, filed, filing."""
-    if not word.isalpha() or len(word) < 3:
-        return {word}
-    stem = word.removesuffix("e")
-    return {word, word + "s", word + "es", stem + "ed", stem + "ing"}
-
-
-_K = TypeVar("_K")
-_T = TypeVar("_T")
-
-
-def _frozen(lists: Mapping[_K, list[_T]]) -> dict[_K, tuple[_T, ...]]:
-    return {key: tuple(values) for key, values in lists.items()}
-
-
-# --- evidence -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What each word of a policy's taxonomy counts for."""
-
-    lexicon: Lexicon
-    topics: Mapping[str, tuple[tuple[str, int], ...]]  # word -> (topic, points)
-    cues: Mapping[str, tuple[str, ...]]  # word -> kinds, "urgent", "not_complaint"
-
-    @classmethod
-    def of(cls, policy: Policy) -> Evidence:
-        topics: dict[str, dict[str, int]] = defaultdict(dict)
-        for key, topic in policy.topics.items():
-            for points, words in ((WEAK, topic.weak), (STRONG, topic.strong)):
-                for word in words:
-                    topics[fold(word)][key] = points
-        cues: dict[str, list[str]] = defaultdict(list)
-        for name, words in policy.cues.items():
-            # The same word in both scripts counts once.
-            for word in dict.fromkeys(fold(word) for word in words):
-                cues[word].append(name)
-        return cls(
-            Lexicon.of((*topics, *cues)),
-            {word: tuple(points.items()) for word, points in topics.items()},
-            _frozen(cues),
-        )
-
-
-#: The last policy's evidence. One snapshot serves thousands of messages; making it anew takes milliseconds.
-_last: tuple[Policy, Evidence] | None = None
-
-
-def _evidence_of(policy: Policy) -> Evidence:
-    global _last  # a memo of a pure function; one assignment, so threads may race harmlessly
-    if _last is None or _last[0] is not policy:
-        _last = (policy, Evidence.of(policy))
-    return _last[1]
-
-
-def _topic(evidence: Evidence, found: Iterable[str], policy: Policy) -> tuple[str, float, Reason]:
-    """(topic or "", confidence, reason). Of two equal topics the one that the taxonomy names first."""
-    points: dict[str, int] = defaultdict(int)
-    words: dict[str, list[str]] = defaultdict(list)
-    for word in sorted(found):
-        for topic, count in evidence.topics.get(word, ()):
-            points[topic] += count
-            words[topic].append(word)
-    if not points:
-        return "", 0.0, because("topic_weak")
-    order = {key: index for index, key in enumerate(policy.topics)}
-    best = min(points, key=lambda topic: (-points[topic], order[topic]))
-    confidence = round(points[best] / max(sum(points.values()), MIN_TOPIC_POINTS), 2)
-    if points[best] < MIN_TOPIC_POINTS and len(points) > 1:
-        return "", confidence, because("topic_weak")
-    return best, confidence, because("topic", topic=best, points=points[best], words=_few(words[best]))
-
-
-def _kind(cues: Mapping[str, list[str]]) -> tuple[Kind, Reason]:
-    """The kind that the cues tell. A complaint weighs most: taken for a question, it would wait too long."""
-    complaint = cues.get("complaint", [])
-    if complaint and not cues.get("not_complaint"):
-        return Kind.COMPLAINT, because("kind", kind=Kind.COMPLAINT.value, words=_few(complaint))
-    counts = {kind: len(cues.get(kind.value, ())) for kind in _BY_WEIGHT}
-    best = max(_BY_WEIGHT, key=lambda kind: counts[kind])
-    if not counts[best]:
-        return Kind.CONSULTATION, because("kind_default")
-    return best, because("kind", kind=best.value, words=_few(cues[best.value]))
-
-
-_BY_WEIGHT = (Kind.FEEDBACK, Kind.BUSINESS, Kind.CONSULTATION)  # of two equal ones the first
-
-
-def _few(words: Iterable[str]) -> str:
-    return ", ".join(sorted(words)[:8])
 
 
 # --- rules of the configuration -------------------------------------------------------------------------------------
@@ -245,30 +72,34 @@ def _conditions(rule: Rule, message: Message, text: str, channel: ChannelPolicy)
 # --- the whole ------------------------------------------------------------------------------------------------------
 
 
-def classify(message: Message, policy: Policy, channel: ChannelPolicy) -> Classification:
-    """What the message asks of the firm, and which team takes it. Cheap: it runs for every message."""
+def evidence_in(message: Message) -> str:
+    """What of a message is weighed: a page, subject first."""
+    page = f"{message.subject}\n{message.text}"[:MAX_EVIDENCE_LATIN]
+    return page if page.isascii() else page[:MAX_EVIDENCE]
+
+
+def classify(message: Message, policy: Policy, channel: ChannelPolicy, learned: Learned = NOTHING) -> Classification:
+    """What the message asks of the firm, and which team takes it. Cheap: it runs for every message.
+
+    `learned`: what agents' corrections have taught.
+    """
     written = f"{message.subject}\n{message.text}"[:MAX_RULE_TEXT]
     rule, reasons = _first_rule(message, written, policy, channel)
-    evidence = _evidence_of(policy)
-    page = written[:MAX_EVIDENCE_LATIN]
-    found = evidence.lexicon.found_in(fold(page if page.isascii() else page[:MAX_EVIDENCE]))
-    cues: dict[str, list[str]] = defaultdict(list)
-    for word in found:
-        for cue in evidence.cues.get(word, ()):
-            cues[cue].append(word)
-    topic, confidence, why_topic = _topic(evidence, found, policy)
-    kind, why_kind = _kind(cues)
-    urgent = bool(cues.get("urgent"))
-    why_urgent = (because("urgent", words=_few(cues["urgent"])),) if urgent else ()
+    said = judge(evidence_in(message), policy, learned)
+    kind, why_kind, strength = said.kind, said.why_kind, said.complaint
+    topic, confidence, why_topic = said.topic, said.confidence, said.why_topic
+    urgent, why_urgent = said.urgent, said.why_urgent
     if rule is not None:
+        by_rule = (because("rule", rule=rule.name),)
         if rule.topic is not None:
-            topic, confidence, why_topic = rule.topic, 1.0, because("rule", rule=rule.name)
+            topic, confidence, why_topic = rule.topic, 1.0, by_rule
         if rule.kind is not None:
-            kind, why_kind = rule.kind, because("rule", rule=rule.name)
+            kind, why_kind = rule.kind, by_rule
+            strength = Strength.STRONG if kind is Kind.COMPLAINT else Strength.NONE
         if rule.urgent is not None:
-            urgent, why_urgent = rule.urgent, (because("rule", rule=rule.name),) if rule.urgent else ()
+            urgent, why_urgent = rule.urgent, by_rule if rule.urgent else ()
     team, why_team = _team(rule, policy, channel)
-    told = (*reasons, why_kind, why_topic, *why_urgent, why_team)
+    told = (*reasons, *why_kind, *why_topic, *why_urgent, why_team)
     return Classification(
         kind=kind,
         topic=topic,
@@ -277,6 +108,7 @@ def classify(message: Message, policy: Policy, channel: ChannelPolicy) -> Classi
         team=team,
         agent=rule.agent or "" if rule is not None else "",
         confidence=confidence,
+        complaint_strength=strength,
         reasons=tuple(dict.fromkeys(told)),
     )
 

@@ -15,8 +15,8 @@ from routing.words import Kind
 
 _NAMES = {"zh-Hant": "zh_hant", "zh-Hans": "zh_hans", "en": "en"}
 _SCRIPTS = ("hant", "hans", "en")
-#: Cues beside the kinds: what makes a ticket urgent, and what takes a complaint's words back.
-_OTHER_CUES = ("urgent", "not_complaint")
+#: Cues beside the kinds: what makes a ticket urgent, and what takes that or a complaint's words back.
+_OTHER_CUES = ("urgent", "not_urgent", "not_complaint")
 
 
 def topics(table: Mapping[str, Any]) -> dict[str, Topic]:
@@ -33,7 +33,7 @@ def topics(table: Mapping[str, Any]) -> dict[str, Topic]:
 
 
 def cues(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Kind, "urgent" or "not_complaint" -> cue words of all languages. Raises KeyError where one is missing."""
+    """Kind, "urgent", "not_urgent" or "not_complaint" -> cue words of all languages. Raises KeyError where one is missing."""
     found = {kind.value: _words(table["kind"][kind.value]) for kind in Kind}
     return found | {name: _words(table[name]) for name in _OTHER_CUES}
 

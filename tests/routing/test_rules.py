@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from channels.message import Address, Medium, Message, Scheme
+from routing.lexicon import Lexicon
 from routing.policy import ChannelPolicy, Policy, Rule, Topic
-from routing.rules import MAX_EVIDENCE, Lexicon, classify
+from routing.rules import MAX_EVIDENCE, classify
 from routing.words import Kind
 
 CHANNEL = ChannelPolicy(name="support-mail", medium="email")

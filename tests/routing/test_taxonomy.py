@@ -31,4 +31,4 @@ def test_words_are_folded_as_messages_are_and_stand_once() -> None:
 
 
 def test_there_are_cues_for_every_kind_for_urgency_and_against_complaints() -> None:
-    assert set(taxonomy.cues(TABLE)) == {kind.value for kind in Kind} | {"urgent", "not_complaint"}
+    assert set(taxonomy.cues(TABLE)) == {kind.value for kind in Kind} | {"urgent", "not_urgent", "not_complaint"}
