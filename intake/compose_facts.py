@@ -83,6 +83,8 @@ class Told(StrEnum):
     LOOKS_ABSENT = "looks_absent"
     MERGED_ON = "merged_on"
     AFTER_ADVICE = "after_advice"
+    FILES_UNSENT = "files_unsent"
+    RECORDED_BY = "recorded_by"
     NO_REFERENCE_HERE = "no_reference_here"
     CLOSED_LONG = "closed_long"
     MERGED = "merged"
@@ -287,6 +289,7 @@ class ToldMail(ToAgent):
     caption: str = ""  # over those words; "" for the usual one
     is_supervisor: bool = False  # who reads it: what he may type
     newer: str = ""  # the customer's words that came meanwhile
+    files: tuple[File, ...] = ()  # a colleague's, beside his words
     actions: tuple[Action, ...] = ()  # what he may do about it, as he types it
     thread_index: bytes = b""
 

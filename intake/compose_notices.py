@@ -5,6 +5,8 @@ Pure. A told mail quotes what would have left below the mark, with the canary: i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from intake import compose_html as html
 from intake import dates, mailbytes
 from intake.compose_facts import MARK, NoticeLine, NoticeMail, Told, ToldMail
@@ -18,8 +20,9 @@ from intake.compose_letter import (
     sentence_part,
     state_of,
     two_parts,
+    with_files,
 )
-from intake.compose_words import clean_line, clean_text, cut_text, escape, text_as_html, wrap
+from intake.compose_words import clean_file_name, clean_line, clean_text, cut_text, escape, text_as_html, wrap
 from intake.texts_loader import Texts
 from routing.deed import Place
 from routing.deeds import DEEDS
@@ -119,7 +122,9 @@ def told_mail(facts: ToldMail, texts: Texts) -> bytes:
     entity = two_parts(
         _told_plain(facts, texts, first, said), _told_page(facts, texts, subject, first, said), (), facts.message_id
     )
-    return mailbytes.message(agent_headers(facts, subject, facts.ticket, facts.thread_index), entity)
+    files = [mailbytes.file_part(replace(f, name=clean_file_name(f.name))) for f in facts.files]
+    headers = agent_headers(facts, subject, facts.ticket, facts.thread_index)
+    return mailbytes.message(headers, with_files(entity, files, facts.message_id))
 
 
 #: What the sentences of a code may be filled in with, beside the detail.
@@ -127,7 +132,7 @@ _FILLED_IN = ("by", "at", "since", "who")
 _CALM = {
     *(Told.HELP, Told.MOVED, Told.CUSTOMER_GONE, Told.DELIVERED_LATE, Told.RECIPIENTS, Told.JUNK_SEEN),
     *(Told.ENDED, Told.MERGED_AWAY),
-    *(Told.ADVICE, Told.CONSULT_ASKED, Told.RECORDED, Told.WAIT_OVER),
+    *(Told.ADVICE, Told.CONSULT_ASKED, Told.RECORDED, Told.RECORDED_BY, Told.WAIT_OVER),
     *(Told.ANSWERED_BY, Told.REPLACED, Told.CALLED_BACK, Told.NOT_CLOSED),
     *(Told.ALREADY_HERE, Told.PASSED_NOTE),
     *(Told.PRESENCE_OFF, Told.PRESENCE_BREAK, Told.AWAY_DONE, Told.AWAY_YOU, Told.HOLIDAY_DONE, Told.TEXT_DONE),
@@ -147,6 +152,7 @@ _SENT = {Told.ANSWERED_BY, Told.REPLACED}
 _MAY_LEAVE = {
     *(Told.ALREADY_ANSWERED, Told.NOT_HOLDER, Told.CUSTOMER_WROTE, Told.NO_REFERENCE),
     *(Told.CLOSED_TICKET, Told.LOOKS_LIKE_NOTE, Told.LOOKS_ABSENT, Told.MERGED_ON, Told.AFTER_ADVICE),
+    Told.FILES_UNSENT,
 }
 
 

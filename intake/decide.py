@@ -445,7 +445,7 @@ class Decider:
 
 
 def _answered_by_agents(desk: Desk, batch: Sequence[Incoming]) -> set[int]:
-    """The tickets that agents may answer in this batch: of their mails, and what those were, or are being, joined to."""
+    """The tickets that agents may answer in this batch: of their mails, and what those are joined to."""
     theirs = {record.ticket for record in desk.tokens.values()}
     named = {n for one in batch for n in tickets_named(one.message.text)} if theirs else set()
     onward = {goes_on_as(desk, desk.tickets[number]).id for number in theirs if number in desk.tickets}

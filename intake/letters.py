@@ -37,7 +37,7 @@ from intake.cards import (
     value_of,
 )
 from intake.compose_welcome import EnrolMail, enrol_facts, enrol_mail
-from intake.left_out import all_arrived, link_to_files
+from intake.left_out import all_arrived, arrived_of, left_out, link_to_files
 from intake.list_reader import show_link
 from intake.lists import CODE as LIST
 from intake.lists import list_letter
@@ -49,6 +49,7 @@ from intake.told_words import told_words
 from intake.who_gets_it import recipients_of
 from routing.calendars import next_opening
 from routing.commands import CommandName as Name
+from routing.consulting import ADVICE
 from routing.desk import domain_of, mail_id
 from routing.enrolling import LETTER as ENROLMENT
 from routing.enrolling import NO_TICKET
@@ -60,6 +61,7 @@ from routing.reasons import Reason
 from routing.records import Ticket
 from routing.tokens import canary, reply_address
 from routing.words import Kind, NoticeKind, Origin, Purpose, Standing, TargetKind
+from routing.writing import MAX_FILES
 from store import agents, customers, deadlines, participants, tickets
 from store.engine import Transaction
 from store.messages import MESSAGE
@@ -175,7 +177,7 @@ async def _answer(
         message_id=item.mail_id,
         date=item.created_at,
         loop=loop_mark(with_.keyring.current.secret, item.mail_id),
-        customer_subject=ticket.subject,
+        customer_subject=_subject_to_customer(ticket),
         # Every copy is composed by itself, to the same octets: what came after these words is not looked at.
         **await _thread(tx, ticket.id, before=item.source),
         words=words,
@@ -185,6 +187,11 @@ async def _answer(
         files=files,
     )
     return await beside(_octets_in(facts.files), compose.customer_answer, facts, with_.texts)
+
+
+def _subject_to_customer(ticket: Ticket) -> str:
+    """What the customer may read over an answer: never what an agent wrote down for himself."""
+    return "" if ticket.origin == Origin.RECORDED else ticket.subject
 
 
 async def _carried(
@@ -220,7 +227,7 @@ async def _acknowledgement(
         language=dates.language_of(ticket.language),
         message_id=item.mail_id,
         date=item.created_at,
-        customer_subject=ticket.subject,
+        customer_subject=_subject_to_customer(ticket),
         **thread,
         ticket=ticket.id,
         due_at=datetime.fromisoformat(item.recipe["due_at"]),
@@ -389,6 +396,7 @@ async def _told(
     language = dates.language_of(agent.language)
     said = await told_words(tx, item, with_, channel, language, now)
     holding = await holding_of(tx, item, with_, language, now)
+    files, missing = await _files_of_advice(tx, item, with_, language)
     return compose.told_mail(
         compose.ToldMail(
             **{**_desk_to(item, with_, channel, agent, ticket, now), **said.desk},
@@ -401,7 +409,8 @@ async def _told(
             caption=said.caption,
             is_supervisor=agent.is_supervisor,
             values=holding.values,
-            also=holding.also,
+            also=(*holding.also, *missing),
+            files=files,
             newer=holding.newer,
             actions=actions(_offered(item), item, with_, channel, language),
             thread_index=compose.thread_index(ticket.opened_at, channel.address, ticket.id) if ticket else b"",
@@ -418,6 +427,17 @@ def _offered(item: OutboxItem) -> tuple[Name, ...]:
 
 
 _AWAY = frozenset({"presence_off", "presence_break", "away_you"})
+
+
+async def _files_of_advice(
+    tx: Transaction, item: OutboxItem, with_: Stationery, language: str
+) -> tuple[tuple[compose.File, ...], tuple[str, ...]]:
+    """(a senior's files, which go along with his words; a sentence on those that do not)."""
+    if item.recipe["code"] != ADVICE:
+        return (), ()
+    files = await files_of(tx, item.source, limit=MAX_FILES)
+    missing = left_out(await message_of(tx, item.source), await arrived_of(tx, item.source), files, with_, language)
+    return files, (missing,) if missing else ()
 
 
 async def _still_ahead(tx: Transaction, item: OutboxItem, now: datetime) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ from routing.words import TargetKind, TicketState
 
 
 def closes(act: Act) -> str:
+    if act.ticket.state is TicketState.CLOSED:
+        return ""  # what was owed when it was closed is found by that moment, should it be opened again
     was_answered = _is_answered(act.desk, act.ticket)
     close(act.incoming, act.desk, act.agent, act.ticket)
     if not was_answered:

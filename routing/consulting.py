@@ -28,6 +28,7 @@ from routing.tokens import CONSULT, TokenRecord, mint, reference_message_id
 from routing.words import Outcome, Purpose, ReminderKind, Speaker
 from routing.writing import send_to_agent
 
+ADVICE = "advice"  # code of the mail by which it reaches who asked
 MAX_QUESTION = 4_000  # characters
 MAX_ADVICE = 20_000  # characters
 
@@ -153,22 +154,23 @@ def on_advice(incoming: Incoming, desk: Desk, judged: SpeakerJudgement, record: 
     assert senior is not None
     asker = desk.policy.agents.get(record.purpose.partition(":")[2]) or desk.policy.agents.get(ticket.agent or "")
     words = incoming.message.text.strip()
-    if not words:
+    if not words and all(file.is_inline for file in incoming.message.attachments):
         return held(incoming, desk, senior, ticket, "advice_empty", judged.reasons, told=_tell(incoming, desk, senior))
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
     desk.changes.used_tokens.append(record.token)
-    reaches = asker is not None and may_tell(desk, asker)
+    # What was asked for is passed on, once; more of it only as often as anything is told.
+    readers = [one for one in _readers(desk, ticket, asker) if record.used_at is None or may_tell(desk, one)]
     desk.tell(
         "advice_given",
         ticket=ticket.id,
         message=incoming.id,
         agent=senior.name,
         asker=asker.name if asker is not None else "",
-        told=reaches,
+        told=bool(readers),
         reasons=reason_data(judged.reasons),
     )
-    if asker is not None and reaches:
-        _pass_on(incoming, desk, ticket, asker, senior, words[:MAX_ADVICE])
+    for reader in readers:
+        _pass_on(incoming, desk, ticket, reader, senior, words[:MAX_ADVICE])
     return Decision(
         outcome=Outcome.NOTED,
         speaker=Speaker.AGENT,
@@ -177,6 +179,14 @@ def on_advice(incoming: Incoming, desk: Desk, judged: SpeakerJudgement, record: 
         agent=senior.name,
         reasons=judged.reasons,
     )
+
+
+def _readers(desk: Desk, ticket: Ticket, asker: Agent | None) -> list[Agent]:
+    """Who reads it: whoever asked, or has the ticket; the team's supervisors where neither is here any more."""
+    if asker is not None:
+        return [asker]
+    team = desk.policy.teams.get(ticket.team)
+    return [desk.policy.agents[name] for name in (team.supervisors if team else ()) if name in desk.policy.agents]
 
 
 def _tell(incoming: Incoming, desk: Desk, senior: Agent) -> bool:
@@ -194,9 +204,9 @@ def _pass_on(incoming: Incoming, desk: Desk, ticket: Ticket, asker: Agent, senio
             channel,
             Purpose.TOLD,
             message=incoming.id,
-            code="advice",
+            code=ADVICE,
             detail=senior.display_name,
             would_have_left=words,
         )
         return
-    tell_plainly(incoming, desk, asker, "advice", ticket=ticket.id, detail=senior.display_name, would_have_left=words)
+    tell_plainly(incoming, desk, asker, ADVICE, ticket=ticket.id, detail=senior.display_name, would_have_left=words)

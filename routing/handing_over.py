@@ -21,10 +21,12 @@ from routing.writing import send_to_agent
 
 
 def colleague(desk: Desk, name: str) -> Agent | None:
-    """Whom `!to` names: by his name, as he is shown, or by an address."""
+    """Whom `!to` names: by his name or an address, or as he is shown, where nobody else is shown so."""
     wanted = name.strip().lower()
     everybody = desk.policy.agents.values()
-    return next((a for a in everybody if wanted in (a.name.lower(), a.display_name.lower(), *a.addresses)), None)
+    named = [a for a in everybody if wanted in (a.name.lower(), *a.addresses)]
+    found = named or [a for a in everybody if wanted == a.display_name.lower()]
+    return found[0] if len(found) == 1 else None
 
 
 def cannot_hand_over(act: Act) -> str:

@@ -36,7 +36,13 @@ def mark_spam(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket) -> b
         desk.withdraw(target, desk.now)
     current = desk.tickets[ticket.id]
     desk.put_ticket(
-        replace(current, state=TicketState.CLOSED, closed_at=desk.now, closed_reason=SPAM, updated_at=desk.now)
+        replace(
+            current,
+            state=TicketState.CLOSED,
+            closed_at=current.closed_at or desk.now,  # what was owed then is found by that moment
+            closed_reason=SPAM,
+            updated_at=desk.now,
+        )
     )
     mark = _mark_of(ticket, desk.contacts.get(ticket.contact))
     if mark is not None:

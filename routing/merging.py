@@ -21,6 +21,7 @@ from routing.folding import fold
 from routing.handing_over import taken_away
 from routing.holding import may_tell, tell_agent, tell_plainly
 from routing.joining import MERGED, goes_on_as
+from routing.obstacles import may_act
 from routing.once import asked_once, done_once
 from routing.policy import Agent
 from routing.recipients import answer_address, participant
@@ -109,6 +110,10 @@ def confirmed_merge(incoming: Incoming, desk: Desk, agent: Agent, question: Ques
     """The agent has said that two customers' tickets are one matter."""
     ticket, number = desk.tickets.get(int(question.data["ticket"])), int(question.data["into"])
     code = "merge_unknown" if ticket is None else why_not(desk, ticket, number)
+    if ticket is not None and not code and not may_act(desk, ticket, agent):
+        if may_tell(desk, agent):
+            tell_plainly(incoming, desk, agent, "not_yours_now", ticket=ticket.id, by=ticket.agent)
+        return
     if ticket is None or code:
         if may_tell(desk, agent):
             tell_plainly(incoming, desk, agent, code, ticket=ticket.id if ticket else None)

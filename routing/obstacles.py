@@ -18,7 +18,7 @@ from routing.records import NewOutbox, Ticket
 from routing.words import TicketState
 
 NO_REFERENCE, LIKE_A_NOTE, LIKE_ABSENCE = "no_reference", "looks_like_note", "looks_absent"
-MERGED_ON, AFTER_ADVICE = "merged_on", "after_advice"
+MERGED_ON, AFTER_ADVICE, FILES_UNSENT = "merged_on", "after_advice", "files_unsent"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -140,6 +140,8 @@ def _give_to_certified(incoming: Incoming, desk: Desk, agent: Agent, ticket: Tic
         ),
     )
     others = [n for n in team.supervisors if n in desk.policy.agents and n != accused]
+    # It must not stay with him whom it is about because nobody above him is of this team.
+    others = others or [a.name for a in desk.policy.agents.values() if a.is_supervisor and a.name != accused]
     if found.agent is None:
         desk.tell(
             "assignment_failed",

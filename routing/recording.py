@@ -19,6 +19,7 @@ from routing.deed import Act
 from routing.desk import Desk
 from routing.folding import fold
 from routing.holding import tell_agent
+from routing.obstacles import holder_of
 from routing.once import asked_once, done_once
 from routing.opening import MAX_CHAT_SUBJECT, add_target
 from routing.policy import Policy
@@ -26,9 +27,11 @@ from routing.recipients import is_inside
 from routing.records import Contact, Customer, Target, Ticket
 from routing.rules import classify
 from routing.urgency import plans
-from routing.words import Origin, Standing, TargetKind, TicketState
+from routing.words import Origin, Purpose, Standing, TargetKind, TicketState
+from routing.writing import send_to_agent
 
 MAX_WHO = 120  # characters
+MAX_SHOWN = 4000  # characters of his words that a colleague is shown
 
 #: How a way of speaking may be written, folded -> what the log calls it.
 _WAYS = {
@@ -143,6 +146,7 @@ def _on_ticket(act: Act, ticket: Ticket, asked: Recorded) -> None:
                 updated_at=desk.now,
             )
         )
+    _tell_holder(act, ticket)
     desk.put_key(act.incoming.message.message_id, ticket.id, is_ours=False)
     desk.tell(
         "answer_recorded",
@@ -153,6 +157,25 @@ def _on_ticket(act: Act, ticket: Ticket, asked: Recorded) -> None:
         way=asked.way,
         answered_at=at.isoformat(),
         stays_open=asked.stays_open,
+    )
+
+
+def _tell_holder(act: Act, ticket: Ticket) -> None:
+    """Who has the ticket must not answer what a colleague has talked over."""
+    holder, channel = holder_of(act.desk, ticket), act.desk.mail_channel_of(ticket)
+    if holder is None or holder.name == act.agent.name or channel is None or ticket.state is TicketState.CLOSED:
+        return
+    send_to_agent(
+        act.desk,
+        act.desk.tickets[ticket.id],
+        holder,
+        channel,
+        Purpose.TOLD,
+        message=act.incoming.id,
+        code="recorded_by",
+        by=act.agent.name,
+        at=act.incoming.received_at.isoformat(),
+        would_have_left=act.words[:MAX_SHOWN],
     )
 
 

@@ -22,7 +22,7 @@ from routing.guard import GuardFacts, Inspection, inspect
 from routing.habits import read, written
 from routing.holding import hold_and_tell, tell_agent
 from routing.joining import goes_on_as, joined_to
-from routing.obstacles import LIKE_A_NOTE, LIKE_ABSENCE, Obstacle, holder_of, in_the_way, not_asked
+from routing.obstacles import FILES_UNSENT, LIKE_A_NOTE, LIKE_ABSENCE, Obstacle, holder_of, in_the_way, not_asked
 from routing.policy import Agent
 from routing.reasons import Reason
 from routing.records import NewOutbox, Ticket
@@ -95,8 +95,10 @@ def speak(mail: AgentMail, first: tuple[Obstacle, ...] = ()) -> Decision:
     way = way_to_customer(desk, ticket, mail.asked.commands)
     if way is None:
         return mail.comes_back("no_way", found.text[:MAX_SHOWN])
+    if not found.text and not _carries_files(way):
+        return mail.comes_back(FILES_UNSENT, "")
     answer = _words(mail, found, way)
-    if obstacles := (*first, *mail.doubts, *_asked_of_words(mail)):
+    if obstacles := (*first, *mail.doubts, *_asked_of_words(mail, found, way)):
         undone = [c.line[:200] for c in mail.asked.commands if c.name is not CommandName.SEND]
         return _waits(mail, answer, way, obstacles, replaced=replaced, undone=undone)
     if not opens(mail.asked.commands):
@@ -147,7 +149,7 @@ def release(mail: AgentMail) -> Decision:
 # ---- what is in the way
 
 
-def _asked_of_words(mail: AgentMail) -> tuple[Obstacle, ...]:
+def _asked_of_words(mail: AgentMail, inspected: Inspection, way: Way) -> tuple[Obstacle, ...]:
     names = {c.name for c in mail.asked.commands}
     if CommandName.SEND in names:
         return ()  # he has said it beforehand
@@ -156,7 +158,14 @@ def _asked_of_words(mail: AgentMail) -> tuple[Obstacle, ...]:
         found.append(Obstacle(code=LIKE_A_NOTE))
     if not names and read_like_absence(mail.asked.rest):
         found.append(Obstacle(code=LIKE_ABSENCE))
+    if not _carries_files(way) and not all(file.is_inline for file in inspected.attachments):
+        found.append(Obstacle(code=FILES_UNSENT))
     return tuple(found)
+
+
+def _carries_files(way: Way) -> bool:
+    """Words alone go by a chat: a picture in his signature is missed by nobody, a file that he attached is."""
+    return way[0].medium == Medium.EMAIL
 
 
 def _passes_on(mail: AgentMail) -> bool:
@@ -219,7 +228,7 @@ def _words(mail: AgentMail, found: Inspection, way: Way) -> NewOutbox:
         recipe={
             "message": incoming.id,
             "words": found.text,
-            "files": [a.path for a in found.attachments],
+            "files": [a.path for a in found.attachments] if is_mail else [],
             "links": list(found.links),
         },
         mail_id=mail_id(keyring, domain_of(channel), "answer", number, incoming.id) if is_mail else "",

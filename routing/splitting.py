@@ -59,7 +59,7 @@ def split(incoming: Incoming, desk: Desk, agent: Agent, old: Ticket, source: Sou
         topic=about.topic,
         is_urgent=about.urgent,
         standing=(source.standing or Standing(old.standing)).value,
-        subject=(subject or old.subject)[:MAX_SUBJECT],
+        subject=(subject or ("" if old.origin == Origin.RECORDED else old.subject))[:MAX_SUBJECT],
         agent=old.agent or agent.name,
         opened_by=theirs.id,
         opened_at=theirs.received_at,

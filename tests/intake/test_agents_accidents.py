@@ -1,0 +1,226 @@
+"""Accidents: what an agent does twice, by mistake or by an old mail, costs no customer anything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support import handdesk
+from support.attackdesk import RECEIVED, AttackedDesk, octets, reply, vouched
+from support.deskrun import agent, chat, mail, policy
+from support.storefacts import NOW
+
+from routing.policy import Team, Topic
+from routing.records import Ticket
+from routing.words import TargetKind, TicketState
+from store.outbox import OutboxItem
+
+AGENTS = {
+    "chen": agent("chen", display_name="陳怡君"),
+    "lin": agent("lin", display_name="林志豪", topics=("tax_filing",)),
+    "boss": agent("boss", display_name="主管", is_supervisor=True),
+    "chief": agent("chief", display_name="經理", is_supervisor=True),
+}
+TEAMS = {"desk": Team(name="desk", display_name="客服", members=("chen",), supervisors=("boss",))}
+TOPICS = {"tax_filing": Topic(key="tax_filing", names={"zh-Hant": "納稅申報", "en": "Tax filing"}, strong=("營業稅",))}
+CUSTOMER = "mei@example.com"
+PDF = b"%PDF-1.4 the senior's table"
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[AttackedDesk]:
+    async with handdesk.store(tmp_path) as db:
+        yield AttackedDesk(db, policy=policy(agents=AGENTS, teams=TEAMS, topics=TOPICS))
+
+
+async def ticket_of(desk: AttackedDesk, number: int = 1001) -> Ticket:
+    return next(t for t in await desk.tickets() if t.id == number)
+
+
+async def codes(desk: AttackedDesk) -> list[str]:
+    return [str(item.recipe["code"]) for item in await desk.outbox("told")]
+
+
+async def open_kinds(desk: AttackedDesk, number: int = 1001) -> list[TargetKind]:
+    return sorted(t.kind for t in await desk.targets(number) if t.is_open)
+
+
+def with_pdf(item: OutboxItem, words: str) -> bytes:
+    """A reply with a file."""
+    return reply(
+        item,
+        f"--b\nContent-Type: text/plain; charset=utf-8\n\n{words}\n--b\n"
+        'Content-Type: application/pdf; name="table.pdf"\n'
+        'Content-Disposition: attachment; filename="table.pdf"\n\n'
+        f"{PDF.decode()}\n--b--",
+        kind='multipart/mixed; boundary="b"',
+    )
+
+
+async def test_closing_twice_forgets_nothing_that_is_owed_when_it_is_opened_again(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item, "!close"))
+    first = (await ticket_of(desk)).closed_at
+    desk.clock.at = NOW + timedelta(minutes=3)
+
+    await desk.takes(reply(item, "!close\n", Message_ID="<again@firm.example>"))
+    assert (await ticket_of(desk)).closed_at == first
+    await desk.takes(reply(item, "!reopen"))
+
+    assert await open_kinds(desk) == [TargetKind.FIRST_RESPONSE]
+
+
+async def test_junk_that_was_closed_before_is_owed_again_when_it_is_none(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item, "!close"))
+    desk.clock.at = NOW + timedelta(minutes=3)
+
+    await desk.takes(reply(item, "!spam"))
+    desk.clock.at = NOW + timedelta(minutes=4)
+    await desk.takes(reply(item, "!notspam"))
+    await desk.takes(reply(item, "!reopen"))
+
+    assert await open_kinds(desk) == [TargetKind.FIRST_RESPONSE]
+
+
+async def test_what_an_agent_wrote_down_for_himself_is_no_subject_that_a_customer_reads(desk: AttackedDesk) -> None:
+    raw = octets(
+        vouched("firm.example"),
+        RECEIVED,
+        "From: chen@firm.example",
+        "To: support@firm.example",
+        "Subject: x",
+        "Message-ID: <rec@firm.example>",
+        body="!record call mei@example.com\n\n客戶很生氣，欠三期費用，先不要退。",
+    )
+    await desk.takes(raw)
+    await desk.leaves()
+    [told] = await desk.outbox("told")
+    assert told.recipe["code"] == "recorded"
+
+    await desk.takes(reply(told, "您好，明天再與您聯絡。"))
+    [letter] = [one for one in await desk.leaves() if one.to == CUSTOMER]
+
+    assert "生氣" not in letter.text
+    assert "生氣" not in str(letter.mail["Subject"])
+
+
+async def test_a_file_that_a_chat_cannot_carry_is_not_lost_in_silence(desk: AttackedDesk) -> None:
+    await desk.takes(desk.arrival(chat("s1", "c1", "請問營業稅怎麼申報？"), channel="website", external_id="s1:c1"))
+    item = (await desk.outbox("assignment"))[-1]
+
+    await desk.takes(with_pdf(item, "您好，請看附件。"))
+
+    assert "files_unsent" in await codes(desk)
+
+
+async def test_of_two_colleagues_with_one_name_neither_is_taken_for_the_other(desk: AttackedDesk) -> None:
+    desk.policy = replace(
+        desk.policy, agents={**AGENTS, "lin2": agent("lin2", display_name="林志豪", addresses=("lin2@firm.example",))}
+    )
+    item = await desk.opened()
+
+    await desk.takes(reply(item, "!to 林志豪"))
+
+    assert (await ticket_of(desk)).agent == "chen"
+    assert await codes(desk) == ["unknown_agent"]
+    await desk.takes(reply(item, "!to lin2"))
+    assert (await ticket_of(desk)).agent == "lin2"
+
+
+async def test_who_has_the_ticket_hears_that_a_colleague_spoke_to_its_customer(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item, "!to lin"))
+    await desk.leaves()
+
+    await desk.takes(reply(item, "!record call\n\n他說下週會補件。"))
+
+    row = (await desk.outbox("told"))[-1]
+    assert (row.agent, row.recipe["code"], row.recipe["by"]) == ("lin", "recorded_by", "chen")
+    assert "他說下週會補件。" in row.recipe["would_have_left"]
+
+
+async def test_a_merge_is_not_confirmed_by_who_has_the_ticket_no_longer(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    await desk.takes(mail("另一件", Message_ID="<s@example.com>", From="李大華 <lee@example.com>", Subject="另一件"))
+    await desk.takes(reply(item, "!merge 1002"))
+    [question] = await desk.outbox("told")
+    await desk.takes(reply(item, "!to lin"))
+
+    await desk.takes(reply(question, "!ok"))
+
+    assert (await ticket_of(desk)).state is TicketState.OPEN
+    assert (await codes(desk))[-1] == "not_yours_now"
+
+
+async def test_a_complaint_about_the_only_supervisor_reaches_another_one(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item, "!to boss"))
+    given = (await desk.outbox("assignment"))[-1]
+
+    await desk.takes(reply(given, "!complaint boss"))
+
+    assert (await ticket_of(desk)).agent is None
+    assert (await desk.outbox("assignment"))[-1].agent == "chief"
+    assert "assignment_failed" in await desk.told()
+
+
+async def asked(desk: AttackedDesk) -> tuple[OutboxItem, OutboxItem]:
+    item = await desk.opened()
+    await desk.takes(reply(item, "！請教 lin\n\n免稅和零稅率怎麼分？"))
+    await desk.leaves()
+    return item, (await desk.outbox("assignment"))[-1]
+
+
+async def test_a_seniors_file_comes_with_his_advice_and_reaches_no_customer(desk: AttackedDesk) -> None:
+    _, row = await asked(desk)
+
+    await desk.takes(with_pdf(row, "看附件的表。"))
+    letters = await desk.leaves()
+
+    [advice] = [one for one in letters if one.agent == "chen"]
+    assert [(name, kind) for name, kind, _ in advice.files] == [("table.pdf", "application/pdf")]
+    assert [one for one in letters if one.to == CUSTOMER] == []
+
+
+async def test_a_seniors_file_alone_is_advice(desk: AttackedDesk) -> None:
+    _, row = await asked(desk)
+
+    await desk.takes(with_pdf(row, ""))
+    letters = await desk.leaves()
+
+    [advice] = [one for one in letters if one.agent == "chen"]
+    assert [name for name, _, _ in advice.files] == ["table.pdf"]
+
+
+async def test_a_seniors_file_sent_back_by_who_asked_him_is_kept_from_the_customer(desk: AttackedDesk) -> None:
+    _, row = await asked(desk)
+    await desk.takes(with_pdf(row, "看附件的表。"))
+    advice = next(one for one in await desk.outbox("told") if one.recipe["code"] == "advice")
+
+    await desk.takes(with_pdf(advice, "您好，請看附件。"))
+
+    [held] = await desk.outbox("answer")
+    assert (held.held_reason, len(held.recipe["files"])) == ("after_advice", 1)
+
+
+async def test_advice_reaches_who_asked_however_often_he_was_told_something(desk: AttackedDesk) -> None:
+    item, row = await asked(desk)
+    for number in range(desk.policy.peer_cap + 1):
+        await desk.takes(reply(item, f"!bogus {number}"))
+
+    await desk.takes(reply(row, "零稅率可以退稅。"))
+
+    assert "advice" in await codes(desk)
+
+
+async def test_advice_for_somebody_who_has_left_reaches_the_supervisors(desk: AttackedDesk) -> None:
+    _, row = await asked(desk)
+    desk.policy = replace(desk.policy, agents={n: a for n, a in AGENTS.items() if n != "chen"})
+
+    await desk.takes(reply(row, "零稅率可以退稅。"))
+
+    assert [one.agent for one in await desk.outbox("told") if one.recipe["code"] == "advice"] == ["boss"]
