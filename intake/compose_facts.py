@@ -84,6 +84,7 @@ class Told(StrEnum):
     MERGED_ON = "merged_on"
     AFTER_ADVICE = "after_advice"
     FILES_UNSENT = "files_unsent"
+    BY_PROGRAM = "by_program"
     RECORDED_BY = "recorded_by"
     NO_REFERENCE_HERE = "no_reference_here"
     CLOSED_LONG = "closed_long"

@@ -304,9 +304,17 @@ def _ways_to_read(link: str) -> set[str]:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 _HOLDS_MAIL = ("message/", "application/ms-tnef", "application/vnd.ms-outlook")  # may contain the internal mail
-_MAIL_NAMES = (".eml", ".msg", ".mht", ".mhtml", "winmail.dat")
+_MAIL_NAMES = (".eml", ".msg", ".mht", ".mhtml", ".emlx", ".oft", ".mbox", ".pst", "winmail.dat")
 #: What his client adds, with the agent's private address in it.
-_ABOUT_SENDER = ("text/vcard", "text/x-vcard", "application/pkcs7-signature", "application/x-pkcs7-signature")
+_ABOUT_SENDER = (
+    "text/vcard",
+    "text/x-vcard",
+    "text/directory",
+    "application/pkcs7-signature",
+    "application/x-pkcs7-signature",
+    "application/pgp-signature",
+)
+_CARD_NAMES = (".vcf", ".p7s")  # by whatever type his client calls them
 
 
 def _sift(
@@ -318,11 +326,11 @@ def _sift(
     unsafe: list[str] = []
     for one in attachments:
         media_type = one.media_type.lower()
-        holds_mail = media_type.startswith(_HOLDS_MAIL) or one.name.lower().endswith(_MAIL_NAMES)
+        holds_mail = media_type.startswith(_HOLDS_MAIL) or one.name.strip(" .").lower().endswith(_MAIL_NAMES)
         if holds_mail or one.path in facts.marked_attachments:
             unsafe.append(one.name or media_type)
             reasons.append(because("attachment_unsafe", name=one.name or media_type))
-        elif media_type in _ABOUT_SENDER or media_type == "application/pgp-signature":
+        elif media_type in _ABOUT_SENDER or one.name.strip(" .").lower().endswith(_CARD_NAMES):
             reasons.append(because("attachment_dropped", name=one.name or media_type, why="signature"))
         elif one.sha256 in facts.known_attachments:
             reasons.append(because("attachment_dropped", name=one.name, why="quoted"))

@@ -36,7 +36,7 @@ _BY_PURPOSE = {Purpose.ASSIGNMENT: _OF_WORK, Purpose.UPDATE: _OF_WORK}
 #: Codes of what an agent is told when his words wait for `!send`.
 WAITING = frozenset(
     {"already_answered", "not_holder", "customer_wrote", "no_reference", "closed_ticket", "looks_like_note"}
-    | {"merged_on", "after_advice", "files_unsent"}
+    | {"merged_on", "after_advice", "files_unsent", "by_program"}
 )
 
 

@@ -19,6 +19,7 @@ from routing.words import TicketState
 
 NO_REFERENCE, LIKE_A_NOTE, LIKE_ABSENCE = "no_reference", "looks_like_note", "looks_absent"
 MERGED_ON, AFTER_ADVICE, FILES_UNSENT = "merged_on", "after_advice", "files_unsent"
+BY_PROGRAM = "by_program"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,13 +16,23 @@ from routing.acting import after_words, before_words, opens
 from routing.addressing import note_outsiders
 from routing.answer_letters import Way, drop_held, held_words, hold_words, send_words, way_to_customer, who_else
 from routing.away_words import read_like_absence
+from routing.by_program import written_by_program
 from routing.commands import CommandName, Parsed
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, Inspection, inspect
 from routing.habits import read, written
 from routing.holding import hold_and_tell, tell_agent
 from routing.joining import goes_on_as, joined_to
-from routing.obstacles import FILES_UNSENT, LIKE_A_NOTE, LIKE_ABSENCE, Obstacle, holder_of, in_the_way, not_asked
+from routing.obstacles import (
+    BY_PROGRAM,
+    FILES_UNSENT,
+    LIKE_A_NOTE,
+    LIKE_ABSENCE,
+    Obstacle,
+    holder_of,
+    in_the_way,
+    not_asked,
+)
 from routing.policy import Agent
 from routing.reasons import Reason
 from routing.records import NewOutbox, Ticket
@@ -158,6 +168,8 @@ def _asked_of_words(mail: AgentMail, inspected: Inspection, way: Way) -> tuple[O
         found.append(Obstacle(code=LIKE_A_NOTE))
     if not names and read_like_absence(mail.asked.rest):
         found.append(Obstacle(code=LIKE_ABSENCE))
+    if not names and written_by_program(mail.asked.rest, mail.incoming.message.attachments):
+        found.append(Obstacle(code=BY_PROGRAM))
     if not _carries_files(way) and not all(file.is_inline for file in inspected.attachments):
         found.append(Obstacle(code=FILES_UNSENT))
     return tuple(found)

@@ -60,7 +60,7 @@ def split(incoming: Incoming, desk: Desk, agent: Agent, old: Ticket, source: Sou
         is_urgent=about.urgent,
         standing=(source.standing or Standing(old.standing)).value,
         subject=(subject or ("" if old.origin == Origin.RECORDED else old.subject))[:MAX_SUBJECT],
-        agent=old.agent or agent.name,
+        agent=old.agent if old.agent in desk.policy.agents else agent.name,
         opened_by=theirs.id,
         opened_at=theirs.received_at,
         updated_at=desk.now,
@@ -73,6 +73,9 @@ def split(incoming: Incoming, desk: Desk, agent: Agent, old: Ticket, source: Sou
         answered_at=None,
         waits_until=None,
         origin=Origin.SPLIT.value,
+        matter=None,  # what is answered on the others is not this
+        statute=None,
+        statutory_at=None,
     )
     desk.put_ticket(new)
     desk.changes.moved_messages.append((theirs.id, new.id))

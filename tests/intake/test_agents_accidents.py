@@ -16,6 +16,7 @@ from support.storefacts import NOW
 from routing.policy import Team, Topic
 from routing.records import Ticket
 from routing.words import TargetKind, TicketState
+from store import tickets
 from store.outbox import OutboxItem
 
 AGENTS = {
@@ -224,3 +225,56 @@ async def test_advice_for_somebody_who_has_left_reaches_the_supervisors(desk: At
     await desk.takes(reply(row, "零稅率可以退稅。"))
 
     assert [one.agent for one in await desk.outbox("told") if one.recipe["code"] == "advice"] == ["boss"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'Chen would like to recall the message, "Re: [#1001]".',
+        "👍\n\nChen reacted via Gmail",
+        "陳怡君 想要回收郵件「Re:」。",
+    ],
+)
+async def test_what_a_mail_program_says_in_his_name_reaches_no_customer(desk: AttackedDesk, words: str) -> None:
+    item = await desk.opened()
+
+    await desk.takes(reply(item, words))
+
+    assert [one.held_reason for one in await desk.outbox("answer")] == ["by_program"]
+    assert [one.to for one in await desk.leaves() if one.to == CUSTOMER] == []
+
+
+async def test_what_is_split_off_is_another_matter(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item, "可以更正。"))
+    await desk.leaves()
+    async with desk.db.transaction() as tx:
+        await tickets.change(tx, [replace(await ticket_of(desk), matter=1001)])
+    desk.clock.at = NOW + timedelta(minutes=30)
+    await desk.takes(mail("另外，發票遺失怎麼辦？", In_Reply_To="<a@example.com>", Message_ID="<b@example.com>"))
+    await desk.leaves()
+
+    await desk.takes(reply((await desk.outbox("update"))[-1], "!split"))
+
+    assert [(t.id, t.matter) for t in await desk.tickets()] == [(1001, 1001), (1002, None)]
+
+
+async def test_a_card_with_his_mobile_on_it_stays_with_him_by_whatever_type(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    raw = with_pdf(item, "您好，可以更正。").replace(b"application/pdf", b"application/octet-stream")
+
+    await desk.takes(raw.replace(b"table.pdf", b"chen.vcf"))
+
+    [answer] = await desk.outbox("answer")
+    assert (answer.recipe["files"], answer.held_reason) == ([], None)
+
+
+@pytest.mark.parametrize("name", ["Re: card.EML ", "card.emlx", "card.mbox", "Card.msg."])
+async def test_a_mail_of_ours_as_a_file_is_held_by_whatever_name(desk: AttackedDesk, name: str) -> None:
+    item = await desk.opened()
+    raw = with_pdf(item, "您好，可以更正。").replace(b"application/pdf", b"application/octet-stream")
+
+    await desk.takes(raw.replace(b"table.pdf", name.encode()))
+
+    assert await desk.outbox("answer") == []
+    assert "internal_survived" in await codes(desk)
