@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from routing.assignment import Assignment
@@ -69,7 +70,7 @@ def absence_in(argument: str, desk: Desk) -> Absence | None:
 
 def day_in(word: str, today: date) -> date | None:
     """`2026-11-25`, `11/25`, `11月25日`, `今天`, `到11/25`; of a day without a year the next one to come."""
-    written = re.sub(r"\A(?:到|至|直到)", "", fold(word))
+    written = re.sub(r"\A(?:到|至|直到)", "", fold(normalize("NFKC", word)))
     if written in _TODAY:
         return today
     if written in _TOMORROW:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from routing.confirming import ask
@@ -50,7 +51,7 @@ def asked_day(argument: str, policy: Policy, now: datetime) -> tuple[DayOff, boo
     day: date | None = None
     closes: time | None = None
     place, is_off = desk.country or desk.name, False
-    for word in fold(argument).replace("hong kong", "hongkong").split():
+    for word in fold(normalize("NFKC", argument)).replace("hong kong", "hongkong").split():
         named = _PLACES.get(word) or next((n for n in _names(policy) if fold(n) == word), "")
         found = _day(word, today)
         at = _TIME.match(word)

@@ -17,7 +17,8 @@ def note_wrong_account(incoming: Incoming, desk: Desk) -> None:
     """Tell whose address it is, of the first that counts still; not without bound.
 
     Of somebody who wrote before it is told only where he asks for something as agents do: a telephone does that each
-    time from the same account, and a customer whom our mail was passed on to writes words. Whose ticket it is may.
+    time from the same account, and a customer whom our mail was passed on to writes words. Of what the ticket's own
+    customer writes it is never told.
     """
     known = desk.contacts.get(incoming.sender)
     if known is not None and not _commands(incoming):

@@ -43,6 +43,7 @@ def said(off: DayOff, number: int = 1, **more: Any) -> Overlay:
         ("11/24", TUESDAY, "TW", None, False),
         ("11月24日 下午", TUESDAY, "TW", time(12), False),
         ("11-24 from 15:30", TUESDAY, "TW", time(15, 30), False),
+        ("１１／２４ １５：３０", TUESDAY, "TW", time(15, 30), False),
         ("１１/２４", TUESDAY, "TW", None, False),
         ("1/2", date(2027, 1, 2), "TW", None, False),
         ("no 11/24", TUESDAY, "TW", None, True),
