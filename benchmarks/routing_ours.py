@@ -109,7 +109,7 @@ class Ours:
                 return self._noted([(contact, found)], now)
             self._keep(one)
             return []
-        return self._handed_out([one], now)
+        return self._handed_out([one], now, is_new=True)
 
     def hears(self, agent: int, now: float) -> None:
         self._refresh(self.day.seats[agent], now)
@@ -151,8 +151,7 @@ class Ours:
     # ---- the queue
 
     def _keep(self, one: Waiting) -> None:
-        due = (one.need.due_at - MIDNIGHT).total_seconds() if one.need.due_at is not None else 0.0
-        insort(self.waiting, (due, one.ticket, one))
+        insort(self.waiting, (_due(one), one.ticket, one))
 
     def _head(self, now: float, count: int) -> list[Waiting]:
         """Enough of the queue: what is late the longest, and the nearest deadlines that can be met."""
@@ -162,22 +161,28 @@ class Ours:
         for entry in some:
             contact = self.day.world.contacts[entry[1]]
             if contact.answered is not None or contact.holder is not None:
-                self.waiting.remove(entry)
+                self._drop(entry[2])
             else:
                 kept.append(entry[2])
         return kept
 
-    def _handed_out(self, some: list[Waiting], now: float, among: list[str] | None = None) -> Given:
+    def _drop(self, one: Waiting) -> None:
+        place = bisect_left(self.waiting, (_due(one), one.ticket))
+        if place < len(self.waiting) and self.waiting[place][1] == one.ticket:
+            del self.waiting[place]
+
+    def _handed_out(
+        self, some: list[Waiting], now: float, among: list[str] | None = None, *, is_new: bool = False
+    ) -> Given:
         if not some:
             return []
         done = hand_out(self.crowd, some, moment(now), self.rules, among)
-        queued = {entry[1] for entry in self.waiting} if len(some) > 1 else set()
-        for one in done.kept:
-            if one.ticket not in queued and len(some) == 1:
+        if is_new:
+            for one in done.kept:
                 self._keep(one)
-        given = {one.ticket for one, _ in done.given}
-        if given:
-            self.waiting = [entry for entry in self.waiting if entry[1] not in given]
+        else:
+            for one, _ in done.given:
+                self._drop(one)
         if done.next_at is not None:
             self.day.wake_at(max(now + 1, (done.next_at - MIDNIGHT).total_seconds()))
         contacts = self.day.world.contacts
@@ -220,6 +225,10 @@ class Ours:
         at = rescue_at(SPEC, TARGETS[contact.medium].unit, moment(now), moment(contact.due), self.rules)
         if at is not None:
             self.day.at((at - MIDNIGHT) / timedelta(seconds=1), "look", contact)
+
+
+def _due(one: Waiting) -> float:
+    return (one.need.due_at - MIDNIGHT).total_seconds() if one.need.due_at is not None else 0.0
 
 
 def _without(need: Need, engaged: frozenset[str]) -> Need:

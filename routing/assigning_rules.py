@@ -50,7 +50,7 @@ class AssigningRules:
     #: What has at least this much time gives way to what has less …
     long_time: timedelta = timedelta(minutes=60)
     #: … while fewer than this share of those on duty have nothing to do.
-    reserve: float = 0.5
+    reserve: float = 0.4
     #: Share of the time left at the handing out after which an agent who shows no sign of life loses it.
     rescue_share: float = 0.5
     max_rescues: int = 2  # of one target
