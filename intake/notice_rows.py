@@ -15,7 +15,7 @@ from routing.desk import domain_of, mail_id
 from routing.links import LINK_FOR
 from routing.policy import ChannelPolicy
 from routing.records import NewOutbox
-from routing.tokens import REPLY, TokenRecord, mint, purpose_of_act, reference_message_id
+from routing.tokens import REPLY, TokenRecord, issue, purpose_of_act, reference_message_id
 from store import tickets, tokens
 from store.engine import Transaction
 
@@ -59,12 +59,5 @@ async def notice_row(
 
 def _token(with_: Stationery, ticket: int, agent: str, purpose: str, about: str, now: datetime) -> TokenRecord:
     serial = -_BELOW - int.from_bytes(hashlib.sha256(about.encode()).digest()[:4]) % _BELOW
-    return TokenRecord(
-        token=mint(with_.keyring, ticket=ticket, agent=agent, purpose=purpose, serial=serial),
-        ticket=ticket,
-        agent=agent,
-        purpose=purpose,
-        serial=serial,
-        issued_at=now,
-        expires_at=None if purpose == REPLY else now + LINK_FOR,
-    )
+    ends = None if purpose == REPLY else LINK_FOR
+    return issue(with_.keyring, ticket=ticket, agent=agent, purpose=purpose, serial=serial, now=now, counts_for=ends)

@@ -17,7 +17,7 @@ from intake.cards import Stationery
 from routing.desk import domain_of, mail_id
 from routing.policy import Agent, ChannelPolicy
 from routing.records import Event, NewOutbox, Presence, Reminder, Ticket
-from routing.tokens import REPLY, TokenRecord, mint, reference_message_id
+from routing.tokens import REPLY, issue, reference_message_id
 from routing.words import Purpose, ReminderKind
 from store import agents, tickets, tokens
 from store.engine import Transaction
@@ -122,14 +122,11 @@ async def _told(
     if ticket.agent in (agent.name, None):
         # Below zero: the decider counts a ticket's serials up, and does not see this one.
         serial = -int(one.id or 0)
-        token = mint(with_.keyring, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial)
-        record = TokenRecord(
-            token=token, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial, issued_at=now
-        )
+        record = issue(with_.keyring, ticket=ticket.id, agent=agent.name, purpose=REPLY, serial=serial, now=now)
         await tokens.add(tx, [record])
-        recipe["token"] = token
+        recipe["token"] = record.token
         if channel.token_in == "references":  # noqa: S105
-            this_id = reference_message_id(token, domain)
+            this_id = reference_message_id(record.token, domain)
     await tickets.add_keys(tx, [(this_id, ticket.id, True)])
     return NewOutbox(
         ticket=ticket.id,

@@ -7,7 +7,7 @@ not owed before he is back stays his. Each of his promises keeps its deadline.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from unicodedata import normalize
 from zoneinfo import ZoneInfo
@@ -16,9 +16,9 @@ from routing.assignment import Assignment
 from routing.confirming import ask
 from routing.covering import next_due, shared_out, waiting_for
 from routing.deed import WORDS_UNUSED, Act
-from routing.desk import Desk, Incoming, reason_data
+from routing.desk import Desk, Incoming
 from routing.folding import fold
-from routing.handing_over import colleague
+from routing.handing_over import colleague, give
 from routing.holding import may_tell, tell_plainly
 from routing.policy import Agent
 from routing.presence import OFF, back_after, calendar_of, set_presence
@@ -147,16 +147,7 @@ def confirmed_away(incoming: Incoming, desk: Desk, supervisor: Agent, question: 
 def _give(incoming: Incoming, desk: Desk, supervisor: Agent, ticket: Ticket, away: Agent, other: Agent) -> None:
     """Let another agent have it; the addresses of who is away end, and he is told of all of them at once."""
     by = because("stands_in", agent=away.name)
-    desk.put_ticket(replace(desk.tickets[ticket.id], agent=other.name, assigned_at=desk.now, updated_at=desk.now))
-    desk.note_assigned(other.name)
-    desk.tell(
-        "assigned",
-        ticket=ticket.id,
-        message=incoming.id,
-        agent=other.name,
-        by=supervisor.name,
-        reasons=reason_data((by,)),
-    )
+    give(incoming, desk, supervisor, desk.tickets[ticket.id], other, by)
     desk.revoke(ticket.id, away.name)
     channel = desk.mail_channel_of(ticket)
     if channel is None:

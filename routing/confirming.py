@@ -22,7 +22,7 @@ from routing.tokens import (
     TokenRecord,
     find_canaries,
     is_canary_of,
-    mint,
+    issue,
     reference_message_id,
 )
 from routing.words import Purpose, QuestionKind
@@ -86,16 +86,14 @@ def ask_again(incoming: Incoming, desk: Desk, question: Question, record: TokenR
 
 
 def _token(desk: Desk, question: Question) -> TokenRecord:
-    ticket, purpose = question.ticket or 0, f"{CONFIRM}:{question.id}"
-    token = mint(desk.keyring, ticket=ticket, agent=question.agent, purpose=purpose, serial=question.id)
-    return TokenRecord(
-        token=token,
-        ticket=ticket,
+    return issue(
+        desk.keyring,
+        ticket=question.ticket or 0,
         agent=question.agent,
-        purpose=purpose,
+        purpose=f"{CONFIRM}:{question.id}",
         serial=question.id,
-        issued_at=desk.now,
-        expires_at=desk.now + TOKEN_COUNTS_FOR,
+        now=desk.now,
+        counts_for=TOKEN_COUNTS_FOR,
     )
 
 

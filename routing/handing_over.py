@@ -14,7 +14,7 @@ from routing.desk import Desk, Incoming, reason_data
 from routing.holding import tell_plainly
 from routing.joining import MERGED
 from routing.policy import Agent, ChannelPolicy
-from routing.reasons import because
+from routing.reasons import Reason, because
 from routing.records import Ticket
 from routing.words import Purpose, TicketState
 from routing.writing import send_to_agent
@@ -51,18 +51,7 @@ def hand_over(
 ) -> None:
     """Let another agent have it. `channel`: the mail channel by which he hears of it, with these words as a note."""
     by = because("handed_over", agent=agent.name)
-    desk.put_ticket(
-        replace(ticket, agent=other.name, assigned_at=desk.now, updated_at=desk.now, state=TicketState.OPEN)
-    )
-    desk.note_assigned(other.name)
-    desk.tell(
-        "assigned",
-        ticket=ticket.id,
-        message=incoming.id,
-        agent=other.name,
-        by=agent.name,
-        reasons=reason_data((by,)),
-    )
+    give(incoming, desk, agent, ticket, other, by)
     taken_away(incoming, desk, ticket, agent)
     send_to_agent(
         desk,
@@ -73,6 +62,22 @@ def hand_over(
         message=desk.latest_of(ticket),
         reasons=(by,),
         note=words[:4000],
+    )
+
+
+def give(incoming: Incoming, desk: Desk, by: Agent, ticket: Ticket, other: Agent, why: Reason) -> None:
+    """The ticket is another agent's from now on. Who had it and who gets it are told by the caller."""
+    desk.put_ticket(
+        replace(ticket, agent=other.name, assigned_at=desk.now, updated_at=desk.now, state=TicketState.OPEN)
+    )
+    desk.note_assigned(other.name)
+    desk.tell(
+        "assigned",
+        ticket=ticket.id,
+        message=incoming.id,
+        agent=other.name,
+        by=by.name,
+        reasons=reason_data((why,)),
     )
 
 

@@ -6,6 +6,7 @@ writes in his name, must not make the desk write for ever.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from channels.message import Scheme
@@ -124,6 +125,20 @@ def tell_plainly(
     **more: Any,
 ) -> bool:
     """Tell an agent, with no reply address. A ticket is named only where it is, or was, his."""
+    recipe = {"code": code, "detail": detail, "would_have_left": would_have_left, "meant": meant, **more}
+    send_plainly(incoming, desk, agent, recipe, "told", incoming.id, agent.name, code, ticket=ticket)
+    return True
+
+
+def send_plainly(
+    incoming: Incoming,
+    desk: Desk,
+    agent: Agent,
+    recipe: Mapping[str, Any],
+    *facts: object,
+    ticket: int | None = None,
+) -> None:
+    """A mail to an agent's own mailbox that no token belongs to. `facts`: what its Message-ID is made of."""
     channel = desk.channel(incoming.channel)
     desk.send(
         NewOutbox(
@@ -133,15 +148,7 @@ def tell_plainly(
             address=f"{Scheme.MAIL.value}:{agent.addresses[0]}",
             purpose=Purpose.TOLD,
             agent=agent.name,
-            recipe={
-                "message": incoming.id,
-                "code": code,
-                "detail": detail,
-                "would_have_left": would_have_left,
-                "meant": meant,
-                **more,
-            },
-            mail_id=mail_id(desk.keyring, domain_of(channel), "told", incoming.id, agent.name, code),
+            recipe={"message": incoming.id, **recipe},
+            mail_id=mail_id(desk.keyring, domain_of(channel), *facts),
         )
     )
-    return True

@@ -18,7 +18,7 @@ from routing.commands import CommandName, bare, is_signature, parse
 from routing.desk import Desk, Incoming
 from routing.own_words import says_nothing
 from routing.policy import Agent, ChannelPolicy
-from routing.tokens import TokenRecord, act_of, mint, purpose_of_act
+from routing.tokens import TokenRecord, act_of, issue, purpose_of_act
 from routing.words import Purpose
 
 LINK_FOR = timedelta(days=30)  # that long a link in a mail works
@@ -55,20 +55,17 @@ def new_links(
         return {}
     made = {}
     for name in names:
-        purpose = purpose_of_act(name.value)
-        token = mint(desk.keyring, ticket=ticket, agent=agent, purpose=purpose, serial=serial)
-        desk.changes.tokens.append(
-            TokenRecord(
-                token=token,
-                ticket=ticket,
-                agent=agent,
-                purpose=purpose,
-                serial=serial,
-                issued_at=desk.now,
-                expires_at=desk.now + LINK_FOR,
-            )
+        record = issue(
+            desk.keyring,
+            ticket=ticket,
+            agent=agent,
+            purpose=purpose_of_act(name.value),
+            serial=serial,
+            now=desk.now,
+            counts_for=LINK_FOR,
         )
-        made[name.value] = token
+        desk.changes.tokens.append(record)
+        made[name.value] = record.token
     return made
 
 

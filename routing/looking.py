@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from channels.message import Scheme
 from routing.deed import WORDS_UNUSED, Act
-from routing.desk import Desk, Incoming, domain_of, mail_id
+from routing.desk import Desk, Incoming
 from routing.folding import fold
-from routing.holding import may_tell
+from routing.holding import may_tell, send_plainly
 from routing.policy import Agent
-from routing.records import NewOutbox, Ticket
+from routing.records import Ticket
 from routing.words import Purpose
 from routing.writing import send_to_agent
 
@@ -82,19 +81,8 @@ def _asks(act: Act, name: str, query: str = "") -> str:
 
 def send_list(incoming: Incoming, desk: Desk, agent: Agent, name: str, query: str = "") -> None:
     """Send an agent a list, at his own mailbox; `intake/lists.py` fills it in when it leaves."""
-    channel = desk.channel(incoming.channel)
-    desk.send(
-        NewOutbox(
-            ticket=None,
-            source=incoming.id,
-            channel=channel.name,
-            address=f"{Scheme.MAIL.value}:{agent.addresses[0]}",
-            purpose=Purpose.TOLD,
-            agent=agent.name,
-            recipe={"message": incoming.id, "code": LIST, "list": name, "query": query},
-            mail_id=mail_id(desk.keyring, domain_of(channel), LIST, incoming.id, agent.name, name, query),
-        )
-    )
+    recipe = {"code": LIST, "list": name, "query": query}
+    send_plainly(incoming, desk, agent, recipe, LIST, incoming.id, agent.name, name, query)
 
 
 # ---- one ticket

@@ -157,6 +157,28 @@ def mint(keyring: Keyring, *, ticket: int, agent: str, purpose: str, serial: int
     return _mint(keyring.current, ticket, agent, purpose, serial)
 
 
+def issue(
+    keyring: Keyring,
+    *,
+    ticket: int,
+    agent: str,
+    purpose: str,
+    serial: int,
+    now: datetime,
+    counts_for: timedelta | None = None,
+) -> TokenRecord:
+    """The token for these facts, as the store keeps it: given out now."""
+    return TokenRecord(
+        token=mint(keyring, ticket=ticket, agent=agent, purpose=purpose, serial=serial),
+        ticket=ticket,
+        agent=agent,
+        purpose=purpose,
+        serial=serial,
+        issued_at=now,
+        expires_at=now + counts_for if counts_for is not None else None,
+    )
+
+
 def _mint(key: Key, ticket: int, agent: str, purpose: str, serial: int) -> str:
     if "\0" in agent or "\0" in purpose:
         raise ValueError("a name in a token holds no NUL")
