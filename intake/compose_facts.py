@@ -85,6 +85,7 @@ class Told(StrEnum):
     AFTER_ADVICE = "after_advice"
     FILES_UNSENT = "files_unsent"
     BY_PROGRAM = "by_program"
+    WORDS_BEHIND = "words_behind"
     RECORDED_BY = "recorded_by"
     NO_REFERENCE_HERE = "no_reference_here"
     CLOSED_LONG = "closed_long"

@@ -26,7 +26,8 @@ def cannot(
         if (deed.is_alone and others) or deed.not_with & others:
             code = "not_together"
         elif command.argument and not deed.takes_argument:
-            code = "unknown_command"
+            # On a ticket it may be the beginning of what the customer is to read: it must not be lost.
+            code = "words_behind" if deed.place is Place.TICKET else "unknown_command"
         elif deed.for_supervisors and not agent.is_supervisor:
             code = "supervisors_only"
         elif deed.place is Place.TICKET and number is None:

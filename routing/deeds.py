@@ -69,16 +69,18 @@ def _no_question(act: Act) -> str:
 
 DEEDS: Mapping[Name, Deed] = {
     Name.NOTE: Deed(below=Below.INSIDE, not_with=frozenset({Name.SEND})),
-    Name.CLOSE: Deed(after=closes),
+    Name.CLOSE: Deed(after=closes, takes_argument=False),
     Name.TO: Deed(
         why_not=cannot_hand_over,
         before=hands_over,
         below=Below.INSIDE,
         not_with=frozenset({Name.CLOSE, Name.SEND}),
     ),
-    Name.SEND: Deed(),  # `routing/speaking.py`: it is about the words themselves
-    Name.UNDO: Deed(before=undoes, below=Below.BACK, is_alone=True),
-    Name.REOPEN: Deed(why_not=not_closed, before=reopens, opens=True, not_with=frozenset({Name.CLOSE})),
+    Name.SEND: Deed(takes_argument=False),  # `routing/speaking.py`: it is about the words themselves
+    Name.UNDO: Deed(before=undoes, below=Below.BACK, is_alone=True, takes_argument=False),
+    Name.REOPEN: Deed(
+        why_not=not_closed, before=reopens, opens=True, not_with=frozenset({Name.CLOSE}), takes_argument=False
+    ),
     Name.CC: Deed(why_not=no_address, before=copies_to, after=shows_recipients),
     Name.REPLY_TO: Deed(why_not=no_reply_to, before=replies_to, after=shows_recipients),
     Name.WAIT: Deed(why_not=cannot_wait, after=waits, not_with=frozenset({Name.CLOSE})),
@@ -96,7 +98,7 @@ DEEDS: Mapping[Name, Deed] = {
     Name.MERGE: Deed(why_not=cannot_merge, before=merges, below=Below.BACK, is_alone=True),
     Name.SAME: Deed(why_not=cannot_be_same, before=is_same, not_with=frozenset({Name.APART})),
     Name.APART: Deed(why_not=in_no_matter, before=is_apart, takes_argument=False),
-    Name.SPLIT: Deed(why_not=cannot_split, before=splits, below=Below.BACK, is_alone=True),
+    Name.SPLIT: Deed(why_not=cannot_split, before=splits, below=Below.BACK, is_alone=True, takes_argument=False),
     Name.RECORD: Deed(
         why_not=cannot_record,
         before=records,
@@ -129,5 +131,7 @@ DEEDS: Mapping[Name, Deed] = {
         is_alone=True,
         for_supervisors=True,
     ),
-    Name.HELP: Deed(after=helps, place=Place.ANYWHERE),
+    Name.HELP: Deed(
+        before=helps, below=Below.BACK, place=Place.ANYWHERE, not_with=frozenset({Name.SEND})
+    ),  # what he writes below may be his question
 }

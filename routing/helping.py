@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routing.commands import CommandName
-from routing.deed import Act
+from routing.deed import WORDS_UNUSED, Act
 from routing.holding import may_tell, tell_agent, tell_plainly
 
 
@@ -12,4 +12,4 @@ def helps(act: Act) -> str:
         tell_agent(act.incoming, act.desk, act.agent, act.ticket, CommandName.HELP.value)
     elif may_tell(act.desk, act.agent):
         tell_plainly(act.incoming, act.desk, act.agent, CommandName.HELP.value)
-    return ""
+    return WORDS_UNUSED

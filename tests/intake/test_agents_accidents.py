@@ -278,3 +278,26 @@ async def test_a_mail_of_ours_as_a_file_is_held_by_whatever_name(desk: AttackedD
 
     assert await desk.outbox("answer") == []
     assert "internal_survived" in await codes(desk)
+
+
+@pytest.mark.parametrize(
+    "line", ["!close 您好，已經辦妥。", "！結案 謝謝您的來信", "!send 您好", "!undo 那封寫錯了", "!split 這一封"]
+)
+async def test_words_behind_a_command_are_not_lost_with_it(desk: AttackedDesk, line: str) -> None:
+    item = await desk.opened()
+
+    await desk.takes(reply(item, line))
+
+    [told] = [one for one in await desk.leaves() if one.agent == "chen"]
+    assert await codes(desk) == ["words_behind"]
+    assert line in told.plain
+    assert (await ticket_of(desk)).state is TicketState.OPEN
+
+
+async def test_a_question_below_help_reaches_no_customer(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+
+    await desk.takes(reply(item, "!help\n\n怎麼把這封轉給志豪？"))
+
+    assert await desk.outbox("answer") == []
+    assert await codes(desk) == ["help", "words_unused"]
