@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from channels.path_secret import secret_problem
 from channels.settings import AS_THE_SERVICE, Secret, TelephonySettings
 from intake import config_policy
+from intake.config_assigning import AssignmentTable, RosterTable
 from intake.config_file import SINGLE, Reading, parsed
 from intake.config_names import Tables
 from intake.config_tables import AgentTable, CalendarTable, Desk, Http, Limits, Log, Store, TeamTable, Tokens
@@ -29,7 +30,10 @@ MIN_KEY = 32  # characters: 128 bit in hexadecimal
 SECRETS = Path("/etc/intake/secrets")  # where the unit's LoadCredential= takes them from
 
 #: What SIGHUP changes as one snapshot; every other key needs a restart. `log.level` beside them.
-_HOT = ("agents", "teams", "calendars", "targets", "supervisor_after", "manager_after", "rules")
+_HOT = (
+    *("agents", "teams", "roster", "assignment", "calendars"),
+    *("targets", "supervisor_after", "manager_after", "rules"),
+)
 _TABLES = frozenset({*SINGLE, *_HOT, "channels"})
 
 
@@ -166,6 +170,8 @@ def _checked(raw: dict[str, Any], path: Path, *, demo: bool) -> Config:
         agents=reading.named("agents", AgentTable),
         teams=reading.named("teams", TeamTable),
         calendars=reading.named("calendars", CalendarTable),
+        roster=reading.single("roster", RosterTable),
+        assignment=reading.single("assignment", AssignmentTable),
         written={n: frozenset(reading.table(n)) for n in ("agents", "teams", "calendars", "channels")},
     )
     policy = config_policy.build(tables, problems)

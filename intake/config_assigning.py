@@ -77,7 +77,7 @@ def rules(table: AssignmentTable, agents: Collection[str], problems: list[Proble
 
 def _steps(table: AssignmentTable, problems: list[Problem]) -> tuple[OverflowStep, ...]:
     """In their one order; what is written moves a step, it does not take one out."""
-    written: dict[str, float] = {**table.overflow}
+    written = {str(step): share for step, share in table.overflow.items()}
     steps = tuple(OverflowStep(written.get(step.whom.value, step.share), step.whom) for step in DEFAULT_STEPS)
     for before, after in pairwise(steps):
         if after.share < before.share:

@@ -11,6 +11,7 @@ from typing import Any
 
 from channels.message import Medium
 from intake import config_calendars
+from intake.config_assigning import AssignmentTable, RosterTable
 from intake.config_tables import AgentTable, CalendarTable, ChannelKeys, Desk, Limits, RuleTable, TeamTable
 from intake.config_words import Problem, closest
 from routing.folding import fold
@@ -37,6 +38,8 @@ class Tables:
     supervisor_after: Mapping[str, Any] = field(default_factory=dict)
     manager_after: Mapping[str, Any] = field(default_factory=dict)
     written: dict[str, frozenset[str]] = field(default_factory=dict)
+    roster: RosterTable = field(default_factory=RosterTable)
+    assignment: AssignmentTable = field(default_factory=AssignmentTable)
 
     def names(self, table: str) -> frozenset[str]:
         return self.written.get(table, frozenset())

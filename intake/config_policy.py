@@ -16,8 +16,9 @@ from typing import Any
 
 from channels.phone_numbers import spellings
 from channels.registry import MEDIA
-from intake import config_calendars
+from intake import config_assigning, config_calendars
 from intake.config_names import TEAM_OF_ALL, Checks, Tables
+from intake.config_roster import roster
 from intake.config_tables import AgentTable, ChannelKeys, RuleTable
 from intake.config_words import Problem, closest
 from routing import taxonomy
@@ -38,6 +39,8 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
     targets = _budgets("targets", tables.targets, DEFAULT_TARGETS, problems)
     supervisor_after = _budgets("supervisor_after", tables.supervisor_after, DEFAULT_SUPERVISOR_AFTER, problems)
     manager_after = _budgets("manager_after", tables.manager_after, {}, problems)
+    assigning = config_assigning.rules(tables.assignment, tables.names("agents"), problems)
+    people = roster(tables.roster.file, _zone(tables, calendars), tables.names("agents"), problems)
     if problems:
         return None
     desk = tables.desk
@@ -54,6 +57,8 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
         agents={name: _agent(name, table) for name, table in tables.agents.items()},
         teams=_teams(tables),
         default_team=check.default_team(),
+        assigning=assigning,
+        roster=people,
         calendars=_used(calendars, tables, calendar),
         targets=targets,
         supervisor_after=supervisor_after,
@@ -80,6 +85,13 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
 def _weights() -> Weights:
     """What the words of messages count for, as shipped: read once, half a megabyte."""
     return parsed(resources.files("intake").joinpath("texts", "weights.txt").read_text("utf-8"))
+
+
+def _zone(tables: Tables, calendars: Mapping[str, CalendarSpec]) -> str:
+    """Of the times in the roster: the desk's; of a desk that is refused, any."""
+    spec = calendars.get(tables.desk.calendar or tables.desk.region)
+    found = tables.desk.timezone or (spec.timezone if spec is not None else "")
+    return found if config_calendars.is_zone(found) else "UTC"
 
 
 def _teams(tables: Tables) -> dict[str, Team]:

@@ -618,3 +618,27 @@ def test_durations_of_limits_are_read(written) -> None:
 
     assert limits.retries == (timedelta(minutes=2),)
     assert limits.free_space == 2 * 1024**3
+
+
+def test_the_roster_and_assignment_belong_to_the_policy_and_change_with_it(written, tmp_path: Path) -> None:
+    roster = tmp_path / "roster.csv"
+    roster.write_text("agent,what,from,until,name\nchen,shift,mon-fri 09:00,18:00,\n", encoding="utf-8")
+    text = GOOD + '\n[roster]\nfile = "roster.csv"\n\n[assignment]\nweights = { chat = 2 }\n'
+    before = load(written(text))
+
+    roster.write_text("agent,what,from,until,name\nchen,shift,mon-fri 10:00,18:00,\n", encoding="utf-8")
+    after = reloaded(before, load(written(text)))
+
+    assert before.policy.roster.has_shifts("chen")
+    assert before.policy.assigning.loads.of("chat", "business").weight == 2
+    assert after.policy.roster != before.policy.roster
+    assert after.policy.version != before.policy.version
+    assert diff_restart(before, after) == []
+
+
+def test_a_roster_that_is_wrong_is_told_with_everything_else(written, tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text("agent,what,from,until,name\nho,shift,mon 09:00,18:00,\n", encoding="utf-8")
+
+    found = problems(written(changed("[desk]", "[desk]\nhotlin = 'x'") + '[roster]\nfile = "roster.csv"\n'))
+
+    assert set(found) == {"desk.hotlin", "roster.file: roster.csv, row 2"}
