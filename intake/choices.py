@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -22,12 +23,27 @@ def _kinds(with_: Stationery, language: str) -> str:
     return with_.texts.say("word.list_comma", language).join(names)
 
 
+def _texts(with_: Stationery, language: str) -> str:
+    return with_.texts.say("word.list_comma", language).join(sorted(with_.policy.rewordable))
+
+
 #: Code of a told mail -> what he may write.
 CHOICES: Mapping[str, Callable[[Stationery, str], str]] = {
+    "no_such_text": _texts,
     "unknown_topic": _topics,
     "unknown_senior": _topics,
     "unknown_kind": _kinds,
 }
+
+
+_TYPED = re.compile(r"[!！]\S+\s+(\S+)")
+
+
+def in_braces(typed: str, with_: Stationery, language: str) -> str:
+    """What may stand in braces in the text that `!text ack.email en` names; "" where it may hold none."""
+    named = _TYPED.match(typed)
+    names = with_.policy.rewordable.get(named[1], frozenset()) if named else frozenset[str]()
+    return with_.texts.say("word.list_comma", language).join(f"{{{name}}}" for name in sorted(names))
 
 
 async def who_was_silent(tx: Transaction, item: OutboxItem, with_: Stationery, language: str) -> str:

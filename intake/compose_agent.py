@@ -273,6 +273,11 @@ def _short(text: str, limit: int) -> str:
 # ---------- plain ----------
 
 
+def _no_words(facts: AgentMail, texts: Texts) -> str:
+    """In the place of words: a call has none, and is no empty mail."""
+    return texts.say("agent.call" if facts.medium is Medium.PHONE else "agent.no_words", facts.language)
+
+
 def _plain(facts: AgentMail, texts: Texts, words: str, is_cut: bool, files: list[File]) -> str:
     language, canary = facts.language, facts.canary
     # Mail clients show the first line in their lists: the canary stands behind the last of the head.
@@ -284,7 +289,7 @@ def _plain(facts: AgentMail, texts: Texts, words: str, is_cut: bool, files: list
     if facts.files_link[1]:
         head += ["", wrap(facts.files_link[0]), facts.files_link[1]]
     caption = f"── {_caption(facts, texts)} ──"
-    said = [caption, "", words or texts.say("agent.no_words", language)]
+    said = [caption, "", words or _no_words(facts, texts)]
     if is_cut:
         said += ["", wrap(texts.say("agent.cut", language))]
     if files:
@@ -331,7 +336,7 @@ def _page(facts: AgentMail, texts: Texts, subject: str, shown_html: str, is_cut:
         look.append(f'{words} <a href="{url}" rel="noopener noreferrer">{url}</a>')
     if facts.standing in (Standing.UNVERIFIED, Standing.LOOKALIKE):
         above[0] = _stressed(above[0])
-    body = shown_html or f"<i>{escape(texts.say('agent.no_words', facts.language))}</i>"
+    body = shown_html or f"<i>{escape(_no_words(facts, texts))}</i>"
     below = [escape(texts.say("agent.cut", facts.language))] if is_cut else []
     below += [escape(_file_line(files, facts, texts))] if files else []
     blocks = [

@@ -13,7 +13,7 @@ from typing import Any
 
 from intake import covering_words, dates, forward_words, holiday_words
 from intake.cards import Stationery
-from intake.choices import CHOICES, who_was_silent
+from intake.choices import CHOICES, in_braces, who_was_silent
 from routing.confirming import CODE, first_mail_id, mark_of
 from routing.policy import ChannelPolicy
 from routing.records import Question
@@ -52,6 +52,8 @@ async def told_words(
         detail = dates.near(datetime.fromisoformat(detail), with_.policy.timezone, language, now)
     if recipe["code"] in CHOICES:
         detail = CHOICES[recipe["code"]](with_, language)
+    if recipe["code"] == "bad_placeholder":
+        detail = in_braces(detail, with_, language) or with_.texts.say("told.bad_placeholder.none", language)
     if recipe["code"] == "wait_over":
         detail = await who_was_silent(tx, item, with_, language)
     if recipe["code"] == "holiday_done":

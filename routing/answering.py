@@ -271,5 +271,6 @@ def _inside(mail: AgentMail) -> Decision:
         drop_held(mail.desk, mail.ticket, mail.agent)
         noted = waited.source or noted
     mail.desk.put_key(mail.incoming.message.message_id, mail.number, is_ours=False)
-    mail.desk.tell("note_recorded", ticket=mail.number, message=noted, agent=mail.agent.name)
+    asked_by = mail.incoming.id
+    mail.desk.tell("note_recorded", ticket=mail.number, message=noted, agent=mail.agent.name, asked_by=asked_by)
     return mail.done(Outcome.NOTED)

@@ -155,7 +155,7 @@ def _noted(
 ) -> Decision:
     """The customer had written to us as well: nothing is opened twice. Words beside it go to whoever has the ticket."""
     desk.put_key(incoming.message.message_id, ticket.id, is_ours=False)
-    desk.tell("note_recorded", ticket=ticket.id, message=incoming.id, agent=agent.name)
+    desk.tell("note_recorded", ticket=ticket.id, message=incoming.id, agent=agent.name, asked_by=incoming.id)
     holder = desk.policy.agents.get(ticket.agent or "")
     if may_tell(desk, agent):
         by = holder.display_name if holder is not None else ""

@@ -87,6 +87,7 @@ class Strip:
             self._dots[message] = Dot(message=message, channel=channel, stage=Stage.ACCEPTED, accepted_at=event["at"])
         elif kind in SET_ASIDE or (kind == "call_event_recorded" and (ticket is not None or _is_ours(event))):
             self._set_aside(message)  # a call is one dot: its first ring
+            self._set_aside(event.get("data", {}).get("asked_by") or 0)  # the word that made a note of a held reply
         elif kind in BY_AGENTS or _is_told(kind, event["data"]):
             if event.get("agent"):
                 self._set_aside(message)

@@ -92,6 +92,14 @@ def test_what_is_no_question_goes(kind: str) -> None:
     assert stages(*MAIL[:4], (kind, {"message": 2, "ticket": 7})) == {1: Stage.ASSIGNED}
 
 
+def test_the_word_that_made_a_note_of_a_held_reply_goes_with_it() -> None:
+    held = (("reply_held", {"message": 2, "ticket": 7}), accepted(3))
+    noted = ("note_recorded", {"message": 2, "ticket": 7, "agent": "chen", "data": {"asked_by": 3}})
+
+    assert stages(*MAIL[:4], *held) == {1: Stage.ASSIGNED, 3: Stage.ACCEPTED}
+    assert stages(*MAIL[:4], *held, noted) == {1: Stage.ASSIGNED}
+
+
 @pytest.mark.parametrize(
     ("kind", "more"),
     [

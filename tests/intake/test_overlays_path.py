@@ -114,6 +114,23 @@ async def test_what_cannot_be_done_is_said_and_nothing_is_asked(desk: AttackedDe
     assert await said(desk) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("!text ack.email en\nhello {customer}", ["{deadline}", "{greeting}", "{ref}"]),
+        ("！範本 ack.hotline en\nhello {customer}", ["{hotline}"]),
+        ("!text ack.where.chat en\nhello {customer}", ["沒有，請全部拿掉"]),
+        ("!text ack.emial en\nhello", ["ack.chat、ack.chat_out_of_hours、", "ack.where.whatsapp。"]),
+    ],
+)
+async def test_who_cannot_know_the_names_is_told_them(desk: AttackedDesk, words: str, names: list[str]) -> None:
+    await says(desk, words)
+
+    [letter] = await desk.leaves()
+    told = " ".join(letter.plain.split())
+    assert [name for name in names if name not in told] == []
+
+
 @pytest.mark.parametrize("words", ["!holiday tomorrow", "!text ack.email en\nhello"])
 async def test_who_is_no_supervisor_is_told_so(desk: AttackedDesk, words: str) -> None:
     await says(desk, words, who="chen")

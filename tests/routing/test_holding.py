@@ -179,6 +179,7 @@ async def test_note_answers_the_question_too(desk: AttackedDesk) -> None:
     [noted] = [e for e in await desk.events() if e.kind == "note_recorded"]
     [held] = [e for e in await desk.events() if e.kind == "reply_held" and e.data["why"] == "looks_like_note"]
     assert noted.message == held.message
+    assert noted.data["asked_by"] == held.message + 1  # the mail with the mark is told of, too
     assert (await asked(desk)).recipe["code"] == "nothing_held"
 
 

@@ -40,7 +40,8 @@ function clock(ms) {
 
 function hour(moment) {
   const locale = { "zh-Hant": "zh-TW", "zh-Hans": "zh-CN", en: "en-GB" }[language];
-  const format = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  // The desk's time, as in its mails, wherever the browser thinks that it is.
+  const format = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: setup?.timezone };
   return new Date(moment).toLocaleTimeString(locale, format);
 }
 
