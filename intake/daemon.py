@@ -36,6 +36,7 @@ from intake.deliver import Deliverer
 from intake.desk_control import handlers
 from intake.files_page import FilesPage
 from intake.health import Health, summary
+from intake.lessons import lessons
 from intake.lockfile import AlreadyRuns, single_instance
 from intake.memory import be_thrifty, settle
 from intake.not_started import NotStarted
@@ -122,7 +123,8 @@ async def _run(config: Config, *, demo: bool) -> int:
         log.info("store_opened", backend=db.url.get_backend_name(), schema=now, was=before)
         async with db.reading() as tx:
             said = await overlays.current(tx)
-        desk = Running(Snapshot(config, keyring, said), db, playground)
+            learned = await lessons(tx)
+        desk = Running(Snapshot(config, keyring, said, learned), db, playground)
         return await desk.run(stack)
 
 
@@ -276,9 +278,11 @@ class Running:
         return listener
 
     async def _overlaid(self) -> None:
-        """A supervisor has said something on top of the file: it counts from the next batch on."""
+        """A supervisor has said something on top of the file, or an agent put something right: it counts from now."""
         async with self.db.reading() as tx:
             said = await overlays.current(tx)
+            learned = await lessons(tx)
+        self.snapshot.learn(learned)
         if self.snapshot.overlay(said):
             log.info("overlaid", policy=self.snapshot.policy.version, said=len(said))
             self.recount.set()

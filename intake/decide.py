@@ -47,6 +47,7 @@ from routing.words import Outcome, Speaker
 from store import (
     agents,
     calls,
+    corrections,
     customers,
     deadlines,
     documents,
@@ -397,7 +398,7 @@ class Decider:
             crashpoint("decide.before_commit")
         crashpoint("decide.after_commit")
         self._after(desk, finished)
-        if desk.changes.overlays and self._on_overlays is not None:
+        if (desk.changes.overlays or desk.changes.corrections) and self._on_overlays is not None:
             await self._on_overlays()  # before the next batch is decided
 
     async def _let_arrivals_first(self) -> None:
@@ -577,6 +578,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     await tickets.add_keys(tx, changes.keys)
     await tickets.move_keys(tx, changes.moved_keys.items())
     await documents.add(tx, changes.documents)
+    await corrections.put(tx, changes.corrections)
     for ticket, into in changes.merged:
         await merging.merge(tx, ticket, into)
     await messages.move(tx, changes.moved_messages)

@@ -235,8 +235,8 @@ async def _acknowledgement(
         timezone=spec.timezone,
         standing=Standing(ticket.standing),
         medium=Medium(ticket.medium),
-        # An apology is never sent by guess: until evidence is graded, a complaint is acknowledged neutrally.
-        kind=Kind.CONSULTATION,
+        # An apology is never sent by guess: what only may be a complaint is acknowledged neutrally.
+        kind=Kind.COMPLAINT if item.recipe.get("complaint") else Kind.CONSULTATION,
         is_postponed=bool(item.recipe.get("postponed")),
         elsewhere=Medium(item.recipe["elsewhere"]) if item.recipe.get("elsewhere") else None,
         opens_at=None if item.recipe["is_open"] else next_opening(spec, item.created_at),

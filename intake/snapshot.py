@@ -16,6 +16,7 @@ from intake import texts_loader
 from intake.cards import Stationery
 from intake.config import Config
 from intake.texts_loader import Texts, TextsWrong
+from routing.learned import NOTHING, Learned
 from routing.overlaying import TEXT, with_days_off
 from routing.policy import Policy
 from routing.records import Overlay
@@ -29,11 +30,14 @@ REWORDABLE = ("ack.", "greeting.", "answer.")  # how the keys of texts begin tha
 class Snapshot:
     """What may change while it runs."""
 
-    def __init__(self, config: Config, keyring: Keyring, overlays: Sequence[Overlay] = ()) -> None:
+    def __init__(
+        self, config: Config, keyring: Keyring, overlays: Sequence[Overlay] = (), learned: Learned = NOTHING
+    ) -> None:
         self.config = config
         self.keyring = keyring
         self.overlays = tuple(overlays)
-        self.stationery = _stationery(config, keyring, overlays)
+        self.learned = learned
+        self.stationery = _stationery(config, keyring, overlays, learned)
 
     @property
     def policy(self) -> Policy:
@@ -42,23 +46,28 @@ class Snapshot:
 
     def replace(self, config: Config) -> None:
         """Another file counts from now on. Raises nothing once it was read."""
-        stationery = _stationery(config, self.keyring, self.overlays)
+        stationery = _stationery(config, self.keyring, self.overlays, self.learned)
         self.config, self.stationery = config, stationery
 
     def overlay(self, overlays: Sequence[Overlay]) -> bool:
         """What supervisors have said counts from now on; False if that is nothing new."""
         if tuple(overlays) == self.overlays:
             return False
-        self.stationery = _stationery(self.config, self.keyring, overlays)
+        self.stationery = _stationery(self.config, self.keyring, overlays, self.learned)
         self.overlays = tuple(overlays)
         return True
 
+    def learn(self, learned: Learned) -> None:
+        """What agents have put right counts from now on; promises are as they were."""
+        self.stationery = replace(self.stationery, policy=replace(self.policy, learned=learned))
+        self.learned = learned
 
-def _stationery(config: Config, keyring: Keyring, overlays: Sequence[Overlay]) -> Stationery:
+
+def _stationery(config: Config, keyring: Keyring, overlays: Sequence[Overlay], learned: Learned) -> Stationery:
     # Without a public_url nobody outside this machine could follow a link; in the playground nobody is.
     links = config.http.public_url or (config.http.address() if config.is_demo else "")
     texts = _reworded(texts_loader.load(), overlays)
-    policy = replace(with_days_off(config.policy, overlays), rewordable=_rewordable(texts))
+    policy = replace(with_days_off(config.policy, overlays), rewordable=_rewordable(texts), learned=learned)
     return Stationery(policy=policy, keyring=keyring, texts=texts, links=links)
 
 

@@ -26,6 +26,7 @@ from routing.policy import ChannelPolicy, Policy
 from routing.reasons import Reason
 from routing.records import (
     Contact,
+    Correction,
     Customer,
     Document,
     Enrolment,
@@ -159,6 +160,7 @@ class Changes:
     reminders: list[Reminder] = field(default_factory=list)
     overlays: list[Overlay] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
+    corrections: list[Correction] = field(default_factory=list)
     complained: set[str] = field(default_factory=set)  # contacts who reported a mail of ours as abuse
     enrolments: dict[tuple[str, str, str, str], Enrolment] = field(default_factory=dict)
     probes: dict[str, Probe] = field(default_factory=dict)
@@ -351,6 +353,21 @@ class Desk:
         )
         self.changes.moved_targets.append((old, new))
         self.replace_target(old, new)
+
+    def correct(self, ticket: Ticket, field: str, was: str, became: str, agent: str) -> None:
+        """An agent says what the message that opened a ticket was really about ("topic", "kind" or "urgent")."""
+        if ticket.opened_by is not None:
+            self.changes.corrections.append(
+                Correction(
+                    message=ticket.opened_by,
+                    field=field,
+                    ticket=ticket.id,
+                    was=was,
+                    became=became,
+                    agent=agent,
+                    at=self.now,
+                )
+            )
 
     def meet(self, target: Target, answered_at: datetime, delivered_at: datetime) -> None:
         self.changes.met.append((target, answered_at, delivered_at))

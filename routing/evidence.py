@@ -14,7 +14,7 @@ from enum import StrEnum
 from math import exp
 
 from routing.grams import as_written, comparable, distinct, grams
-from routing.learned import NOTHING, Learned
+from routing.learned import NOTHING
 from routing.lexicon import Lexicon
 from routing.policy import Policy
 from routing.reasons import Reason, because
@@ -27,7 +27,7 @@ MAX_SHOWN = 6  # words that a reason names
 MAX_CONFIDENT = 0.99  # of what was weighed: only a rule is certain
 #: Scores are about 1 where a text speaks clearly for a label, -1 where it does not: measured on messages held out.
 MIN_TOPIC_SCORE = -0.75  # below that nothing speaks for any topic
-CLEAR_COMPLAINT = 0.25  # from here on a complaint is certain enough for an apology
+CLEAR_COMPLAINT = 0.3  # from here on, and with a word that says so, a complaint is certain enough for an apology
 TAKEN_BACK = 0.6  # what "I am not complaining" takes off
 URGENT_SCORE = -0.1
 STEEPNESS = 3.0  # of the confidence: how fast a lead in score becomes certainty
@@ -57,7 +57,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What each word of a policy's taxonomy counts for; where it has weights, only what takes something back."""
+    """What each word of a policy's taxonomy counts for; where it has weights, only of complaining and not."""
 
     lexicon: Lexicon
     topics: Mapping[str, tuple[tuple[str, int], ...]]  # word -> (topic, points)
@@ -75,7 +75,7 @@ class Evidence:
                     topics[comparable(word)][key] = points
                     shown.setdefault(comparable(word), word)
         for name, words in policy.cues.items():
-            if policy.weights is not None and not name.startswith("not_"):
+            if policy.weights is not None and not name.startswith("not_") and name != Kind.COMPLAINT:
                 continue
             # The same word in both scripts counts once.
             for word in dict.fromkeys(comparable(word) for word in words):
@@ -103,8 +103,8 @@ def _evidence_of(policy: Policy) -> Evidence:
     return _last[1]
 
 
-def judge(text: str, policy: Policy, learned: Learned = NOTHING) -> Judged:
-    """What a text tells. `learned`: what agents have put right since."""
+def judge(text: str, policy: Policy) -> Judged:
+    """What a text tells."""
     evidence = _evidence_of(policy)
     compared = comparable(text)
     found = evidence.lexicon.found_in(compared)
@@ -114,7 +114,7 @@ def judge(text: str, policy: Policy, learned: Learned = NOTHING) -> Judged:
             cues[cue].append(word)
     if policy.weights is None:
         return _counted(evidence, found, cues, policy)
-    return _Weighing(text, compared, policy, policy.weights, learned).judged(cues)
+    return _Weighing(text, compared, policy, policy.weights).judged(cues)
 
 
 # ---- weighed
@@ -123,14 +123,19 @@ def judge(text: str, policy: Policy, learned: Learned = NOTHING) -> Judged:
 class _Weighing:
     """One text on the scales."""
 
-    def __init__(self, text: str, compared: str, policy: Policy, weights: Weights, learned: Learned) -> None:
+    def __init__(self, text: str, compared: str, policy: Policy, weights: Weights) -> None:
         self._text = text
         self._compared = compared
         self._policy = policy
         self._weights = weights
         self._grams = grams(compared)
-        self._learned = learned
-        self._score: Score = weights.score(self._grams, learned.weights)
+        self._learned = policy.learned if policy.is_learning else NOTHING
+        self._score: Score = weights.score(self._grams, self._learned.weights)
+
+    @property
+    def _says_something(self) -> bool:
+        """Whether it has anything but marks and an ending that count."""
+        return any(gram[0] not in "$?!" for gram in self._score.known)
 
     def judged(self, cues: Mapping[str, list[str]]) -> Judged:
         of = self._score.of
@@ -140,15 +145,15 @@ class _Weighing:
         kind = max(kinds, key=lambda kind: kinds[kind])
         why_kind = because("kind_default")
         strength = Strength.NONE
+        if not self._says_something and not self._learned.for_label(kind.value, self._grams):
+            kind = Kind.CONSULTATION
+        else:
+            why_kind = because("kind", kind=kind.value, words=self._words(kind.value))
         if kind is Kind.COMPLAINT:
             # What agents have put right may calm it; it makes nobody apologise.
             score = kinds[kind] - max(self._score.added.get(kind.value, 0.0), 0.0)
-            is_clear = score >= CLEAR_COMPLAINT and not cues.get("not_complaint")
+            is_clear = score >= CLEAR_COMPLAINT and cues.get(kind.value) and not cues.get("not_complaint")
             strength = Strength.STRONG if is_clear else Strength.WEAK
-        if self._score.known or self._learned.for_label(kind.value, self._grams):
-            why_kind = because("kind", kind=kind.value, words=self._words(kind.value))
-        else:
-            kind = Kind.CONSULTATION
         urgent = of["urgent"] >= URGENT_SCORE and not cues.get("not_urgent")
         topic, confidence, why_topic = self._topic()
         return Judged(
@@ -157,7 +162,7 @@ class _Weighing:
             urgent=urgent,
             confidence=confidence,
             complaint=strength,
-            why_kind=(why_kind, *self._from(kind.value)),
+            why_kind=(why_kind, *self._from(kind.value), *_graded(strength)),
             why_topic=(why_topic, *self._from(topic)),
             why_urgent=(because("urgent", words=self._words("urgent")), *self._from("urgent")) if urgent else (),
         )
@@ -166,7 +171,7 @@ class _Weighing:
         of = {topic: self._score.of[topic] for topic in self._policy.topics if topic in self._score.of}
         best = max(of, key=lambda topic: of[topic])
         confidence = _confidence(of, best)
-        if of[best] < MIN_TOPIC_SCORE or not (self._score.known or self._learned.for_label(best, self._grams)):
+        if of[best] < MIN_TOPIC_SCORE or not (self._says_something or self._learned.for_label(best, self._grams)):
             return "", confidence, because("topic_weak")
         return best, confidence, because("topic_weighed", topic=best, confidence=confidence, words=self._words(best))
 
@@ -180,6 +185,12 @@ class _Weighing:
         """On whose word a label was learned, if on anybody's."""
         tickets = self._learned.for_label(label, self._grams)
         return (because("learned_from", tickets=", ".join(f"#{number}" for number in tickets)),) if tickets else ()
+
+
+def _graded(strength: Strength) -> tuple[Reason, ...]:
+    if strength is Strength.NONE:
+        return ()
+    return (because("complaint_strong") if strength is Strength.STRONG else because("complaint_weak"),)
 
 
 def _confidence(scores: Mapping[str, float], best: str) -> float:
@@ -203,7 +214,7 @@ def _counted(evidence: Evidence, found: set[str], cues: Mapping[str, list[str]],
         urgent=bool(urgent),
         confidence=confidence,
         complaint=strength,
-        why_kind=(why_kind,),
+        why_kind=(why_kind, *_graded(strength)),
         why_topic=(why_topic,),
         why_urgent=(because("urgent", words=_few(evidence.written(urgent))),) if urgent else (),
     )

@@ -12,6 +12,7 @@ from typing import Any
 from channels.message import MESSAGING, Medium, Message, Scheme
 from routing.assignment import Need, assign
 from routing.desk import Decision, Desk, Incoming, reason_data
+from routing.evidence import Strength
 from routing.matters import join_matter, same_matter
 from routing.reasons import Reason, because
 from routing.recipients import note_people, note_reply_to
@@ -286,7 +287,7 @@ def open_ticket(
         more: dict[str, Any] = {name: said for name, said in (("points", points), ("note", note)) if said}
         notify_agent(desk, ticket, incoming, Purpose.ASSIGNMENT, assignment_reasons, **more)
     if may_acknowledge:
-        acknowledge(desk, ticket, incoming)
+        acknowledge(desk, ticket, incoming, about.complaint_strength if about is not None else Strength.NONE)
     return Decision(
         outcome=Outcome.OPENED, speaker=Speaker.CUSTOMER, ticket=ticket.id, customer=ticket.customer, reasons=reasons
     )

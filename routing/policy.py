@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from routing.assigning_rules import AssigningRules
+from routing.learned import NOTHING, Learned
 from routing.roster import Roster
 from routing.weighing import Weights
 from routing.words import Evidence, Kind
@@ -166,6 +167,7 @@ class Policy:
     cues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     weights: Weights | None = None  # of what stands in messages; None: the words of topics and cues are counted
     is_learning: bool = True  # agents' corrections count in what is told by words
+    learned: Learned = NOTHING  # what they have taught; of the store, not of the file
     assigning: AssigningRules = field(default_factory=AssigningRules)
     roster: Roster = field(default_factory=Roster)
     #: keys of `targets` -> when the managers hear of it, counted from when supervisors did; absent: the budget again

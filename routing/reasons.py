@@ -272,6 +272,16 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "…這是從專員的更正學來的：{tickets}。",
         "…这是从坐席的更正学来的：{tickets}。",
     ),
+    "complaint_strong": (
+        "It is clearly a complaint.",
+        "這很明確是客訴。",
+        "这很明确是投诉。",
+    ),
+    "complaint_weak": (
+        "It may be a complaint: nothing was apologised for, a certified colleague looks at it first.",
+        "可能是客訴：系統沒有先致歉，請有資格的同事先看。",
+        "可能是投诉：系统没有先致歉，请有资格的同事先看。",
+    ),
     "topic_weak": (
         "Too little tells the topic: it goes to a generalist.",
         "看不出明確主題，交給通才處理。",

@@ -91,6 +91,10 @@ def become(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, kind: K
 
 def _tell(incoming: Incoming, desk: Desk, agent: Agent, was: Ticket, accused: str = "") -> None:
     now = desk.tickets[was.id]
+    if now.topic != was.topic:
+        desk.correct(was, "topic", was.topic, now.topic, agent.name)
+    if now.kind is not was.kind:
+        desk.correct(was, "kind", was.kind.value, now.kind.value, agent.name)
     desk.tell(
         "reclassified",
         ticket=was.id,

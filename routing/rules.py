@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from channels.message import Message
 from routing.evidence import Strength, judge
 from routing.folding import fold
-from routing.learned import NOTHING, Learned
 from routing.policy import ChannelPolicy, Policy, Rule
 from routing.reasons import Reason, because
 from routing.words import Kind
@@ -78,14 +77,11 @@ def evidence_in(message: Message) -> str:
     return page if page.isascii() else page[:MAX_EVIDENCE]
 
 
-def classify(message: Message, policy: Policy, channel: ChannelPolicy, learned: Learned = NOTHING) -> Classification:
-    """What the message asks of the firm, and which team takes it. Cheap: it runs for every message.
-
-    `learned`: what agents' corrections have taught.
-    """
+def classify(message: Message, policy: Policy, channel: ChannelPolicy) -> Classification:
+    """What the message asks of the firm, and which team takes it. Cheap: it runs for every message."""
     written = f"{message.subject}\n{message.text}"[:MAX_RULE_TEXT]
     rule, reasons = _first_rule(message, written, policy, channel)
-    said = judge(evidence_in(message), policy, learned)
+    said = judge(evidence_in(message), policy)
     kind, why_kind, strength = said.kind, said.why_kind, said.complaint
     topic, confidence, why_topic = said.topic, said.confidence, said.why_topic
     urgent, why_urgent = said.urgent, said.why_urgent

@@ -33,7 +33,10 @@ def topics(table: Mapping[str, Any]) -> dict[str, Topic]:
 
 
 def cues(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Kind, "urgent", "not_urgent" or "not_complaint" -> cue words of all languages. Raises KeyError where one is missing."""
+    """Kind, "urgent", "not_urgent" or "not_complaint" -> cue words of all languages.
+
+    Raises KeyError where one is missing.
+    """
     found = {kind.value: _words(table["kind"][kind.value]) for kind in Kind}
     return found | {name: _words(table[name]) for name in _OTHER_CUES}
 

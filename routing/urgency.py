@@ -15,6 +15,7 @@ from channels.message import Medium
 from routing.deed import Act
 from routing.desk import Desk
 from routing.folding import fold
+from routing.learned import NO, URGENT, YES
 from routing.once import asked_once, done_once
 from routing.records import Ticket
 from routing.sla import TargetPlan, next_response_for, targets_for
@@ -45,6 +46,7 @@ def urges(act: Act) -> str:
     desk = act.desk
     desk.put_ticket(replace(act.ticket, is_urgent=is_urgent, updated_at=desk.now))
     desk.tell("urgency_changed", ticket=act.ticket.id, message=act.incoming.id, agent=act.agent.name, urgent=is_urgent)
+    desk.correct(act.ticket, URGENT, *((NO, YES) if is_urgent else (YES, NO)), act.agent.name)
     if is_urgent:
         hasten(desk, act.ticket)
     return ""

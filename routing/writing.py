@@ -15,13 +15,14 @@ from channels.message import Medium, Scheme, mailable
 from routing.breaker import may_not_acknowledge, note_acknowledged
 from routing.calendars import is_open, next_opening
 from routing.desk import Desk, Incoming, domain_of, mail_id, reason_data
+from routing.evidence import Strength
 from routing.junk import is_trusted
 from routing.links import commands_of, new_links
 from routing.policy import Agent, CalendarSpec, ChannelPolicy
 from routing.reasons import Reason, because
 from routing.records import NewOutbox, Target, Ticket
 from routing.tokens import ADVISED, REPLY, TokenRecord, mint, purpose_of_files, reference_message_id
-from routing.words import Origin, Purpose, Standing, TargetKind
+from routing.words import Kind, Origin, Purpose, Standing, TargetKind
 
 TOO_OLD_TO_ACKNOWLEDGE = timedelta(hours=24)  # nobody wants to hear today that yesterday's mail came
 MAX_FILES = 20 * 1024 * 1024  # octets of files in one mail to an agent; the rest he is named, and can fetch
@@ -142,8 +143,11 @@ def _files_token(desk: Desk, ticket: int, agent: str, serial: int, message: int)
 # ---- to the customer: the acknowledgement
 
 
-def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming) -> None:
-    """Say at once that it came, its number, and until when a person answers; or record why not."""
+def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming, strength: Strength = Strength.NONE) -> None:
+    """Say at once that it came, its number, and until when a person answers; or record why not.
+
+    `strength`: how surely it complains. Only who clearly does reads that we are sorry.
+    """
     spec = desk.policy.calendar_of(ticket.channel, ticket.team)
     promise = next((t for t in desk.targets.get(ticket.id, ()) if t.kind is TargetKind.FIRST_RESPONSE), None)
     # Of what an agent passed on, nothing could be promised before he did.
@@ -175,6 +179,7 @@ def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming) -> None:
                 "due_at": until.isoformat(),
                 "is_open": is_open(spec, at),
                 "calendar": spec.name,
+                **({"complaint": True} if strength is Strength.STRONG and ticket.kind is Kind.COMPLAINT else {}),
             },
             mail_id=this_id,
         )

@@ -26,7 +26,7 @@ from intake import dates
 from intake.command import explain_lines as lines
 from intake.command.explained import explained, unexplained
 from intake.command.failure import Exit, Failure
-from intake.command.overlaid import overlaid
+from intake.command.overlaid import overlaid, taught
 from intake.command.plain_policy import channel_called, found, with_media
 from intake.command.terminal import Screen
 from intake.config import Config
@@ -76,7 +76,7 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
     if bool(args.files) == bool(args.jsonl):
         raise Failure(Exit.USAGE, "name files, or --jsonl FILE", "intake explain mail.eml")
     policy, config = found(args)
-    policy = with_media(await overlaid(policy, config))
+    policy = with_media(await taught(await overlaid(policy, config), config))
     channel = channel_called(policy, args.channel) if args.channel else None
     async with AsyncExitStack() as stack:
         desks = Desks(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from intake.command.failure import Failure
 from intake.command.opened import reading
 from intake.config import Config
+from intake.lessons import lessons
 from routing.overlaying import DayOff, days_off, with_days_off
 from routing.policy import Policy
 from routing.records import Overlay
@@ -28,6 +30,17 @@ async def said(config: Config | None) -> list[Overlay]:
 async def overlaid(policy: Policy, config: Config | None) -> Policy:
     """The policy with the days off that supervisors have said."""
     return with_days_off(policy, await said(config))
+
+
+async def taught(policy: Policy, config: Config | None) -> Policy:
+    """The policy with what agents have put right."""
+    if config is None:
+        return policy
+    try:
+        async with reading(config) as tx:
+            return replace(policy, learned=await lessons(tx))
+    except Failure:
+        return policy
 
 
 async def ahead(config: Config, now: datetime) -> list[DayOff]:
