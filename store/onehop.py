@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 
 import aiosqlite
 
+from store.errand import Errands
+
 T = TypeVar("T")
 
 
@@ -61,7 +63,9 @@ class Cursor:
 
 
 class Connection(aiosqlite.Connection):
-    """An aiosqlite connection whose cursors hop once."""
+    """An aiosqlite connection whose cursors hop once, and whose thread runs whole transactions."""
+
+    _errands: Errands | None = None
 
     def cursor(self) -> Cursor:  # type: ignore[override]
         return Cursor(self, self._conn.cursor())
@@ -69,6 +73,12 @@ class Connection(aiosqlite.Connection):
     async def errand(self, work: Callable[..., T], *given: Any) -> T:
         """Have something done in the thread."""
         return cast(T, await self._execute(work, *given))  # type: ignore[no-untyped-call]
+
+    def errands(self) -> Errands:
+        """What whole transactions are run with. Called in the thread alone."""
+        if self._errands is None:
+            self._errands = Errands(self._conn)
+        return self._errands
 
 
 def connect(path: str) -> Connection:
