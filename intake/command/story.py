@@ -35,7 +35,7 @@ SENTENCES: Mapping[str, str] = {
     "customer_registered": "The sender was registered as customer {customer}.",
     "ticket_opened": "The ticket was opened: {kind_of_ticket}, topic {topic}, for team {team}.",
     "ticket_started": "{agent} wrote to the customer first: topic {topic}, team {team}.",
-    "mail_passed_on": "{agent} passed on a mail that had been written {written_at}: late by us by {late_by_us_s} s.",
+    "mail_passed_on": "{agent} passed on a mail that had been written {written_at}: late by us by {late_by_us_s}.",
     "passed_on_in_doubt": "{agent} passed on a mail, and is asked whose it is ({why}).",
     "sender_named": "{agent} said whose mail it is: customer {customer}.",
     "ticket_closed": "{agent} closed the ticket.",
@@ -175,6 +175,8 @@ class Teller:
             return str(value).replace("_", " ").capitalize()
         if name == "octets" and isinstance(value, int):
             return f"{value:,}"
+        if name == "late_by_us_s" and isinstance(value, int | float):
+            return dates.span(timedelta(seconds=value), dates.EN)
         if name.endswith("_at") and isinstance(value, str):
             return _moment(value, dates.deadline if name == "due_at" else dates.moment, self.timezone, self.now)
         return str(value)
