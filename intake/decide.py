@@ -31,16 +31,17 @@ from intake.gather import domains_of, gather, left_by_machine, people
 from intake.logs import tell
 from intake.split_source import source_of
 from routing.chain import decide, note_decided
+from routing.crowd import Crowd
 from routing.desk import Changes, Decision, Desk, Incoming
 from routing.forms import read_as_form
 from routing.joining import goes_on_as
-from routing.crowd import Crowd
 from routing.links import with_subject
 from routing.loads import Load
 from routing.loops import Ledger
 from routing.merging import tickets_named
 from routing.policy import Policy
 from routing.records import Event
+from routing.relief import arm
 from routing.splitting import asks_to_split
 from routing.tokens import Keyring
 from routing.words import Outcome, Speaker
@@ -133,6 +134,7 @@ class Decider:
         self._domains: tuple[str, Any] = ("", None)
         self._is_called = True  # at the start there may be something
         self._look_at = 0.0  # seconds of the loop's clock
+        self._renew_at = 0.0  # the same; the lease
         self._is_busy = False
         self.decided = 0  # messages, since the start
 
@@ -196,7 +198,10 @@ class Decider:
 
     async def _done(self, policy: Policy, now: datetime) -> None:
         async with self._db.reading() as tx:
-            desk = await duties.look(tx, policy, self._keyring, now, self._people)
+            due = await duties.look(tx, policy, self._keyring, now, self._people)
+        if due.next_at is not None:
+            self._look_at = min(self._look_at, asyncio.get_running_loop().time() + (due.next_at - now).total_seconds())
+        desk = due.desk
         if desk is None:
             return
         async with self._db.transaction() as tx:
@@ -224,11 +229,15 @@ class Decider:
     async def _rest(self) -> None:
         self._progress("nothing to decide", 60.0)
         try:
-            async with asyncio.timeout(IDLE_POLL):
+            left = self._look_at - asyncio.get_running_loop().time()
+            async with asyncio.timeout(min(max(left, 0.0), IDLE_POLL)):
                 await self._woken.wait()
         except TimeoutError:
+            if asyncio.get_running_loop().time() < self._renew_at:
+                return  # something is due
             async with self._db.transaction() as tx:
                 await leases.fence(tx, LEASE, self._owner, self._epoch, self._clock.now())
+            self._renew_at = asyncio.get_running_loop().time() + IDLE_POLL
 
     async def _give_back(self, ahead: asyncio.Task[list[tuple[Claimed, Parsed]]] | None) -> None:
         """What was claimed ahead and not decided goes back as it was; the lease too."""
@@ -389,6 +398,7 @@ class Decider:
             if park_it:
                 desk.tell("message_parked", message=one.id, ticket=decision.ticket, reason=park_it[:400])
             finished.append(_finished(one, decision, normal, policy, park_it))
+        arm(desk)
         await self._let_arrivals_first()
         async with self._db.transaction() as tx:
             await leases.fence(tx, LEASE, self._owner, self._epoch, now)
@@ -439,6 +449,8 @@ class Decider:
         for one in finished:
             ticket = desk.tickets.get(one.ticket) if one.ticket is not None else None
             self._board.tell(Decided(message_id=one.id, ticket=one.ticket, agent=ticket.agent if ticket else None))
+        if desk.changes.presence or any(one.speaker == Speaker.AGENT.value for one in finished):
+            self._is_called = True  # somebody may be free for what nobody has
         if desk.changes.outbox:
             self._on_outbox()
         if desk.changes.targets or desk.changes.reopened or desk.changes.moved_targets or desk.changes.reminders:
@@ -561,6 +573,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     for ticket, address in changes.uncopied:
         await outbox.leave_out(tx, ticket, address, now)
     await deadlines.move(tx, changes.moved_targets)
+    await deadlines.record_told(tx, changes.noticed, now)
     for ticket, agent, rows in changes.cancelled:
         await outbox.call_back(tx, ticket, agent, rows, now)
     for ticket, agent in changes.dropped:

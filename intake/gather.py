@@ -303,8 +303,8 @@ async def people(tx: Transaction, desk: Desk) -> None:
             desk.last_assigned[name] = state.last_assigned_at
         if state.last_act_at is not None:
             desk.last_act[name] = state.last_act_at
-            if state.last_assigned_at is not None and state.last_assigned_at > state.last_act_at:
-                desk.silent[name] = state.last_assigned_at
+        if state.last_assigned_at is not None and (not state.last_act_at or state.last_assigned_at > state.last_act_at):
+            desk.silent[name] = state.last_assigned_at
 
 
 async def left_by_machine(tx: Transaction, now: datetime) -> Ledger:

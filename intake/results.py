@@ -87,10 +87,10 @@ class Consequences:
             await tickets.add_keys(tx, [(delivery.remote_mail_id, item.ticket, True)])
         written = [_event("delivered", item, now, state=delivery.state.value, attempts=item.attempts + 1)]
         # The promise is the customer's: that somebody got a copy keeps none.
-        if item.purpose is Purpose.ANSWER and item.ticket is not None and not item.recipe.get("copy"):
-            if kept := await _stamp(tx, item, now):
-                written += kept
-                self.on_kept()
+        is_answer = item.purpose is Purpose.ANSWER and item.ticket is not None and not item.recipe.get("copy")
+        if is_answer and (kept := await _stamp(tx, item, now)):
+            written += kept
+            self.on_kept()
         return written
 
     async def _later(self, tx: Transaction, item: OutboxItem, failure: TemporaryFailure, now: datetime) -> list[Event]:

@@ -44,7 +44,7 @@ from routing.records import (
 )
 from routing.roster import DAY, Duty, Stretch
 from routing.tokens import Keyring, TokenRecord
-from routing.words import Outcome, Purpose, Speaker, Standing
+from routing.words import NoticeKind, Outcome, Purpose, Speaker, Standing
 
 LOOK_AHEAD = 15  # days of open hours that are looked up
 
@@ -151,6 +151,7 @@ class Changes:
     moved_messages: list[tuple[int, int]] = field(default_factory=list)  # (message, ticket that it now belongs to)
     #: (ticket, agent, rows): so many rows of his answers that wait do not go, or nothing of the batch is written
     cancelled: list[tuple[int, str, int]] = field(default_factory=list)
+    noticed: list[tuple[Target, NoticeKind]] = field(default_factory=list)  # told now, and never again
     used_tokens: list[str] = field(default_factory=list)  # single-use ones
     presence: dict[str, Presence] = field(default_factory=dict)  # agent -> as he is now
     absence_hints: set[str] = field(default_factory=set)  # agents for whom a machine answered
@@ -215,6 +216,7 @@ class Desk:
     people: Crowd = field(default_factory=Crowd)  # made when first asked for, then kept up to date
     open_hours: dict[str, list[Stretch]] = field(default_factory=dict)  # calendar -> its next days, once asked for
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
+    newly_held: set[int] = field(default_factory=set)  # tickets that somebody was given, or owes more on, just now
     changes: Changes = field(default_factory=Changes)
 
     # ---- reading
@@ -314,6 +316,8 @@ class Desk:
         if ticket.state != "waiting" and ticket.waits_until is not None:
             ticket = replace(ticket, waits_until=None)  # whatever ended the waiting
         before = self.tickets.get(ticket.id)
+        if ticket.agent is not None and (before is None or before.agent != ticket.agent):
+            self.newly_held.add(ticket.id)
         self._count_load(before, -1)
         self._count_load(ticket, +1)
         self.tickets[ticket.id] = ticket
@@ -332,6 +336,7 @@ class Desk:
             self._refresh(ticket.agent)
 
     def put_target(self, target: Target) -> None:
+        self.newly_held.add(target.ticket)
         self.targets.setdefault(target.ticket, []).append(target)
         self.changes.targets.append(target)
 
@@ -352,6 +357,14 @@ class Desk:
             why=why,
         )
         self.changes.moved_targets.append((old, new))
+        self.replace_target(old, new)
+
+    def rearm(self, old: Target, new: Target) -> None:
+        """Change when to look at a promise; nothing that anybody was told."""
+        if any(t is old for t in self.changes.targets):
+            self.changes.targets = [new if t is old else t for t in self.changes.targets]
+        else:
+            self.changes.moved_targets.append((old, new))
         self.replace_target(old, new)
 
     def correct(self, ticket: Ticket, field: str, was: str, became: str, agent: str) -> None:

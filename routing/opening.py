@@ -10,17 +10,18 @@ from datetime import datetime
 from typing import Any
 
 from channels.message import MESSAGING, Medium, Message, Scheme
-from routing.assignment import Need, assign
+from routing.assignment import assign
 from routing.desk import Decision, Desk, Incoming, reason_data
 from routing.evidence import Strength
 from routing.matters import join_matter, same_matter
+from routing.needs import need_of
 from routing.reasons import Reason, because
 from routing.recipients import note_people, note_reply_to
 from routing.records import Contact, Customer, Target, Ticket
 from routing.rules import Classification, classify
 from routing.sla import TargetPlan, next_response_for, targets_for, times_of
 from routing.threads import ThreadFacts, ThreadMatch, TicketFacts, lookup, match
-from routing.words import Kind, Origin, Outcome, ParticipantRole, Purpose, Speaker, Standing, TargetKind, TicketState
+from routing.words import Origin, Outcome, ParticipantRole, Purpose, Speaker, Standing, TargetKind, TicketState
 from routing.writing import acknowledge, notify_agent
 
 MAX_SUBJECT = 300  # characters
@@ -263,9 +264,10 @@ def open_ticket(
         origin=ticket.origin,
         reasons=reason_data(reasons),
     )
+    plans = () if is_ringing else _plans(incoming, desk, ticket)
     assignment_reasons: tuple[Reason, ...] = ()
     if ticket.agent is None:
-        ticket, assignment_reasons = _assign(incoming, desk, ticket, about)
+        ticket, assignment_reasons = _assign(incoming, desk, ticket, about, plans[0].due_at if plans else None)
     if passed is not None:
         is_his = ticket.agent == passed.agent
         why = because("passed_on_his", agent=passed.agent) if is_his else because("passed_on", agent=passed.agent)
@@ -273,15 +275,7 @@ def open_ticket(
     desk.put_ticket(ticket)
     _remember(incoming, desk, ticket)
     if not is_ringing:
-        for plan in targets_for(
-            desk.policy,
-            channel=ticket.channel,
-            medium=Medium(ticket.medium),
-            kind=ticket.kind,
-            urgent=ticket.is_urgent,
-            at=promised_from(incoming, desk),
-            team=ticket.team,
-        ):
+        for plan in plans:
             add_target(desk, ticket, plan, incoming.id)
         note = passed.note if passed is not None else ""
         more: dict[str, Any] = {name: said for name, said in (("points", points), ("note", note)) if said}
@@ -290,6 +284,18 @@ def open_ticket(
         acknowledge(desk, ticket, incoming, about.complaint_strength if about is not None else Strength.NONE)
     return Decision(
         outcome=Outcome.OPENED, speaker=Speaker.CUSTOMER, ticket=ticket.id, customer=ticket.customer, reasons=reasons
+    )
+
+
+def _plans(incoming: Incoming, desk: Desk, ticket: Ticket) -> tuple[TargetPlan, ...]:
+    return targets_for(
+        desk.policy,
+        channel=ticket.channel,
+        medium=Medium(ticket.medium),
+        kind=ticket.kind,
+        urgent=ticket.is_urgent,
+        at=promised_from(incoming, desk),
+        team=ticket.team,
     )
 
 
@@ -375,28 +381,21 @@ def add_target(desk: Desk, ticket: Ticket, plan: TargetPlan, message: int) -> Ta
 
 
 def _assign(
-    incoming: Incoming, desk: Desk, ticket: Ticket, about: Classification | None = None
+    incoming: Incoming,
+    desk: Desk,
+    ticket: Ticket,
+    about: Classification | None = None,
+    due_at: datetime | None = None,
 ) -> tuple[Ticket, tuple[Reason, ...]]:
     """Find somebody for a ticket; it stays with nobody, and says so, when there is nobody."""
-    team = desk.policy.teams.get(ticket.team) or desk.policy.teams[desk.policy.default_team]
-    customer = desk.customers.get(ticket.customer)
-    wanted = about.agent if about and about.agent else ""
-    found = assign(
-        desk.snapshot(),
-        Need(
-            members=frozenset(team.members),
-            topic=ticket.topic,
-            language=ticket.language,
-            is_complaint=ticket.kind is Kind.COMPLAINT,
-            preferred=wanted or _own_agent(desk, ticket, customer),
-        ),
-    )
+    wanted = {"preferred": about.agent} if about and about.agent else {}
+    found = assign(desk.snapshot(), need_of(desk, ticket, due_at=due_at, **wanted), desk.now, desk.policy.assigning)
     if found.agent is None:
         desk.tell(
             "assignment_failed",
             ticket=ticket.id,
             message=incoming.id,
-            team=team.name,
+            team=ticket.team,
             reasons=reason_data(found.reasons),
             candidates=[list(c) for c in found.candidates],
         )
@@ -410,19 +409,4 @@ def _assign(
         reasons=reason_data(found.reasons),
         candidates=[list(c) for c in found.candidates],
     )
-    return replace(ticket, agent=found.agent.name), found.reasons
-
-
-def _own_agent(desk: Desk, ticket: Ticket, customer: Customer | None) -> str:
-    """Who has the ticket that this one points at, else who is at work for this customer, else who knows him."""
-    begun = desk.tickets.get(ticket.matter) if ticket.matter is not None else None
-    if begun is not None and begun.agent in desk.policy.agents:
-        return begun.agent or ""
-    followed = desk.tickets.get(ticket.follows) if ticket.follows is not None else None
-    if followed is not None and followed.agent in desk.policy.agents:
-        return followed.agent or ""
-    for number in desk.open_of.get(ticket.customer, ()):
-        other = desk.tickets.get(number)
-        if other is not None and other.agent and other.state is not TicketState.CLOSED:
-            return other.agent
-    return (customer.agent if customer else None) or ""
+    return replace(ticket, agent=found.agent.name, assigned_at=desk.now), found.reasons

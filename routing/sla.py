@@ -193,7 +193,6 @@ class _Desk:
         given = share_of(self.spec, self.at, counted, 0.5) if halve else counted
         return due_at(self.spec, self.at, given)
 
-
     def _manager_at(self, key: str, budget: Budget, supervisor: datetime) -> datetime | None:
         """The policy's time after the supervisor heard of it, else the budget once more, but half an hour at least."""
         if not self.has_managers:

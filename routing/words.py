@@ -46,7 +46,8 @@ class NoticeKind(StrEnum):
     WARN_80 = "warn_80"
     BREACH = "breach"  # to the agent, at due_at
     SUPERVISOR = "supervisor"  # to the supervisor, at due_at or supervisor_after
-    MANAGER = "manager"  # to the desk's managers, later still
+    MANAGER = "manager"  # to the team's managers, later still
+    OVERFLOW = "overflow"  # to the supervisors: nobody has the ticket, and time runs
 
 
 class OutboxState(StrEnum):

@@ -77,6 +77,28 @@ async def ripe(tx: Transaction, now: datetime, limit: int = 500) -> list[Target]
     return [_target(r) for r in rows]
 
 
+_ARMED = (TARGET.c.rescue_at.is_not(None), *_AND_OPEN, TARGET.c.breached_at.is_(None))
+
+
+async def to_relieve(tx: Transaction, now: datetime, limit: int = 200) -> list[Target]:
+    """Open promises at which somebody must look by now, whether another agent should keep them."""
+    statement = select(TARGET).where(*_ARMED, TARGET.c.rescue_at <= now).order_by(TARGET.c.rescue_at).limit(limit)
+    return [_target(r) for r in await tx.rows(statement)]
+
+
+async def relieve_at(tx: Transaction) -> datetime | None:
+    """When the next of those is to be looked at."""
+    rows = await tx.rows(select(TARGET.c.rescue_at).where(*_ARMED).order_by(TARGET.c.rescue_at).limit(1))
+    return rows[0]["rescue_at"] if rows else None
+
+
+async def told(tx: Transaction, tickets: Iterable[int], kind: NoticeKind) -> set[int]:
+    """Of these tickets those about a promise of which this was told."""
+    wanted = list(set(tickets))
+    statement = select(NOTICE.c.ticket).where(NOTICE.c.ticket.in_(WANTED), NOTICE.c.kind == kind.value)
+    return {r["ticket"] for r in await tx.rows(statement, {"wanted": wanted})} if wanted else set()
+
+
 _THIS = (
     TARGET.c.ticket == bindparam("the_ticket"),
     TARGET.c.kind == bindparam("the_kind"),

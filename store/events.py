@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import func, select
 
 from routing.records import Event
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.schema import EventRow, EventSealRow
 
 EVENT = EventRow.__table__  # type: ignore[attr-defined]
@@ -67,6 +67,13 @@ async def of_ticket(tx: Transaction, ticket: int) -> list[Event]:
     """The story of a ticket, oldest first; unsealed events too."""
     rows = await tx.rows(select(EVENT).where(EVENT.c.ticket == ticket).order_by(EVENT.c.id))
     return [_event(r) for r in rows]
+
+
+async def of_kind(tx: Transaction, tickets: Iterable[int], kind: str) -> list[Event]:
+    """What of one kind was told of tickets, oldest first."""
+    wanted = list(set(tickets))
+    statement = select(EVENT).where(EVENT.c.ticket.in_(WANTED), EVENT.c.kind == kind).order_by(EVENT.c.id)
+    return [_event(r) for r in await tx.rows(statement, {"wanted": wanted})] if wanted else []
 
 
 async def of_message(tx: Transaction, message: int) -> list[Event]:

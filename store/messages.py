@@ -398,11 +398,25 @@ _LAST_WORDS = select(MESSAGE.c.ticket, MESSAGE.c.id, MESSAGE.c.received_at).wher
 )
 
 
+_LAST_ACTS = (
+    select(MESSAGE.c.ticket, MESSAGE.c.agent, func.max(MESSAGE.c.received_at).label("at"))
+    .where(MESSAGE.c.ticket.in_(WANTED), MESSAGE.c.agent.is_not(None), MESSAGE.c.speaker == Speaker.AGENT.value)
+    .group_by(MESSAGE.c.ticket, MESSAGE.c.agent)
+)
+
+
 async def last_words(tx: Transaction, tickets: Iterable[int]) -> dict[int, tuple[int, datetime]]:
     """The last message of its customer on each ticket, and when it came: {ticket: (message, received_at)}."""
     wanted = list(set(tickets))
     rows = await tx.rows(_LAST_WORDS, {"wanted": wanted}) if wanted else []
     return {r["ticket"]: (r["id"], r["received_at"]) for r in rows}
+
+
+async def last_acts(tx: Transaction, tickets: Iterable[int]) -> dict[tuple[int, str], datetime]:
+    """When each agent last did anything on each ticket: {(ticket, agent): received_at}."""
+    wanted = list(set(tickets))
+    rows = await tx.rows(_LAST_ACTS, {"wanted": wanted}) if wanted else []
+    return {(r["ticket"], r["agent"]): r["at"] for r in rows}
 
 
 async def state_of(tx: Transaction, message: int) -> MessageState | None:

@@ -203,6 +203,12 @@ class TargetRow(Base, table=True):
             sqlite_where=text("next_at IS NOT NULL"),
             postgresql_where=text("next_at IS NOT NULL"),
         ),
+        Index(
+            "ix_target_rescue_at",
+            "rescue_at",
+            sqlite_where=text("rescue_at IS NOT NULL"),
+            postgresql_where=text("rescue_at IS NOT NULL"),
+        ),
     )
     ticket: int = Field(
         sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)

@@ -63,6 +63,19 @@ async def open_of_customers(tx: Transaction, customers: Iterable[int]) -> dict[i
     return found
 
 
+_UNASSIGNED = (
+    select(TICKET)
+    .where(TICKET.c.agent.is_(None), TICKET.c.state == TicketState.OPEN.value)
+    .order_by(TICKET.c.id)
+    .limit(bindparam("the_limit"))
+)
+
+
+async def unassigned(tx: Transaction, limit: int = 500) -> list[Ticket]:
+    """Open tickets that nobody has, the oldest first."""
+    return [_ticket(r) for r in await tx.rows(_UNASSIGNED, {"the_limit": limit})]
+
+
 async def of_matter(tx: Transaction, matter: int) -> list[Ticket]:
     """The open tickets of a matter, in order of number."""
     statement = select(TICKET).where(TICKET.c.matter == matter, TICKET.c.state != TicketState.CLOSED.value)

@@ -73,6 +73,8 @@ SENTENCES: Mapping[str, str] = {
     "document_received": "{agent} ticked off {count} papers that have come.",
     "matter_joined": "{agent} said that it is the same matter as #{matter}.",
     "matter_left": "{agent} said that it is not the same matter as #{matter}.",
+    "ticket_rescued": "{taken_from} would have missed {due_at}: {agent} has it now.",
+    "supervisors_asked": "Nobody has it: the supervisors of {team} got it.",
     "ticket_split": "{agent} made message {source} of #{follows} this ticket: {kind_of_ticket}, topic {topic}.",
     "message_taken_out": "{agent} took message {message} out: it is #{into} now.",
     "ticket_recorded": "{agent} wrote down what was said elsewhere: {kind_of_ticket}, topic {topic}.",

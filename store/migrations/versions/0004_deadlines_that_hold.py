@@ -34,6 +34,10 @@ def upgrade() -> None:
     op.add_column("target", sa.Column("paused_at", moment(), nullable=True))
     op.add_column("agent", sa.Column("last_act_at", moment(), nullable=True))
     matter = sa.text("matter IS NOT NULL")
+    armed = sa.text("rescue_at IS NOT NULL")
+    op.create_index(
+        "ix_target_rescue_at", "target", ["rescue_at"], unique=False, sqlite_where=armed, postgresql_where=armed
+    )
     op.create_index(
         "ix_ticket_matter", "ticket", ["matter"], unique=False, sqlite_where=matter, postgresql_where=matter
     )
