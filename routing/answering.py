@@ -79,6 +79,11 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     if not verdict.ok:
         if verdict.reason in ("no_token", "forged") and (done := without_ticket(incoming, desk, judged)) is not None:
             return done
+        if (
+            verdict.reason == "revoked"
+            and (back := _takes_back(incoming, desk, judged, desk.tokens[token])) is not None
+        ):
+            return back
         code = _TOLD[verdict.reason]
         told = may_tell(desk, agent) and tell_plainly(
             incoming, desk, agent, code, would_have_left=incoming.message.text[:4000]
@@ -116,6 +121,23 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     if moves and written_on.id != ticket.id:
         return mail.comes_back("merged", asked.rest[:4000], detail=str(ticket.id))
     return _act(mail)
+
+
+def _takes_back(incoming: Incoming, desk: Desk, judged: SpeakerJudgement, record: TokenRecord) -> Decision | None:
+    """Who was taken off a ticket may still call back what he said there; None if he asks for anything else."""
+    agent = judged.agent
+    assert agent is not None
+    asked = parse(incoming.message.text)
+    is_undo = [c.name for c in asked.commands] == [CommandName.UNDO] and not asked.unknown
+    waits = record.agent == agent.name and (record.ticket, agent.name) in desk.waiting
+    if not is_undo or not waits or kind_of(record) != REPLY or not _refers(incoming, desk, {record.ticket}):
+        return None
+    mail = AgentMail(
+        incoming=incoming, desk=desk, agent=agent, number=record.ticket, asked=asked, reasons=judged.reasons
+    )
+    done = _act(mail)
+    desk.revoke(record.ticket, agent.name)  # he is told of it, and speaks for it no more than before
+    return done
 
 
 # ---- written on a ticket that goes on as another

@@ -21,7 +21,7 @@ from routing.commands import CommandName, Parsed
 from routing.desk import Decision, Desk, Incoming, Internal, domain_of, mail_id, reason_data
 from routing.guard import GuardFacts, Inspection, inspect
 from routing.habits import read, written
-from routing.holding import hold_and_tell, tell_agent
+from routing.holding import held, hold_and_tell, tell_agent
 from routing.joining import goes_on_as, joined_to
 from routing.obstacles import (
     BY_PROGRAM,
@@ -93,6 +93,9 @@ def speak(mail: AgentMail, first: tuple[Obstacle, ...] = ()) -> Decision:
     desk, words, ticket = mail.desk, mail.asked.rest, mail.ticket
     if mail.incoming.message.is_cut:
         return mail.comes_back("incomplete", words[:MAX_SHOWN])
+    if (code := _like_a_machine(mail)) and held_words(desk, ticket, mail.agent) is not None:
+        # What he wrote himself waits: it stays what `!send` means, and the machine is not answered for ever (G7).
+        return held(mail.incoming, desk, mail.agent, ticket, code, mail.reasons, told=False)
     replaced = drop_held(desk, ticket, mail.agent)
     found = inspect(replace(mail.incoming.message, text=words), guard_facts(mail.incoming, desk, mail.agent, ticket))
     if not found.is_clean:
@@ -166,13 +169,20 @@ def _asked_of_words(mail: AgentMail, inspected: Inspection, way: Way) -> tuple[O
     found = list(in_the_way(mail.desk, mail.ticket, mail.agent, opens=opens(mail.asked.commands)))
     if mail.asked.looks_like_note or _passes_on(mail):
         found.append(Obstacle(code=LIKE_A_NOTE))
-    if not names and read_like_absence(mail.asked.rest):
-        found.append(Obstacle(code=LIKE_ABSENCE))
-    if not names and written_by_program(mail.asked.rest, mail.incoming.message.attachments):
-        found.append(Obstacle(code=BY_PROGRAM))
+    if code := _like_a_machine(mail):
+        found.append(Obstacle(code=code))
     if not _carries_files(way) and not all(file.is_inline for file in inspected.attachments):
         found.append(Obstacle(code=FILES_UNSENT))
     return tuple(found)
+
+
+def _like_a_machine(mail: AgentMail) -> str:
+    """The code of what these words read like that a machine wrote in his name; "" where they do not."""
+    if mail.asked.commands:
+        return ""
+    if read_like_absence(mail.asked.rest):
+        return LIKE_ABSENCE
+    return BY_PROGRAM if written_by_program(mail.asked.rest, mail.incoming.message.attachments) else ""
 
 
 def _carries_files(way: Way) -> bool:

@@ -301,3 +301,47 @@ async def test_a_question_below_help_reaches_no_customer(desk: AttackedDesk) -> 
 
     assert await desk.outbox("answer") == []
     assert await codes(desk) == ["help", "words_unused"]
+
+
+AWAY = "您好，我目前休假中，將於 11/30 回來。急事請聯絡代理人。"
+
+
+async def test_an_absence_note_takes_no_place_of_what_waits_for_a_word(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item, "內部：您好，可以更正。"))
+    [told] = await desk.outbox("told")
+
+    await desk.takes(reply(told, AWAY))
+    await desk.takes(reply(told, "!send"))
+
+    assert [one.plain.splitlines()[0] for one in await desk.leaves() if one.to == CUSTOMER] == [
+        "內部：您好，可以更正。"
+    ]
+
+
+async def test_a_machine_that_answers_whatever_it_is_told_is_told_once(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    await desk.takes(reply(item, AWAY))
+    [told] = await desk.outbox("told")
+
+    for number in range(3):
+        await desk.takes(reply(told, AWAY, Message_ID=f"<away{number}@firm.example>"))
+
+    assert await codes(desk) == ["looks_absent"]
+    assert (await desk.messages("outcome"))[1:] == ["held"] * 4
+
+
+async def test_who_was_taken_off_a_complaint_calls_back_what_he_said_and_no_more(tmp_path: Path) -> None:
+    async with handdesk.store(tmp_path) as db:
+        desk = AttackedDesk(db, policy=policy(agents=AGENTS, teams=TEAMS, undo_seconds=60))
+        item = await desk.opened()
+        await desk.takes(reply(item, "!complaint chen\n\n您好，是您弄錯了。"))
+
+        await desk.takes(reply(item, "!undo"))
+
+        assert (await codes(desk))[-1] == "called_back"
+        told = (await desk.outbox("told"))[-1]
+        await desk.takes(reply(told, "您好，抱歉。"))
+        assert (await codes(desk))[-1] == "revoked"
+        desk.clock.at += timedelta(minutes=5)
+        assert [one.to for one in await desk.leaves() if one.to == CUSTOMER] == []
