@@ -33,6 +33,7 @@ from routing.undoing import asks_for_undo
 from routing.words import Evidence, OutboxState
 from store import (
     agents,
+    askings,
     calls,
     customers,
     deadlines,
@@ -49,6 +50,7 @@ from store.engine import Transaction
 from store.numbers import COUNTER, FIRST, kept
 
 PEER_WINDOW = timedelta(hours=1)
+ASKED_WINDOW = timedelta(days=14)  # what was asked before that is another matter
 
 
 async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, keyring: Keyring, now: datetime) -> Desk:
@@ -287,6 +289,7 @@ async def _tickets(
     missing = {t.customer for t in desk.tickets.values()} - set(desk.customers)
     desk.customers.update(await customers.by_ids(tx, missing))
     desk.targets = await deadlines.of_tickets(tx, numbers)
+    desk.asked = await askings.lately(tx, {ticket for ticket, _ in desk.keys.values()}, desk.now - ASKED_WINDOW)
     # A telephone carries no words back: an answer goes to another of the customer's contacts.
     called = {t.customer for t in desk.tickets.values() if t.medium == Medium.PHONE} - set(desk.contacts_of)
     desk.contacts_of.update(await customers.contacts_of(tx, called))

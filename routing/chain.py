@@ -13,6 +13,7 @@ from routing.desk import Decision, Desk, Incoming, reason_data
 from routing.enrolling import note_evidence, on_enrolment
 from routing.filters import MAX_ABSENCE_TEXT, Screen, ScreenFacts, ScreenVerdict, screen
 from routing.identity import speaker
+from routing.implied import note_implied
 from routing.junk import answers_us, as_junk, is_trusted
 from routing.opening import from_customer
 from routing.past_us import from_sent_folder
@@ -79,13 +80,15 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
         reasons = (*reasons, because("from_junk"))
     if incoming.failure:
         reasons = (*reasons, because("unparseable", what=incoming.failure[:200]))
-    return from_customer(
+    decision = from_customer(
         incoming,
         desk,
         judged.standing,
         reasons,
         may_acknowledge=screened.may_acknowledge and not incoming.failure and not incoming.envelope.is_junk,
     )
+    note_implied(incoming, desk, decision)
+    return decision
 
 
 def _is_unseen(incoming: Incoming, desk: Desk) -> bool:

@@ -198,6 +198,7 @@ class Desk:
     waiting: dict[tuple[int, str], list[NewOutbox]] = field(default_factory=dict)  # his that may be called back, by row
     left: dict[tuple[int, str], datetime] = field(default_factory=dict)  # when the last of his answers left
     spoken: dict[int, tuple[int, datetime]] = field(default_factory=dict)  # ticket -> its customer's last message, when
+    asked: dict[int, tuple[datetime, ...]] = field(default_factory=dict)  # ticket -> when its customer wrote lately
     hinted: dict[str, datetime] = field(default_factory=dict)  # agent -> when a machine last answered for him
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
     loads: dict[str, Load] = field(default_factory=dict)  # agent -> what waits for him

@@ -282,6 +282,31 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "可能是客訴：系統沒有先致歉，請有資格的同事先看。",
         "可能是投诉：系统没有先致歉，请有资格的同事先看。",
     ),
+    "implied_words": (
+        "The customer's words sound like a complaint.",
+        "客戶的話像是在抱怨。",
+        "客户的话像是在抱怨。",
+    ),
+    "implied_late": (
+        "The customer writes again while our answer is overdue.",
+        "我們逾時還沒回覆，客戶又來問了。",
+        "我们超时还没回复，客户又来问了。",
+    ),
+    "implied_promise": (
+        "Something else that we promised is overdue.",
+        "另外答應客戶的事也逾期了。",
+        "另外答应客户的事也逾期了。",
+    ),
+    "implied_asked": (
+        "The customer has asked {times} times without an answer.",
+        "客戶已經問了 {times} 次，還沒有人回覆。",
+        "客户已经问了 {times} 次，还没有人回复。",
+    ),
+    "implied_reopened": (
+        "The ticket had been closed, and the customer comes back.",
+        "案件已經結了，客戶又回來問。",
+        "工单已经结了，客户又回来问。",
+    ),
     "topic_weak": (
         "Too little tells the topic: it goes to a generalist.",
         "看不出明確主題，交給通才處理。",

@@ -19,7 +19,7 @@ from routing.naming import kind_called, topic_called
 from routing.once import asked_once, done_once
 from routing.opening import add_target
 from routing.policy import Agent
-from routing.reasons import because
+from routing.reasons import Reason, because
 from routing.records import Ticket
 from routing.sooner import bring_forward
 from routing.urgency import plan_of, plans
@@ -84,9 +84,9 @@ def become(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, kind: K
         desk.put_ticket(replace(ticket, kind=kind, updated_at=desk.now))
         _tell(incoming, desk, agent, ticket, accused)
         if ticket.state is not TicketState.CLOSED:
-            _promise_as(incoming, desk, desk.tickets[ticket.id])
+            promise_as(incoming, desk, desk.tickets[ticket.id])
     if kind is Kind.COMPLAINT and ticket.state is not TicketState.CLOSED:
-        _give_to_certified(incoming, desk, agent, desk.tickets[ticket.id], accused)
+        give_to_certified(incoming, desk, desk.tickets[ticket.id], by=agent.name, accused=accused)
 
 
 def _tell(incoming: Incoming, desk: Desk, agent: Agent, was: Ticket, accused: str = "") -> None:
@@ -108,7 +108,7 @@ def _tell(incoming: Incoming, desk: Desk, agent: Agent, was: Ticket, accused: st
     )
 
 
-def _promise_as(incoming: Incoming, desk: Desk, ticket: Ticket) -> None:
+def promise_as(incoming: Incoming, desk: Desk, ticket: Ticket) -> None:
     """Promise what the ticket's kind promises, from its beginning; what is only promised of others is not owed."""
     mine = desk.targets.get(ticket.id, [])
     began = min((t.started_at for t in mine if t.kind in _WORDS), default=ticket.opened_at)
@@ -127,8 +127,14 @@ def _promise_as(incoming: Incoming, desk: Desk, ticket: Ticket) -> None:
 # ---- who may handle a complaint
 
 
-def _give_to_certified(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, accused: str) -> None:
-    """Let somebody have it who is certified and not accused; its team's supervisors where there is nobody."""
+def give_to_certified(
+    incoming: Incoming, desk: Desk, ticket: Ticket, *, by: str = "", accused: str = "", reasons: tuple[Reason, ...] = ()
+) -> None:
+    """Let somebody have it who is certified and not accused; its team's supervisors where there is nobody.
+
+    `by`: the agent who says that it is a complaint; "" where only the circumstances do, for `reasons`: then whoever has
+    it keeps it where nobody is certified, and the supervisors read it.
+    """
     holder = desk.policy.agents.get(ticket.agent or "")
     if holder is not None and holder.complaints and holder.name != accused:
         return
@@ -158,19 +164,21 @@ def _give_to_certified(incoming: Incoming, desk: Desk, agent: Agent, ticket: Tic
         if not others or (holder is not None and holder.name in others):
             return  # nobody would have it then
     readers = [found.agent] if found.agent is not None else [desk.policy.agents[n] for n in others]
-    _move(incoming, desk, ticket, found.agent, holder, readers)
-    reasons = found.reasons
+    if by or found.agent is not None or holder is None:
+        _move(incoming, desk, ticket, found.agent, holder, readers)
+    reasons = (*reasons, *found.reasons)
     if found.agent is not None:
         desk.tell(
             "assigned",
             ticket=ticket.id,
             message=incoming.id,
             agent=found.agent.name,
-            by=agent.name,
-            reasons=reason_data(found.reasons),
+            by=by,
+            reasons=reason_data(reasons),
             candidates=[list(c) for c in found.candidates],
         )
-        reasons = (because("handed_over", agent=agent.name),)
+        if by:
+            reasons = (because("handed_over", agent=by),)
     channel = desk.mail_channel_of(ticket)
     if channel is None:
         desk.tell("agent_unreachable", ticket=ticket.id, message=incoming.id, why="no mail channel")

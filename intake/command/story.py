@@ -69,6 +69,7 @@ SENTENCES: Mapping[str, str] = {
     "waiting_begun": "{agent} waits for the customer until {until_at}.",
     "wait_over": "The customer did not write in time: it is open again.",
     "urgency_changed": "{agent} said whether it is urgent: {urgent}.",
+    "complaint_implied": "What happened makes it a complaint; it was {was_kind}.",
     "reclassified": "{agent} made it {kind_of_ticket}, topic {topic}; it was {was_kind}, topic {was_topic}.",
     "document_received": "{agent} ticked off {count} papers that have come.",
     "matter_joined": "{agent} said that it is the same matter as #{matter}.",
