@@ -9,13 +9,14 @@ from typing import Any
 from intake import dates
 from intake.compose_lists import ListGroup
 from intake.list_reader import Reader, Worded, teams_of
+from routing.looking import span_of
 from store import figures
 from store.figures import Figures
 
 
 async def figures_list(reader: Reader, recipe: Mapping[str, Any]) -> Worded:
     """`query` names the span: today (also for ""), yesterday, week, month, in any of the languages."""
-    when = span_named(str(recipe.get("query", "")))
+    when = span_of(str(recipe.get("query", ""))) or "today"
     since, until = _SPANS[when](_midnight(reader))
     teams = teams_of(reader.policy, reader.agent)
     found = await figures.first_responses(reader.tx, since, until, reader.now, teams or None)
@@ -34,20 +35,6 @@ async def figures_list(reader: Reader, recipe: Mapping[str, Any]) -> Worded:
     )
     first = reader.say("list.first.figures", when=said, due=str(total.due), on_time=_with_rate(total))
     return Worded(first=first, groups=(group,))
-
-
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "today": ("", "today", "今天", "今日"),
-    "yesterday": ("yesterday", "昨天", "昨日"),
-    "week": ("week", "this week", "本週", "本周", "這週", "这周"),
-    "month": ("month", "this month", "本月", "這個月", "这个月"),
-}
-
-
-def span_named(query: str) -> str:
-    """today | yesterday | week | month; what is none of them is today."""
-    wanted = query.strip().lower()
-    return next((when for when, names in _NAMES.items() if wanted in names), "today")
 
 
 def _midnight(reader: Reader) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,48 @@ async def test_a_ticket_that_is_none_of_his_business_is_not_there(desk: Attacked
 
     assert [letter.plain.partition(" · ")[0] for [letter] in said] == ["沒有您可以看的這個案件"] * 2
     assert "王美玲" not in said[0][0].text
+
+
+async def set_away(desk: AttackedDesk, who: str, until: str = "12/31") -> None:
+    await says(desk, f"！不在 {who} 到 {until}", "boss")
+    await desk.takes(reply(await question(desk), "！好"))
+
+
+async def test_who_is_set_away_gets_nothing_new_and_his_addresses_end(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    holder, other = str(item.agent), {"chen": "lin", "lin": "chen"}[str(item.agent)]
+
+    await set_away(desk, holder)
+    await desk.opened("From: 李 <li@example.com>", "Message-ID: <b@example.com>", "Subject: 勞保")
+    await desk.takes(reply(item, "您好，可以。"))
+
+    assert [ticket.agent for ticket in await desk.tickets()] == [other, other]
+    assert [e["state"] for e in await desk.why("presence_changed")] == ["off"]
+    assert await desk.outbox("answer") == []
+    assert (await desk.outbox("told"))[-1].recipe["code"] == "revoked"
+
+
+async def test_what_nobody_can_take_stays_his_and_is_named(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    holder, other = str(item.agent), {"chen": "lin", "lin": "chen"}[str(item.agent)]
+    await says(desk, "！下線", other)
+
+    await set_away(desk, holder)
+
+    assert (await desk.ticket()).agent == holder
+    told = {letter.to.partition("@")[0]: letter.plain for letter in await desk.leaves()}
+    assert "#1001 王美玲" in told["boss"]
+    assert "沒有人" in told["boss"]
+    assert "#1001" not in told[holder]
+
+
+async def test_a_yes_that_comes_when_he_is_back_already_does_nothing(desk: AttackedDesk) -> None:
+    item = await desk.opened()
+    await says(desk, f"！不在 {item.agent} 今天", "boss")  # Monday: back on Tuesday at nine
+    asked = await question(desk)
+    desk.clock.at += timedelta(hours=20)
+
+    await desk.takes(reply(asked, "！好"))
+
+    assert await desk.why("presence_changed") == []
+    assert (await desk.outbox("told"))[-1].recipe["code"] == "question_expired"

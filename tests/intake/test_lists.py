@@ -18,7 +18,6 @@ from support.handdesk import keep, put, row, stationery, store
 from support.storefacts import MINUTE, NOW, outgoing, target, ticket
 
 from intake.letters import outbound
-from intake.list_figures import span_named
 from routing.policy import Policy, Team
 from routing.records import Contact, Customer, Event, Question
 from routing.tokens import canary, find_canaries
@@ -428,14 +427,6 @@ async def test_a_report_counts_by_channel_and_gives_rates_beside_counts(db: Data
         ["All", "3", "1 (33 %)", "2", "1"],
     ]
     assert "not over" in plain(said)
-
-
-@pytest.mark.parametrize(
-    ("query", "when"),
-    [("", "today"), ("今天", "today"), ("YESTERDAY", "yesterday"), ("本週", "week"), ("本月", "month"), ("?", "today")],
-)
-def test_a_report_is_about_the_span_that_is_named(query: str, when: str) -> None:
-    assert span_named(query) == when
 
 
 async def test_an_agent_in_no_team_sees_his_own_tickets_alone(searched: Database) -> None:

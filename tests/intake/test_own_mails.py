@@ -271,3 +271,9 @@ async def test_what_a_subject_is_about_is_read_beforehand_like_what_a_text_is(de
 
     [one, two] = await desk.tickets()
     assert (one.state, one.closed_reason, two.state) == ("closed", "merged into #1002", "open")
+
+
+async def test_what_is_asked_for_twice_in_one_mail_is_sent_once(desk: AttackedDesk) -> None:
+    letters = await says(desk, "!on\n!mine\n！我的", "chen")
+
+    assert [letter.to for letter in letters] == ["chen@firm.example"]

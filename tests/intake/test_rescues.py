@@ -145,6 +145,26 @@ async def test_a_reminder_stands_in_the_conversation_and_can_be_answered(desk: A
     assert links(letter) == {}
 
 
+@pytest.mark.parametrize("shape", ["quoted", "outlook"])
+async def test_of_the_reminder_itself_nothing_leaves_with_the_answer(desk: AttackedDesk, shape: str) -> None:
+    item, letters = await late(desk)
+    row, letter = next(i for i in await desk.outbox("breach") if i.agent == item.agent), to(letters, str(item.agent))
+    plain = letter.plain.replace("\r\n", "\n")
+    if shape == "quoted":
+        below = "2026年11月25日 14:10，客服 <support@firm.example> 寫道：\n" + "".join(
+            f"> {x}\n" for x in plain.split("\n")
+        )
+    else:
+        head = f"寄件者: 客服 <{letter.mail['Reply-To']}>\n寄件日期: 2026年11月25日 14:10\n收件者: {letter.to}"
+        head += f"\n主旨: {letter.mail['Subject']}"
+        below = f"________________________________\n{head}\n\n{plain}"
+
+    await desk.takes(reply(row, f"抱歉讓您久等，可以更正。\n\n{below}"))
+
+    [answer] = await desk.outbox("answer")
+    assert (answer.recipe["words"], answer.state) == ("抱歉讓您久等，可以更正。", "pending")
+
+
 async def test_the_customers_number_is_there_to_be_called(desk: AttackedDesk) -> None:
     await desk.takes(desk.arrival(call("hangup", cause="noAnswer"), "hotline"))
     desk.clock.at += DAYS
