@@ -88,10 +88,9 @@ class Day:
             if seat.worker.says_off is not None:
                 self.at(seat.worker.says_off, "off", seat)
         self.decider.begin(self)
-        last = (self.world.days - 1) * 24 * HOUR + CLOSES
         while self._events:
             self.now, _, what, about = heapq.heappop(self._events)
-            if self.now > last:
+            if self.now > self.world.ends:
                 return
             getattr(self, f"_{what}")(about)
 

@@ -21,7 +21,7 @@ from benchmarks.routing_day import Day, Decider
 from benchmarks.routing_ours import Ours
 from benchmarks.routing_plot import draw
 from benchmarks.routing_rivals import KnowsAll, LeastLoaded, LongestIdle, RoundRobin
-from benchmarks.routing_world import CLOSES, DAYS, HOUR, MIDNIGHT, OPENS, TARGETS, Contact, World, made
+from benchmarks.routing_world import DAYS, HOUR, MIDNIGHT, OPENS, TARGETS, Contact, World, made
 from routing.calendars import elapsed
 from benchmarks.routing_world import SPEC, moment
 
@@ -56,7 +56,7 @@ def measured(world: World, decider: Decider) -> Result:
     day = Day(world, decider)
     day.run()
     took = perf_counter() - began
-    end = (world.days - 1) * 24 * HOUR + CLOSES
+    end = world.ends
     counted = [one for one in world.contacts if one.is_missed or one.due <= end]
     media = {name: [one for one in counted if one.medium == name] for name in TARGETS}
     quick = [_waited(one, end) for one in counted if one.medium in ("chat", "telegram")]

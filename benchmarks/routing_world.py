@@ -108,6 +108,7 @@ class World:
     contacts: list[Contact]
     workers: list[Worker]
     days: int
+    ends: float  # nobody looks any further
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +129,19 @@ def profile(agents: int, day: str) -> Profile:
     return Profile(one["agents"], one[DAYS[day]]["contacts_per_day"], burst, data["hour_shape"], channels)
 
 
-def made(agents: int, day: str, seed: int, *, days: int = 1) -> World:
-    """One world: a firm of so many agents, on such days one after the other."""
+def made(agents: int, day: str, seed: int, *, days: int = 1, until: float = CLOSES) -> World:
+    """One world: a firm of so many agents, on such days one after the other, the last of them `until` a time."""
     told = profile(agents, day)
     dice = random.Random(f"{agents} {day} {seed}")
     workers = [_worker(dice, number, days) for number in range(told.agents)]
     contacts: list[Contact] = []
     for n in range(days):
         contacts += _contacts(dice, told, workers, n * 24 * HOUR)
-    contacts.sort(key=lambda one: one.at)
+    ends = (days - 1) * 24 * HOUR + until
+    contacts = sorted((one for one in contacts if one.at < ends), key=lambda one: one.at)
     for number, one in enumerate(contacts):
         one.number = number
-    return World(contacts, workers, days)
+    return World(contacts, workers, days, ends)
 
 
 def moment(seconds: float) -> datetime:

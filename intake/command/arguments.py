@@ -84,6 +84,7 @@ def _looking(command: Command) -> None:
     show = command("show", "tell the whole story of a ticket", "intake show 1042 --why")
     show.add_argument("ticket", metavar="N", type=_ticket, help="its number, with or without #")
     show.add_argument("--why", action="store_true", help="with the reasons and candidates of each decision")
+    show.add_argument("--language", choices=("en", "zh-Hant", "zh-Hans"), default="en", help="of those reasons (en)")
     command("verify", "check that the event log is as it was written", "intake verify")
 
 

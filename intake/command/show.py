@@ -46,7 +46,7 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
         screen.json(_as_json(story))
         return Exit.OK
     _head(screen, story, config.policy.timezone, now)
-    _told(screen, story.events, Teller(config.policy.timezone, now), with_why=args.why)
+    _told(screen, story.events, Teller(config.policy.timezone, now, args.language), with_why=args.why)
     return Exit.OK
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from intake import dates
+from routing import candidates
 from routing.reasons import Reason, sentence
 from routing.records import Event
 
@@ -122,16 +123,6 @@ SENTENCES: Mapping[str, str] = {
 }
 
 _PEOPLE = "nobody"
-_WHY_NOT = {
-    "": "could take it",
-    "excluded": "is excluded",
-    "not_in_team": "is of another team",
-    "certificate": "may not handle complaints",
-    "language": "does not speak the language",
-    "topic": "does not know the topic",
-    "off_duty": "is off duty",
-    "full": "has enough to do",
-}
 
 
 @dataclass(frozen=True)
@@ -140,6 +131,7 @@ class Teller:
 
     timezone: str
     now: datetime
+    language: str = "en"  # of the reasons
 
     def says(self, event: Event) -> str:
         """The event as one sentence."""
@@ -157,10 +149,10 @@ class Teller:
                 data = reason.get("data")
                 words = str(reason.get("words", ""))
                 facts = dict(data) if isinstance(data, Mapping) else {}
-                yield sentence(Reason(str(reason.get("code", "")), words, facts))
+                yield sentence(Reason(str(reason.get("code", "")), words, facts), self.language)
         for candidate in _listed(event.data.get("candidates")):
-            if isinstance(candidate, list) and len(candidate) == 2:
-                yield f"{candidate[0]} {_WHY_NOT.get(str(candidate[1]), str(candidate[1]))}."
+            if isinstance(candidate, list) and len(candidate) >= 2:
+                yield candidates.told(candidate, self.language)
 
     def _facts(self, event: Event) -> dict[str, str]:
         facts: dict[str, Any] = {
