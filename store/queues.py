@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 
 from routing.words import OutboxState, Purpose
 from store.engine import Transaction
@@ -18,6 +18,7 @@ EVENT = EventRow.__table__  # type: ignore[attr-defined]
 
 MAX_BEHIND = 50  # rows of one lane that are looked at together
 _LEFT = ("delivered", "delivery_unknown")  # events of what the other side may have taken
+_STUCK = (OutboxState.FAILED, OutboxState.UNKNOWN)  # no further try is made
 
 
 async def waiting(tx: Transaction) -> list[dict[str, Any]]:
@@ -33,6 +34,16 @@ async def waiting(tx: Transaction) -> list[dict[str, Any]]:
         .where(OUTBOX.c.next_attempt_at.is_not(None))
         .group_by(OUTBOX.c.channel, OUTBOX.c.purpose, OUTBOX.c.priority)
         .order_by(OUTBOX.c.channel, OUTBOX.c.priority)
+    )
+
+
+async def refused(tx: Transaction, limit: int) -> list[dict[str, Any]]:
+    """What did not leave, with the server's words: [{ticket, channel, purpose, state, error}], the latest first."""
+    return await tx.rows(
+        select(OUTBOX.c.ticket, OUTBOX.c.channel, OUTBOX.c.purpose, OUTBOX.c.state, OUTBOX.c.error)
+        .where(OUTBOX.c.error.is_not(None), or_(OUTBOX.c.next_attempt_at.is_not(None), OUTBOX.c.state.in_(_STUCK)))
+        .order_by(OUTBOX.c.id.desc())
+        .limit(limit)
     )
 
 

@@ -21,6 +21,7 @@ from store import agents, deadlines, leases, messages, outbox, queues, tickets
 from store.engine import Transaction
 
 NEXT_DEADLINES = 5
+MAX_REFUSED = 5  # lines of what did not leave
 LEASE = "decider"  # who decides at this moment
 ABSENCE_SHOWN = timedelta(hours=24)  # a hint older than that says nothing of today
 ASK_TIMEOUT = 3.0  # seconds; a daemon that hangs must not hide the store
@@ -40,6 +41,7 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
     _deadlines(screen, found["deadlines"], config, now)
     _absences(screen, found["absence_hints"], config, now)
     _outbox(screen, found["outbox"], now)
+    _refused(screen, found["refused"])
     _queue(screen, found["queue"], daemon.get("paced", {}), now)
     if found["parked"]:
         many = "message is" if found["parked"] == 1 else "messages are"
@@ -70,6 +72,7 @@ async def gather(tx: Transaction, now: datetime) -> dict[str, Any]:
         "deadlines": [_deadline(t, theirs.get(t.ticket), now) for t in due],
         "absence_hints": await _hints(tx, now),
         "outbox": await outbox.summary(tx),
+        "refused": await queues.refused(tx, MAX_REFUSED),
         "queue": await queues.waiting(tx),
         "decider": {"owner": holder[0], "until": holder[1]} if holder and holder[0] else None,
     }
@@ -163,6 +166,14 @@ def _outbox(screen: Screen, rows: list[dict[str, Any]], now: datetime) -> None:
         return
     said = [f"{r['count']} {r['state']} (oldest {dates.span(now - r['oldest'], dates.EN)})" for r in rows]
     screen.wrapped(", ".join(said), first="outbox    ", then="          ")
+
+
+def _refused(screen: Screen, rows: list[dict[str, Any]]) -> None:
+    """What did not leave, in the words of the server that would not have it, and where its story stands."""
+    for row in rows:
+        where = f"  -> intake show {row['ticket']}" if row["ticket"] else ""
+        words = f"{row['channel']}, {row['purpose']}, {row['state']}: {row['error']}{where}"
+        screen.wrapped(words, first="          ", then="            ")
 
 
 def _queue(screen: Screen, rows: list[dict[str, Any]], paced: dict[str, Any], now: datetime) -> None:

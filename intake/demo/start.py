@@ -76,7 +76,7 @@ class DemoDesk:
             "",
             "  Try: open the playground, write in the chat, send a mail as the customer, ring the hotline;",
             "  then answer as the agent: his reply appears in the chat or in the customer's mailbox.",
-            "  Ctrl-C ends it; everything is kept under var/.",
+            "  Ctrl-C ends it. What the desk knows is kept under var/; the mailboxes start empty again.",
             "",
         ]
         sys.stderr.write("\n".join(lines) + "\n")

@@ -12,7 +12,7 @@ from support.storefacts import MINUTE, NOW, outgoing, target, ticket
 
 from intake.command import status
 from intake.command.terminal import Screen
-from routing.words import Purpose
+from routing.words import OutboxState, Purpose
 from store import outbox
 from store.engine import Database
 
@@ -63,3 +63,19 @@ async def test_a_person_reads_what_waits_and_why(db: Database) -> None:
     assert "mail answer 1 20 min" in said
     assert f"mail is paced: only answers and assignments leave for another 42 s: {why}" in said
     assert "other is paced: nothing leaves for another 1 min: 451 Server busy" in said
+
+
+async def test_what_did_not_leave_is_shown_with_the_servers_words(db: Database) -> None:
+    await put(db, NOW, outgoing(), outgoing(), outgoing())
+    async with db.transaction() as tx:
+        await outbox.record_delivered(tx, {1: "250 ok"}, NOW)
+        await outbox.record_failure(tx, 2, OutboxState.FAILED, "550 5.1.1 nobody here has that address", None)
+    screen = Screen(io.StringIO(), is_json=False)
+    async with db.reading() as tx:
+        refused = (await status.gather(tx, NOW + MINUTE))["refused"]
+
+    status._refused(screen, refused)
+
+    said = " ".join(screen.out.getvalue().split())  # type: ignore[attr-defined]
+    assert said.startswith("mail, answer, failed: 550 5.1.1 nobody here has that address")
+    assert [row["state"] for row in refused] == ["failed"]
