@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from channels.message import Medium
+from channels.message import Attachment, Medium
 from routing.acting import after_words, before_words, opens
 from routing.addressing import note_outsiders
 from routing.answer_letters import Way, drop_held, held_words, hold_words, send_words, way_to_customer, who_else
@@ -122,8 +122,16 @@ def speak(mail: AgentMail, first: tuple[Obstacle, ...] = ()) -> Decision:
     _queued(mail, way, files=len(found.attachments), reasons=(*mail.reasons, *found.reasons))
     if replaced:
         tell_agent(mail.incoming, desk, mail.agent, mail.ticket, "replaced", would_have_left=found.text)
+    if kept_back := [a.name for a in mail.incoming.message.attachments if _is_missed(a, found, mail)]:
+        tell_agent(mail.incoming, desk, mail.agent, mail.ticket, "files_kept_back", detail="、".join(kept_back)[:200])
     mail.does_after(words)
     return mail.done(Outcome.ANSWERED, *found.reasons)
+
+
+def _is_missed(file: Attachment, found: Inspection, mail: AgentMail) -> bool:
+    """Whether the customer's own file was attached by hand, and did not go back to him: words may speak of it."""
+    is_his = any(file.sha256 in known.files for known in mail.desk.internal.values())
+    return is_his and not file.is_inline and file not in found.attachments
 
 
 MAX_SHOWN = 4000  # characters of words that come back; what may still leave is shown whole

@@ -345,3 +345,28 @@ async def test_who_was_taken_off_a_complaint_calls_back_what_he_said_and_no_more
         assert (await codes(desk))[-1] == "revoked"
         desk.clock.at += timedelta(minutes=5)
         assert [one.to for one in await desk.leaves() if one.to == CUSTOMER] == []
+
+
+async def test_a_file_of_the_customers_that_is_not_sent_back_is_named(desk: AttackedDesk) -> None:
+    theirs = octets(
+        vouched("example.com"),
+        RECEIVED,
+        "From: 王美玲 <mei@example.com>",
+        "To: support@firm.example",
+        "Message-ID: <a@example.com>",
+        "Subject: 營業稅",
+        body="--b\nContent-Type: text/plain; charset=utf-8\n\n請看附件。\n--b\n"
+        'Content-Type: application/pdf; name="table.pdf"\n'
+        'Content-Disposition: attachment; filename="table.pdf"\n\n'
+        f"{PDF.decode()}\n--b--",
+        kind='multipart/mixed; boundary="b"',
+    )
+    await desk.takes(theirs)
+    await desk.leaves()
+
+    await desk.takes(with_pdf((await desk.outbox("assignment"))[-1], "您好，請看附件。"))
+    letters = await desk.leaves()
+
+    [told] = [one for one in letters if one.purpose == "told"]
+    assert "沒有附上 table.pdf" in told.plain
+    assert [one.files for one in letters if one.to == CUSTOMER and one.purpose == "answer"] == [[]]
