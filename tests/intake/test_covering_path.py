@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from support.attackdesk import AttackedDesk, Letter, reply
 from support.deskrun import mail
-from support.handdesk import store
+from support.handdesk import stationery, store
+
+from intake.watch import Watcher
 
 MACHINE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T")
 
@@ -130,3 +132,39 @@ async def test_a_yes_that_comes_when_he_is_back_already_does_nothing(desk: Attac
 
     assert await desk.why("presence_changed") == []
     assert (await desk.outbox("told"))[-1].recipe["code"] == "question_expired"
+
+
+async def ticks(desk: AttackedDesk, later: timedelta) -> None:
+    desk.clock.at += later
+    await Watcher(
+        desk.db, desk.clock, lambda: stationery(desk.policy), lambda note, within: None, on_outbox=lambda: None
+    ).tick()
+
+
+@pytest.mark.parametrize(
+    ("words", "early", "late"),
+    [
+        ("！下線", timedelta(hours=18), timedelta(hours=1)),
+        ("!break 30min", timedelta(minutes=29), timedelta(minutes=2)),
+    ],
+)
+async def test_who_went_is_back_by_himself_at_his_time(
+    desk: AttackedDesk, words: str, early: timedelta, late: timedelta
+) -> None:
+    await says(desk, words, "chen")
+
+    await ticks(desk, early)
+    before = [e["state"] for e in await desk.why("presence_changed")]
+    await ticks(desk, late)
+
+    assert len(before) == 1
+    assert [(e["state"], e["by"]) for e in await desk.why("presence_changed")][1:] == [("on", "clock")]
+
+
+async def test_who_said_something_else_since_is_not_fetched_back(desk: AttackedDesk) -> None:
+    await says(desk, "!break 30min", "chen")
+    await says(desk, "！下線", "chen")
+
+    await ticks(desk, timedelta(hours=1))
+
+    assert [e["state"] for e in await desk.why("presence_changed")] == ["break", "off"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,6 +61,17 @@ async def test_it_reaches_no_customer_and_his_supervisor_hears_of_it(
     assert [(one.purpose, one.agent, one.to) for one in letters] == [("told", "boss", "boss@firm.example")]
     assert (hint.agent, hint.data) == (first.agent, {"proven": vouched == "yes", "told": 1})
     assert WORDS not in letters[0].text
+    [row] = await desk.outbox("told")
+    assert row.recipe["code"] == ("absent" if vouched == "yes" else "absent_unproven")
+
+
+async def test_who_supervises_the_team_that_he_works_in_is_not_told_of_himself(desk: AttackedDesk) -> None:
+    team = replace(desk.policy.teams["desk"], members=("chen", "lin", "boss"), supervisors=("boss", "lin"))
+    desk.policy = replace(desk.policy, teams={"desk": team})
+
+    await desk.takes(mail(WORDS, From="boss@firm.example", Subject="自動回覆", Auto_Submitted="auto-replied"))
+
+    assert [one.to for one in await desk.leaves()] == ["lin@firm.example"]
 
 
 async def test_the_supervisor_reads_how_much_waits_and_until_when(desk: AttackedDesk) -> None:
