@@ -1,7 +1,7 @@
 """`make bench`: what this machine takes in a second, the whole way.
 
     python -m benchmarks                 everything, a table at the end
-    python -m benchmarks mail            only this: mail, latency, phone, chat, limit, stall
+    python -m benchmarks mail            only this: mail, latency, phone, chat, limit, stall, classify
     python -m benchmarks mail --json
     python -m benchmarks backlog --size 200000     a mailbox full at the first start; only by name: it takes minutes
 
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from benchmarks import backlog, chat, latency, limit, mail, phone, stall  # noqa: E402  # after the path is set
+from benchmarks import backlog, chat, classify, latency, limit, mail, phone, stall  # noqa: E402  # after the path is set
 
 BENCHES = {
     "mail": mail.run,
@@ -28,6 +28,7 @@ BENCHES = {
     "chat": chat.run,
     "limit": limit.run,
     "stall": stall.run,
+    "classify": classify.run,
 }
 
 
