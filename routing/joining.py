@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from channels.message import Medium, Scheme
+from routing.answer_letters import drop_held, held_words, hold_words
 from routing.deed import Act
 from routing.desk import Desk, Incoming
+from routing.holding import tell_agent
 from routing.opening import add_target
 from routing.policy import Agent
 from routing.recipients import answer_address, participant
@@ -75,6 +77,7 @@ def join(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: Ti
         )
         desk.tell("copies_changed", ticket=other.id, message=incoming.id, agent=agent.name, added=1, removed=0)
     _close(incoming, desk, agent, ticket, other)
+    take_along(incoming, desk, ticket, other)
     desk.merge(ticket.id, other.id)
     current = desk.tickets[other.id]
     if waits:
@@ -87,6 +90,29 @@ def join(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: Ti
         Purpose.UPDATE,
         standing=Standing(ticket.standing),
     )
+
+
+def take_along(incoming: Incoming, desk: Desk, ticket: Ticket, other: Ticket) -> None:
+    """Answers that wait for a word of their authors wait on the ticket that it goes on as.
+
+    Whose answers wait on both gets them back: his next `!send` could mean either.
+    """
+    waiting = {name: words for (number, name), words in desk.held.items() if number == ticket.id}
+    for name, words in waiting.items():
+        author = desk.policy.agents.get(name)
+        if author is None:
+            continue
+        drop_held(desk, ticket, author)
+        theirs = held_words(desk, other, author)
+        if theirs is None:
+            asked = words.recipe.get("asked", ())
+            hold_words(desk, other, author, replace(words, ticket=other.id), words.held_reason or "merged", asked)
+            continue
+        drop_held(desk, other, author)
+        for one in (words, theirs):
+            tell_agent(
+                incoming, desk, author, other, "merged", detail=str(other.id), would_have_left=str(one.recipe["words"])
+            )
 
 
 def _close(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: Ticket) -> None:

@@ -12,15 +12,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 from channels.message import Scheme
-from routing.answer_letters import drop_held, held_words, hold_words
 from routing.commands import CommandName, bare, parse
 from routing.confirming import ask
 from routing.deed import Act
 from routing.desk import Desk, Incoming
 from routing.folding import fold
 from routing.handing_over import taken_away
-from routing.holding import may_tell, tell_agent, tell_plainly
-from routing.joining import MERGED, goes_on_as
+from routing.holding import may_tell, tell_plainly
+from routing.joining import MERGED, goes_on_as, take_along
 from routing.obstacles import may_act
 from routing.once import asked_once, done_once
 from routing.policy import Agent
@@ -131,10 +130,9 @@ def merge(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other: T
     # Where an answer is on its way, it keeps there what it keeps.
     owed = [] if ticket.state is TicketState.CLOSED else desk.open_targets(ticket.id)
     for target in owed:
-        _carry(desk, other, target)
-        desk.withdraw(target, desk.now)
+        _hand_on(desk, other, target)
     _end(incoming, desk, agent, ticket, other)
-    _take_along(incoming, desk, ticket, other)
+    take_along(incoming, desk, ticket, other)
     desk.merge(ticket.id, other.id)
     current = desk.tickets[other.id]
     state = ticket.state if current.state is TicketState.CLOSED and ticket.state is not TicketState.CLOSED else None
@@ -166,8 +164,14 @@ def _let_in(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other:
         desk.tell("copies_changed", ticket=other.id, message=incoming.id, agent=agent.name, added=len(new), removed=0)
 
 
-def _carry(desk: Desk, other: Ticket, target: Target) -> None:
-    """What was promised here is promised there: by the earlier of two, if both were."""
+def _hand_on(desk: Desk, other: Ticket, target: Target) -> None:
+    """End a promise here; what goes on there is broken there, or kept: not once more here."""
+    goes_on = _carry(desk, other, target)
+    desk.withdraw(target, min(desk.now, target.due_at) if goes_on else desk.now)
+
+
+def _carry(desk: Desk, other: Ticket, target: Target) -> bool:
+    """What was promised here is promised there: by the earlier of two, if both were. True if it goes on as it was."""
     kinds = _WORDS if target.kind in _WORDS else (target.kind,)
     theirs = [t for t in desk.open_targets(other.id) if t.kind in kinds]
     if not theirs:
@@ -186,42 +190,20 @@ def _carry(desk: Desk, other: Ticket, target: Target) -> None:
             calendar=moved.calendar,
             calendar_version=moved.calendar_version,
         )
-        return
+        return True
     first = min(theirs, key=lambda t: t.due_at)
     if target.due_at < first.due_at and first.breached_at is None:
         moved = replace(target, ticket=other.id, kind=first.kind, ordinal=first.ordinal)
         desk.move_target(first, moved, "merged")
-
-
-def _take_along(incoming: Incoming, desk: Desk, ticket: Ticket, other: Ticket) -> None:
-    """Answers that wait for a word of their authors wait on the ticket that it goes on as.
-
-    Whose answers wait on both gets them back: his next `!send` could mean either.
-    """
-    waiting = {name: words for (number, name), words in desk.held.items() if number == ticket.id}
-    for name, words in waiting.items():
-        author = desk.policy.agents.get(name)
-        if author is None:
-            continue
-        drop_held(desk, ticket, author)
-        theirs = held_words(desk, other, author)
-        if theirs is None:
-            asked = words.recipe.get("asked", ())
-            hold_words(desk, other, author, replace(words, ticket=other.id), words.held_reason or "merged", asked)
-            continue
-        drop_held(desk, other, author)
-        for one in (words, theirs):
-            tell_agent(
-                incoming, desk, author, other, "merged", detail=str(other.id), would_have_left=str(one.recipe["words"])
-            )
+        return True
+    return False
 
 
 def owe_there(desk: Desk, ticket: Ticket) -> None:
     """What was said on a joined ticket did not reach the customer after all: he waits on the one that it goes on as."""
     other = goes_on_as(desk, ticket)
     for target in desk.open_targets(ticket.id):
-        _carry(desk, other, target)
-        desk.withdraw(target, desk.now)
+        _hand_on(desk, other, target)
     if other.state is TicketState.ANSWERED and any(t.kind in _WORDS for t in desk.open_targets(other.id)):
         desk.put_ticket(replace(desk.tickets[other.id], state=TicketState.OPEN, updated_at=desk.now))
 

@@ -210,3 +210,38 @@ async def test_what_is_called_back_after_the_merge_is_owed_where_it_goes_on(tmp_
 
         assert [t.kind for t in await desk.targets(1001) if t.is_open] == [TargetKind.FIRST_RESPONSE]
         assert (await ticket_of(desk, 1001)).state is TicketState.OPEN
+
+
+async def test_a_promise_that_went_along_is_broken_once(desk: AttackedDesk) -> None:
+    first = await desk.opened()
+    await second_ticket(desk, From="李大華 <lee@example.com>", Message_ID="<lee@example.com>")
+    await desk.takes(mail("等等", In_Reply_To="<a@example.com>", Message_ID="<a2@example.com>"))
+    due = next(t.due_at for t in await desk.targets(1001) if t.is_open)
+    await desk.takes(reply(await _mail_of(desk, 1002), "您好。"))
+    await desk.leaves()
+    desk.clock.at = due + timedelta(minutes=1)
+
+    await desk.takes(reply(first, "!merge 1002"))
+    await desk.takes(reply((await desk.outbox("told"))[-1], "!ok"))
+
+    assert (await ticket_of(desk, 1001)).closed_reason == "merged into #1002"
+    assert [t.breached_at for t in await desk.targets(1001)] == [None]
+    assert [t.due_at for t in await desk.targets(1002) if t.is_open] == [due]
+
+
+async def test_what_waits_for_a_stranger_is_asked_about_once_he_is_let_in(desk: AttackedDesk) -> None:
+    await desk.opened()
+    await desk.takes(
+        mail(
+            "我是她的會計。", From="會計 <acc@example.net>", In_Reply_To="<a@example.com>", Message_ID="<s@example.net>"
+        )
+    )
+    item = await _mail_of(desk, 1002)
+    await desk.takes(reply(item, "內部：您好。"))
+    held = (await desk.outbox("told"))[-1]
+    await desk.takes(reply(item, "!join"))
+
+    await desk.takes(reply(held, "!send"))
+
+    assert (await codes(desk))[-1] == "merged_on"
+    assert [one.to for one in await desk.leaves() if one.purpose == "answer"] == []
