@@ -257,7 +257,8 @@ class Running:
         return await transcript(self.db, self.snapshot.policy, channel, session, after)
 
     async def _chat_promise(self, channel: str, language: str) -> str:
-        return chat_promise(self.snapshot.stationery, channel, language, self.clock.now())
+        reach = self.decider.reach.get(channel)
+        return chat_promise(self.snapshot.stationery, channel, language, self.clock.now(), reach)
 
     async def _on_delivered(self, channel: str, number: int) -> None:
         """The visitor has come back, and his page has shown what was kept for him, or cut off on its way."""

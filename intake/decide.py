@@ -13,7 +13,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -29,6 +29,7 @@ from intake.accept import DecisionBoard
 from intake.cards import Stationery, files_with_marks, guarded
 from intake.gather import domains_of, gather, left_by_machine, people
 from intake.logs import tell
+from intake.promise import measured
 from intake.split_source import source_of
 from routing.chain import decide, note_decided
 from routing.crowd import Crowd
@@ -76,6 +77,7 @@ from store.seal import SealBroken
 log = structlog.get_logger(__name__)
 
 LEASE = "decider"
+MEASURE_EVERY = timedelta(minutes=10)  # how soon agents answer
 LOOK_EVERY = 5.0  # seconds between looks for what is due, unless somebody calls
 LOOK_AFTER_FAILURE = 60.0  # seconds
 IDLE_POLL = 5.0  # seconds; a wake-up may be lost between nodes, so look anyway
@@ -136,6 +138,8 @@ class Decider:
         self._look_at = 0.0  # seconds of the loop's clock
         self._renew_at = 0.0  # the same; the lease
         self._is_busy = False
+        self.reach: Mapping[str, timedelta] = {}  # channel -> how soon agents answer there
+        self._measured_at: datetime | None = None
         self.decided = 0  # messages, since the start
 
     def is_busy(self) -> bool:
@@ -429,6 +433,9 @@ class Decider:
             self._loads, self._presence, self._last = desk.loads, desk.presence, desk.last_assigned
             self._acts, self._silent = desk.last_act, desk.silent
             self._snapshots = Crowd()
+        if self._measured_at is None or abs(desk.now - self._measured_at) >= MEASURE_EVERY:
+            self.reach, self._measured_at = await measured(tx, desk.policy), desk.now
+        desk.reach = self.reach
         if self._ledger is None:
             self._ledger = await left_by_machine(tx, desk.now)
             self._ledger.asked = self._asked or self._ledger.asked

@@ -12,7 +12,7 @@ import hmac
 from base64 import b32encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from channels.adapter import Envelope
@@ -216,6 +216,7 @@ class Desk:
     told: dict[str, int] = field(default_factory=dict)  # agent -> how often his own mails had him told something lately
     people: Crowd = field(default_factory=Crowd)  # made when first asked for, then kept up to date
     open_hours: dict[str, list[Stretch]] = field(default_factory=dict)  # calendar -> its next days, once asked for
+    reach: Mapping[str, timedelta] = field(default_factory=dict)  # channel -> how soon agents answer there now
     known_domains: KnownDomains = field(default_factory=lambda: KnownDomains.of(()))
     newly_held: set[int] = field(default_factory=set)  # tickets that somebody was given, or owes more on, just now
     changes: Changes = field(default_factory=Changes)

@@ -19,6 +19,7 @@ from routing.evidence import Strength
 from routing.junk import is_trusted
 from routing.links import commands_of, new_links
 from routing.policy import Agent, CalendarSpec, ChannelPolicy
+from routing.reach import promised_by
 from routing.reasons import Reason, because
 from routing.records import NewOutbox, Target, Ticket
 from routing.tokens import ADVISED, REPLY, TokenRecord, mint, purpose_of_files, reference_message_id
@@ -153,6 +154,8 @@ def acknowledge(desk: Desk, ticket: Ticket, incoming: Incoming, strength: Streng
     # Of what an agent passed on, nothing could be promised before he did.
     at = desk.now if ticket.origin == Origin.FORWARDED else incoming.received_at
     until = _promised(promise, spec, at) if promise is not None else None
+    if until is not None and is_open(spec, at):
+        until = promised_by(until, at, desk.reach.get(ticket.channel))
     refusal = _no_acknowledgement(desk, ticket, incoming, until)
     if refusal is not None:
         desk.tell("acknowledgement_withheld", ticket=ticket.id, message=incoming.id, reasons=reason_data((refusal,)))

@@ -66,3 +66,25 @@ async def first_responses(
 
 def _count(of: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((of, 1), else_=0))
+
+
+LATEST = 2_000  # tickets back: older answers tell little of today
+MAX_TIMES = 50  # answers of each channel, the latest
+
+
+async def answered_lately(tx: Transaction, media: Collection[str]) -> dict[str, list[tuple[datetime, datetime]]]:
+    """The latest first answers by channel, of these media: when it came, when the answer was delivered."""
+    newest = await tx.scalar(select(func.max(TICKET.c.id)))
+    rows = await tx.rows(
+        select(TICKET.c.channel, TARGET.c.started_at, TARGET.c.met_at)
+        .join(TICKET, TICKET.c.id == TARGET.c.ticket)
+        .where(TARGET.c.ticket > (newest or 0) - LATEST, TARGET.c.kind == TargetKind.FIRST_RESPONSE.value)
+        .where(TARGET.c.met_at.is_not(None), TICKET.c.medium.in_(sorted(media)))
+        .order_by(TARGET.c.ticket.desc())
+    )
+    found: dict[str, list[tuple[datetime, datetime]]] = {}
+    for row in rows:
+        times = found.setdefault(row["channel"], [])
+        if len(times) < MAX_TIMES:
+            times.append((row["started_at"], row["met_at"]))
+    return found

@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,9 +19,12 @@ from intake.command import enrolled_lines
 from intake.command.failure import Failure
 from intake.command.opened import refuse_other_version, revision_of
 from intake.config import Config, secret_problems
+from intake.promise import measured
 from routing.calendars import is_provisional
 from routing.overlaying import DayOff
-from routing.words import Evidence, OutboxState, Purpose
+from routing.policy import Policy
+from routing.sla import targets_for
+from routing.words import Evidence, Kind, OutboxState, Purpose
 from store import outbox, tickets, upgrade
 from store.engine import Database, Transaction
 
@@ -146,6 +149,32 @@ async def agents(config: Config, tx: Transaction | None, now: datetime) -> Async
         yield one
     for one in await enrolled_lines.lines(tx, policy, now):
         yield one
+    for one in await _promised_too_soon(tx, policy, now):
+        yield one
+
+
+async def _promised_too_soon(tx: Transaction | None, policy: Policy, now: datetime) -> list[CheckLine]:
+    """Channels on which people wait, and where half of the answers have come later than they are promised."""
+    found = []
+    for name, reach in (await measured(tx, policy)).items() if tx is not None else ():
+        if name not in policy.channels:
+            continue
+        medium = Medium(policy.channels[name].medium)
+        plan = targets_for(policy, channel=name, medium=medium, kind=Kind.CONSULTATION, urgent=False, at=now)[0]
+        if plan.budget.amount >= reach or plan.budget.days:
+            continue
+        took, key = dates.span(reach, dates.EN), plan.key.partition(".")[2]
+        problem = f"half of the answers took {took} or more, so visitors are told that time; agents hear of them by mail"
+            f"agents are reached by mail, and half of their answers took {took} or more: visitors are told that time"
+        )
+        mend = f'let agents work in a chat client, or write [targets.first_response] {key} = "{_written(reach)}"'
+        found.append(warning("promise", f"{name} {plan.budget}", problem, mend))
+    return found
+
+
+def _written(length: timedelta) -> str:
+    minutes = -(-length // timedelta(minutes=1))
+    return f"{minutes}min"
 
 
 def _nobody(total: int) -> tuple[str, str]:
