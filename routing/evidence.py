@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import exp
 
+from routing.folding import fold
 from routing.grams import as_written, comparable, distinct, grams
 from routing.learned import NOTHING
 from routing.lexicon import Lexicon
+from routing.one_script import simplified
 from routing.policy import Policy
 from routing.reasons import Reason, because
 from routing.weighing import Score, Weights
@@ -106,7 +108,8 @@ def _evidence_of(policy: Policy) -> Evidence:
 def judge(text: str, policy: Policy) -> Judged:
     """What a text tells."""
     evidence = _evidence_of(policy)
-    compared = comparable(text)
+    folded = fold(text)
+    compared = simplified(folded)
     found = evidence.lexicon.found_in(compared)
     cues: dict[str, list[str]] = defaultdict(list)
     for word in sorted(found):
@@ -114,7 +117,7 @@ def judge(text: str, policy: Policy) -> Judged:
             cues[cue].append(word)
     if policy.weights is None:
         return _counted(evidence, found, cues, policy)
-    return _Weighing(text, compared, policy, policy.weights).judged(cues)
+    return _Weighing(folded, compared, policy, policy.weights).judged(cues)
 
 
 # ---- weighed
@@ -123,8 +126,8 @@ def judge(text: str, policy: Policy) -> Judged:
 class _Weighing:
     """One text on the scales."""
 
-    def __init__(self, text: str, compared: str, policy: Policy, weights: Weights) -> None:
-        self._text = text
+    def __init__(self, folded: str, compared: str, policy: Policy, weights: Weights) -> None:
+        self._folded = folded
         self._compared = compared
         self._policy = policy
         self._weights = weights
@@ -178,7 +181,7 @@ class _Weighing:
     def _words(self, label: str) -> str:
         """What counted for a label, as the customer wrote it."""
         counted = self._weights.speaking_for(label, self._score.known)[: MAX_SHOWN * 5]
-        pieces = (as_written(gram, self._text, self._compared) for gram in counted)
+        pieces = (as_written(gram, self._folded, self._compared) for gram in counted)
         return ", ".join(distinct(pieces, MAX_SHOWN))
 
     def _from(self, label: str) -> tuple[Reason, ...]:

@@ -63,13 +63,13 @@ def _stem(word: str) -> str:
     return word.rstrip("e") if len(word) > 3 else word
 
 
-def as_written(gram: str, text: str, compared: str) -> str:
-    """The gram as the text has it. `compared`: the text made comparable; "" if it is not a piece of it."""
+def as_written(gram: str, folded: str, compared: str) -> str:
+    """The gram as a folded text has it. `compared`: the text made comparable; "" if it is not a piece of it."""
     if gram[0] in "$?!":
         return gram[1:] if gram[0] == "$" else gram
     if gram[0] != " ":
         at = compared.find(gram)
-        return fold(text)[at : at + len(gram)] if at >= 0 else ""
+        return folded[at : at + len(gram)] if at >= 0 else ""
     wanted = gram.split()
     words = _LATIN.findall(compared)
     for at in range(len(words) - len(wanted) + 1):

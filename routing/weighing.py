@@ -56,16 +56,31 @@ class Weights:
                 of[label] += added[label]
         return Score(of, added, frozenset(known))
 
-    def speaking_for(self, label: str, grams: Iterable[str]) -> list[str]:
+    def speaking_for(self, label: str, grams: frozenset[str]) -> list[str]:
         """Those grams that count for a label, what counts most first."""
-        shift = _LANE * self.labels.index(label)
-        counts = {gram: ((self.packed[gram] + self._lift >> shift) & _MASK) - _HALF for gram in grams}
-        return sorted((g for g in counts if counts[g] > 0), key=lambda g: (-counts[g], g))
+        counts = self._read[1][self.labels.index(label)]
+        return sorted(grams & counts.keys(), key=lambda gram: (-counts[gram], gram))
+
+    @property
+    def packed(self) -> Mapping[str, int]:
+        """Gram -> its weights, lane by lane; the lane behind the labels has its size squared."""
+        return self._read[0]
 
     @cached_property
-    def packed(self) -> Mapping[str, int]:
-        """Gram -> its weights, lane by lane; the lane behind the labels has its size squared. Made when first asked."""
-        return dict(map(_gram, self.lines))
+    def _read(self) -> tuple[dict[str, int], list[dict[str, int]]]:
+        """The lines, read when first asked for: gram -> packed weights, and for each label what counts for it."""
+        packed: dict[str, int] = {}
+        speaking: list[dict[str, int]] = [{} for _ in range(len(self.labels) + 1)]
+        for line in self.lines:
+            gram, _, weights = line.partition("\t")
+            total = 0
+            for letter, digits in _WEIGHT.findall(weights):
+                at, weight = _PLACES[letter], int(digits)
+                total += weight << _LANE * at
+                if weight > 0:
+                    speaking[at][gram] = weight
+            packed[gram] = total
+        return packed, speaking
 
     def _lanes(self, packed: int) -> list[int]:
         """The numbers side by side in one: each was added as it is, so a negative one has borrowed from the next."""
@@ -92,14 +107,7 @@ def parsed(text: str) -> Weights:
 
 
 _WEIGHT = re.compile("([a-zA-Z])(-?[0-9]+)")
-
-
-def _gram(line: str) -> tuple[str, int]:
-    gram, written = line.split("\t")
-    return gram, sum(int(weight) << _SHIFTS[place] for place, weight in _WEIGHT.findall(written))
-
-
-_SHIFTS = {letter: _LANE * at for at, letter in enumerate(LETTERS)}
+_PLACES = {letter: at for at, letter in enumerate(LETTERS)}
 
 
 def written(weights: Mapping[str, Iterable[int]], labels: Iterable[str], bias: Iterable[int], version: str) -> str:

@@ -202,7 +202,7 @@ def test_a_file_of_weights_is_read_as_it_was_written() -> None:
     weights = parsed(text)
 
     assert (weights.version, weights.labels, weights.bias) == ("v1", ("a", "b", "c"), (0.01, -0.02, 0.03))
-    assert weights.speaking_for("a", weights.packed) == ["發"]
+    assert weights.speaking_for("a", frozenset(weights.packed)) == ["發"]
     assert weights.score({"發", "nothing"}).of == pytest.approx({"a": 0.61, "b": -0.185, "c": 0.03})
 
 
