@@ -63,6 +63,7 @@ async def _read(tx: Transaction, desk: Desk, numbers: Iterable[int]) -> None:
     found = await tickets.by_ids(tx, numbers)
     desk.tickets.update(found)
     desk.targets.update(await deadlines.of_tickets(tx, found))
+    desk.spoken.update(await messages.last_words(tx, found))  # what whoever gets it must answer
     known = {t.customer for t in found.values()}
     desk.customers.update(await customers.by_ids(tx, known))
     for customer, theirs in (await tickets.open_of_customers(tx, known)).items():

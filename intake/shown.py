@@ -26,6 +26,7 @@ TOLD = frozenset(
         *("ticket_opened", "message_added", "assigned", "assignment_failed", "answer_queued", "note_recorded"),
         *("reply_held", "ticket_closed", "ticket_reopened", "target_breached", "delivery_failed", "delivery_bounced"),
         *("first_response_recorded", "marked_spam", "marked_not_spam", "ticket_merged"),
+        *("ticket_rescued", "ticket_opened_again"),
     }
 )
 

@@ -143,7 +143,7 @@ def _give(desk: Desk, ticket: Ticket, found: Assignment, agent: Agent) -> None:
         agent,
         channel,
         Purpose.ASSIGNMENT,
-        message=ticket.opened_by,
+        message=desk.latest_of(ticket),
         reasons=found.reasons,
     )
 
@@ -226,4 +226,4 @@ def tell_supervisors(desk: Desk, ticket: Ticket) -> None:
     target = next((t for t in desk.open_targets(ticket.id) if t.kind in _WORDS), None)
     if target is not None:
         desk.changes.noticed.append((target, NoticeKind.OVERFLOW))
-    write_to_holder(desk, desk.tickets.get(ticket.id, ticket), ticket.opened_by, Purpose.ASSIGNMENT)
+    write_to_holder(desk, desk.tickets.get(ticket.id, ticket), desk.latest_of(ticket), Purpose.ASSIGNMENT)

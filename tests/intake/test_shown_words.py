@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 from support.attackdesk import RECEIVED, AttackedDesk, Letter, octets, reply, vouched
-from support.deskrun import mail
+from support.deskrun import mail, texts
 from support.handdesk import store
+
+from intake.shown import TOLD
+from routing.records import Presence
+from store import agents
 
 MEI = "From: 王美玲 <mei@example.com>"
 TO = "To: support@firm.example"
@@ -58,7 +62,17 @@ async def shown(desk: AttackedDesk, holder: str, other: str) -> Letter:
     return letter
 
 
-WAYS = pytest.mark.parametrize("way", [handed_over, taken_over, shown])
+async def rescued(desk: AttackedDesk, holder: str, other: str) -> Letter:
+    """The holder is away and the deadline is near: the desk gives it to somebody else by itself."""
+    async with desk.db.transaction() as tx:
+        await agents.present(tx, {holder: Presence(state="off", since=desk.clock.at)})
+    desk.clock.at = max(t.rescue_at for t in await desk.targets(1001) if t.is_open and t.rescue_at is not None)
+    await desk.does_duties()
+    [letter] = [one for one in await desk.leaves() if one.to == f"{other}@firm.example"]
+    return letter
+
+
+WAYS = pytest.mark.parametrize("way", [handed_over, taken_over, shown, rescued])
 
 
 def words_of(letter: Letter) -> str:
@@ -115,3 +129,10 @@ async def test_a_message_made_a_ticket_of_its_own_is_believed_as_far_as_it_was(
 
     [_, split] = await desk.tickets()
     assert (item.agent, split.standing) == (other, "verified" if is_proven else "unverified")
+
+
+def test_what_a_story_tells_is_what_the_log_knows_and_has_its_sentence() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+
+    assert [kind for kind in sorted(TOLD) if f"`{kind}`" not in documented] == []
+    assert [kind for kind in sorted(TOLD) if not texts().has(f"story.{kind}")] == []
