@@ -43,6 +43,9 @@ class Strength(StrEnum):
     NONE = "none"
 
 
+GRADES = (Strength.NONE, Strength.WEAK, Strength.STRONG)  # in order
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
     """What the words tell."""
@@ -165,7 +168,7 @@ class _Weighing:
             urgent=urgent,
             confidence=confidence,
             complaint=strength,
-            why_kind=(why_kind, *self._from(kind.value), *_graded(strength)),
+            why_kind=(why_kind, *self._from(kind.value), *graded(strength)),
             why_topic=(why_topic, *self._from(topic)),
             why_urgent=(because("urgent", words=self._words("urgent")), *self._from("urgent")) if urgent else (),
         )
@@ -190,7 +193,8 @@ class _Weighing:
         return (because("learned_from", tickets=", ".join(f"#{number}" for number in tickets)),) if tickets else ()
 
 
-def _graded(strength: Strength) -> tuple[Reason, ...]:
+def graded(strength: Strength) -> tuple[Reason, ...]:
+    """What is told of how surely it complains."""
     if strength is Strength.NONE:
         return ()
     return (because("complaint_strong") if strength is Strength.STRONG else because("complaint_weak"),)
@@ -217,7 +221,7 @@ def _counted(evidence: Evidence, found: set[str], cues: Mapping[str, list[str]],
         urgent=bool(urgent),
         confidence=confidence,
         complaint=strength,
-        why_kind=(why_kind, *_graded(strength)),
+        why_kind=(why_kind, *graded(strength)),
         why_topic=(why_topic,),
         why_urgent=(because("urgent", words=_few(evidence.written(urgent))),) if urgent else (),
     )

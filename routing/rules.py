@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from channels.message import Message
-from routing.evidence import Strength, judge
+from routing.evidence import GRADES, Strength, graded, judge
 from routing.folding import fold
 from routing.policy import ChannelPolicy, Policy, Rule
 from routing.reasons import Reason, because
@@ -90,8 +90,10 @@ def classify(message: Message, policy: Policy, channel: ChannelPolicy) -> Classi
         if rule.topic is not None:
             topic, confidence, why_topic = rule.topic, 1.0, by_rule
         if rule.kind is not None:
-            kind, why_kind = rule.kind, by_rule
-            strength = Strength.STRONG if kind is Kind.COMPLAINT else Strength.NONE
+            kind = rule.kind
+            # A rule's word may be said of anything: it brings a certified colleague, never an apology by itself.
+            strength = Strength.NONE if kind is not Kind.COMPLAINT else max(strength, Strength.WEAK, key=GRADES.index)
+            why_kind = (*by_rule, *graded(strength))
         if rule.urgent is not None:
             urgent, why_urgent = rule.urgent, by_rule if rule.urgent else ()
     team, why_team = _team(rule, policy, channel)

@@ -11,6 +11,7 @@ from benchmarks import classify as bench
 from benchmarks.weights import WEIGHTS, all_examples, read_examples, version_of
 from routing.evidence import Strength
 from routing.learned import Learned, Lesson, learned_from
+from routing.policy import Rule
 from routing.records import Correction
 from routing.weighing import MOST_ADDED, WeightsWrong, parsed, written
 from routing.words import Kind
@@ -119,12 +120,21 @@ def test_the_words_that_counted_are_named_as_the_customer_wrote_them() -> None:
     assert any(word in ("發票", "作廢", "抬頭", "開發票", "發票抬", "票抬頭") for word in words)
 
 
-def test_a_rule_that_says_complaint_is_as_good_as_strong_words() -> None:
-    from routing.policy import Rule
+@pytest.mark.parametrize(
+    ("text", "strength"),
+    [
+        ("請問要怎麼投訴國稅局", Strength.WEAK),
+        ("我要投訴！一個禮拜沒人回，太離譜了，請給我一個交代", Strength.STRONG),
+        ("請問統一發票怎麼開", Strength.NONE),
+    ],
+)
+def test_a_rule_s_word_brings_a_certified_colleague_and_no_apology_by_itself(text: str, strength: Strength) -> None:
+    ruled = replace(POLICY, rules=(Rule(name="care", words=("投訴",), kind=Kind.COMPLAINT),))
 
-    ruled = replace(POLICY, rules=(Rule(name="vip", words=("退款",), kind=Kind.COMPLAINT),))
+    found = bench.told(text, ruled)
 
-    assert bench.told("退款", ruled).complaint_strength is Strength.STRONG
+    assert found.complaint_strength is strength
+    assert (found.kind is Kind.COMPLAINT) == (strength is not Strength.NONE)
 
 
 # ---- learning
