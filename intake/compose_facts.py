@@ -86,6 +86,7 @@ class Told(StrEnum):
     FILES_UNSENT = "files_unsent"
     BY_PROGRAM = "by_program"
     WORDS_BEHIND = "words_behind"
+    CC_NO_MAIL = "cc_no_mail"
     FILES_KEPT_BACK = "files_kept_back"
     RECORDED_BY = "recorded_by"
     NO_REFERENCE_HERE = "no_reference_here"

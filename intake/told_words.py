@@ -27,6 +27,10 @@ from store.outbox import OutboxItem
 _MOMENTS = frozenset({"question_done", "question_dropped_before"})
 
 
+#: Codes of mails that show a colleague's words: of advice the detail is his name.
+_THEIRS = frozenset({"advice", "recorded_by"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class ToldWords:
     """`desk` takes the place of what every mail to an agent begins with (`ToAgent`)."""
@@ -58,7 +62,15 @@ async def told_words(
         detail = await who_was_silent(tx, item, with_, language)
     if recipe["code"] == "holiday_done":
         detail = holiday_words.done(detail, with_, language, now)
-    return ToldWords(detail=detail, quoted=quoted)
+    return ToldWords(detail=detail, quoted=quoted, caption=_whose(recipe, with_, language))
+
+
+def _whose(recipe: Mapping[str, Any], with_: Stationery, language: str) -> str:
+    """What stands over words that a colleague wrote; "" where they are the reader's own."""
+    if recipe["code"] not in _THEIRS:
+        return ""
+    by = with_.policy.agents.get(str(recipe.get("by", "")))
+    return with_.texts.say("told.their_words", language, by=by.display_name if by else str(recipe.get("detail", "")))
 
 
 async def _question(

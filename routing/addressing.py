@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from channels.message import Scheme, mailable
+from channels.message import MESSAGING, Medium, Scheme, mailable
 from routing.commands import Command, CommandName, bare, parse
 from routing.deed import Act
 from routing.desk import Desk, Incoming
@@ -185,6 +185,8 @@ def contact_after(contact: Contact | None, commands: Iterable[Command], policy: 
 
 
 def no_address(act: Act) -> str:
+    if act.desk.channel(act.ticket.channel).medium in (Medium.CHAT, *MESSAGING):
+        return "cc_no_mail"
     return "bad_address" if asked_copies(act.argument, act.desk.policy) is None else ""
 
 

@@ -183,6 +183,7 @@ async def test_a_seniors_file_comes_with_his_advice_and_reaches_no_customer(desk
     letters = await desk.leaves()
 
     [advice] = [one for one in letters if one.agent == "chen"]
+    assert "【林志豪 寫的內容】" in advice.plain
     assert [(name, kind) for name, kind, _ in advice.files] == [("table.pdf", "application/pdf")]
     assert [one for one in letters if one.to == CUSTOMER] == []
 
@@ -370,3 +371,12 @@ async def test_a_file_of_the_customers_that_is_not_sent_back_is_named(desk: Atta
     [told] = [one for one in letters if one.purpose == "told"]
     assert "沒有附上 table.pdf" in told.plain
     assert [one.files for one in letters if one.to == CUSTOMER and one.purpose == "answer"] == [[]]
+
+
+async def test_nobody_is_promised_copies_of_a_chat(desk: AttackedDesk) -> None:
+    await desk.takes(desk.arrival(chat("s1", "c1", "請問營業稅怎麼申報？"), channel="website", external_id="s1:c1"))
+    item = (await desk.outbox("assignment"))[-1]
+
+    await desk.takes(reply(item, "!cc lee@example.org"))
+
+    assert await codes(desk) == ["cc_no_mail"]
