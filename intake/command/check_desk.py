@@ -165,8 +165,6 @@ async def _promised_too_soon(tx: Transaction | None, policy: Policy, now: dateti
             continue
         took, key = dates.span(reach, dates.EN), plan.key.partition(".")[2]
         problem = f"half of the answers took {took} or more, so visitors are told that time; agents hear of them by mail"
-            f"agents are reached by mail, and half of their answers took {took} or more: visitors are told that time"
-        )
         mend = f'let agents work in a chat client, or write [targets.first_response] {key} = "{_written(reach)}"'
         found.append(warning("promise", f"{name} {plan.budget}", problem, mend))
     return found
