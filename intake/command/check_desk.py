@@ -164,7 +164,7 @@ async def _promised_too_soon(tx: Transaction | None, policy: Policy, now: dateti
         if plan.budget.amount >= reach or plan.budget.days:
             continue
         took, key = dates.span(reach, dates.EN), plan.key.partition(".")[2]
-        problem = f"half of the answers took {took} or more, so visitors are told that time; agents hear of them by mail"
+        problem = f"half of the answers took {took} or more: visitors are told that; agents hear of them by mail"
         mend = f'let agents work in a chat client, or write [targets.first_response] {key} = "{_written(reach)}"'
         found.append(warning("promise", f"{name} {plan.budget}", problem, mend))
     return found
