@@ -46,7 +46,8 @@ ARGUMENT = {
 NOT_TO_CUSTOMERS = {
     *(CommandName.NOTE, CommandName.TO, CommandName.CONSULT, CommandName.RECORD, CommandName.UNDO),
     *(CommandName.MERGE, CommandName.SPLIT, CommandName.JOIN, CommandName.SPAM, CommandName.OK, CommandName.NO),
-    *(CommandName.MINE, CommandName.HELD, CommandName.FIND, CommandName.SHOW, CommandName.ON, CommandName.OFF, CommandName.BREAK),
+    *(CommandName.MINE, CommandName.HELD, CommandName.FIND, CommandName.SHOW),
+    *(CommandName.ON, CommandName.OFF, CommandName.BREAK),
     *(CommandName.AWAY, CommandName.REPORT, CommandName.HOLIDAY, CommandName.TEXT, CommandName.HELP),
 }
 

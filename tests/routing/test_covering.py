@@ -17,7 +17,7 @@ from routing.words import TargetKind, TicketState
 HOUR = timedelta(hours=1)
 
 
-def desk(*due: tuple[int, float | None], state: str = "open", **changes: Any) -> Desk:
+def desk(*due: tuple[int, float | None], state: TicketState = TicketState.OPEN, **changes: Any) -> Desk:
     """A desk at which chen has these tickets: (number, hours until something is owed; None: nothing is)."""
     people = {name: agent(name, **changes.get(name, {})) for name in ("chen", "lin", "wu")}
     team = Team(name="desk", display_name="客服", members=("chen", "lin", "wu"))
@@ -25,7 +25,7 @@ def desk(*due: tuple[int, float | None], state: str = "open", **changes: Any) ->
         policy=policy(agents=people, teams={"desk": team}), keyring=KEYRING, now=NOW, next_ticket=1, next_customer=1
     )
     for number, hours in due:
-        found.tickets[number] = ticket(number, agent="chen", team="desk", state=TicketState(state))
+        found.tickets[number] = ticket(number, agent="chen", team="desk", state=state)
         if hours is not None:
             found.targets[number] = [target(number, due_at=NOW + hours * HOUR)]
     return found
@@ -49,7 +49,9 @@ def test_only_what_is_owed_until_then_is_asked_for() -> None:
 
 
 def test_what_waits_for_the_customer_or_is_done_waits_for_nobody() -> None:
-    assert [waiting_for(desk((1, 5), state=TicketState(state)), "chen") for state in ("waiting", "answered", "closed")] == [
+    states = (TicketState.WAITING, TicketState.ANSWERED, TicketState.CLOSED)
+
+    assert [waiting_for(desk((1, 5), state=state), "chen") for state in states] == [
         [],
         [],
         [],
