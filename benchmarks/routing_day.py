@@ -1,14 +1,13 @@
 """One day of the desk, event by event: customers come, people work as they really do, somebody decides who gets what.
 
-The same agents behave the same whoever decides: a ringing telephone first, then conversations by how long they have waited,
-then calls to be returned, then mails by their deadline; a mail is written in pieces of three minutes. A decider sees only what
-the desk sees: who should be there, what each has open, when he last did something.
+The same agents behave the same whoever decides: a ringing telephone first, then conversations by how long they have
+waited, then calls to be returned, then mails by their deadline; a mail is written in pieces of three minutes. A
+decider sees only what the desk sees: who should be there, what each has open, when he last did something.
 """
 
 from __future__ import annotations
 
 import heapq
-
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -242,5 +241,3 @@ def known_there(seat: Seat, now: float) -> bool:
     day = now % (24 * HOUR)
     start, end = seat.worker.lunch
     return OPENS <= day < CLOSES and not start <= day < end and not seat.is_off
-
-

@@ -18,7 +18,7 @@ from routing.rescuing import Held, rescue, rescue_at
 from routing.words import Evidence
 
 HEAD = 10  # of what waits, that is looked at when one person becomes free
-ALL = 200  # … when it is anybody's turn
+ALL = 20_000  # … when it is anybody's turn, as at the opening
 
 Given = list[tuple[Contact, int]]
 
@@ -78,7 +78,6 @@ class Ours:
             silent_since=moment(seat.silent_since) if seat.silent_since is not None else None,
             doubt_after=self.rules.doubt_after.total_seconds(),
             doubt_for=self.rules.doubt_for.total_seconds(),
-            share_minutes=seat.minutes,
         )
 
     def _refresh(self, seat: Seat, now: float) -> None:
@@ -127,7 +126,7 @@ class Ours:
         return self._handed_out(self._head(now, ALL), now)
 
     def wakes(self, now: float) -> Given:
-        return self._handed_out(self._head(now, HEAD), now)
+        return self._handed_out(self._head(now, 8 * HEAD), now)
 
     def looks(self, contact: Contact, now: float) -> Given:
         assert contact.holder is not None
@@ -184,7 +183,7 @@ class Ours:
             for one, _ in done.given:
                 self._drop(one)
         if done.next_at is not None:
-            self.day.wake_at(max(now + 1, (done.next_at - MIDNIGHT).total_seconds()))
+            self.day.wake_at(max(now + 5, (done.next_at - MIDNIGHT).total_seconds()))
         contacts = self.day.world.contacts
         return self._noted([(contacts[one.ticket], found) for one, found in done.given], now)
 
@@ -213,7 +212,6 @@ class Ours:
                     silent_since=moment(seat.silent_since),
                     doubt_after=before.doubt_after,
                     doubt_for=before.doubt_for,
-                    share_minutes=before.share_minutes,
                 )
             )
             if self.with_rescue and contact.medium != "phone":

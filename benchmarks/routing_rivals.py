@@ -1,8 +1,8 @@
 """Ways of giving out work: three that are usual, and what a desk could do that knew everything.
 
-The usual ones know what ours knows of people: who should be there by the roster and what he has said, skills, certificates,
-how much each has open, and that a telephone is engaged. They give what comes at once to one of those with room, and keep what
-nobody has room for in a queue, oldest first, for whoever has room next.
+The usual ones know what ours knows of people: who should be there by the roster and what he has said, skills,
+certificates, how much each has open, and that a telephone is engaged. They give what comes at once to one of those
+with room, and keep what nobody has room for in a queue, oldest first, for whoever has room next.
 """
 
 from __future__ import annotations
@@ -154,8 +154,8 @@ def may_take(seat: Seat, contact: Contact) -> bool:
 class KnowsAll:
     """An upper mark, not a way to work: it knows who is really there, how long each thing takes, and who is quick.
 
-    Whoever is free takes the nearest deadline that he can still meet; nobody begins a mail that has time while fewer than
-    half are free. It is no proof of what cannot be exceeded: it does not know who will write next.
+    Whoever is free takes the nearest deadline that he can still meet; nobody begins a mail that has time while fewer
+    than half are free. It is no proof of what cannot be exceeded: it does not know who will write next.
     """
 
     name = "oracle"

@@ -1,8 +1,8 @@
 """A day at the desk, made up from a seed: who writes when, who works when, and how people really behave.
 
-Everything random is drawn here, before anything is decided: every way of giving out work meets the very same day. Seconds
-count from local midnight. The loads are those of load_profiles.json; how long people take, and how they fail, is written
-below, and is the same for everybody.
+Everything random is drawn here, before anything is decided: every way of giving out work meets the very same day.
+Seconds count from local midnight. The loads are those of load_profiles.json; how long people take, and how they fail,
+is written below, and is the same for everybody.
 """
 
 from __future__ import annotations
