@@ -225,20 +225,18 @@ class _Sieve:
             return self._able, (because("silent_relaxed"),)
         return [], ()
 
-    def _without_barred(self, people: Sequence[AgentSnapshot]) -> list[AgentSnapshot]:
-        need, kept = self._need, []
+    def _without_barred(self, people: Sequence[AgentSnapshot]) -> Sequence[AgentSnapshot]:
+        need, now = self._need, self._now
+        if barred := need.excluded | need.had_it:
+            out = [one for one in people if one.agent.name in barred]
+            self._barred += [(one, "excluded" if one.agent.name in need.excluded else "had_it") for one in out]
+            people = [one for one in people if one.agent.name not in barred] if out else people
         wanted = {*need.certificates, *(("complaints",) if need.is_complaint else ())}
-        for one in people:
-            name = one.agent.name
-            if name in need.excluded:
-                self._barred.append((one, "excluded"))
-            elif name in need.had_it:
-                self._barred.append((one, "had_it"))
-            elif self._now is not None and any(one.has_expired(certificate, self._now) for certificate in wanted):
-                self._barred.append((one, "expired"))
-            else:
-                kept.append(one)
-        return kept
+        if now is not None and wanted:
+            ended = [one for one in people if one.expiry and any(one.has_expired(name, now) for name in wanted)]
+            self._barred += [(one, "expired") for one in ended]
+            people = [one for one in people if one not in ended] if ended else people
+        return people
 
     def refused(self) -> list[Candidate]:
         """A few of each sort, what lasts before what passes."""
