@@ -52,6 +52,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writer = _engine(self.url, size=1 if self.is_sqlite else CONNECTIONS, is_reader=False)
         self._reader = _engine(self.url, size=READERS, is_reader=True) if self.is_sqlite else self._writer
+        self._idle: dict[AsyncEngine, list[AsyncConnection]] = {self._reader: [], self._writer: []}
         # Whoever must wait for a connection waits here, where he can be cancelled; so no pool ever runs dry.
         self._to_write = asyncio.Semaphore(1 if self.is_sqlite else CONNECTIONS)
         self._to_read = asyncio.Semaphore(READERS) if self.is_sqlite else self._to_write
@@ -96,19 +97,30 @@ class Database:
     ) -> T:
         async with turn:
             with _Translated():
-                connection = await to_the_end(engine.connect())
+                connection = await self._connected(engine)
             try:
                 driver = (await connection.get_raw_connection()).driver_connection
                 assert isinstance(driver, onehop.Connection)
                 errand = _Errand(work, connection, self.seal, is_reading=is_reading)
                 try:
                     with _Translated():
-                        return await to_the_end(driver.errand(errand.run, driver), errand.give_up)
+                        return await to_the_end(driver.hand_over(errand.run, driver), errand.give_up)
                 finally:
                     if errand.is_broken:
                         await to_the_end(connection.invalidate())
             finally:
-                await to_the_end(connection.close())
+                await self._leave(connection, engine)
+
+    async def _connected(self, engine: AsyncEngine) -> AsyncConnection:
+        """A connection that nobody else has. SQLite's stay open; a server's are looked at before they are used."""
+        idle = self._idle[engine]
+        return idle.pop() if idle else await to_the_end(engine.connect())
+
+    async def _leave(self, connection: AsyncConnection, engine: AsyncEngine) -> None:
+        if self.is_sqlite and not connection.invalidated and not connection.in_transaction():
+            self._idle[engine].append(connection)
+        else:
+            await to_the_end(connection.close())
 
     @asynccontextmanager
     async def _begun(
@@ -116,7 +128,7 @@ class Database:
     ) -> AsyncIterator[Transaction]:
         async with turn:
             with _Translated():
-                connection = await to_the_end(engine.connect())
+                connection = await self._connected(engine)
             try:
                 with _Translated():
                     transaction = await to_the_end(_begin(connection))
@@ -130,10 +142,13 @@ class Database:
                 with _Translated():
                     await to_the_end(_end(connection, transaction.commit()))
             finally:
-                await to_the_end(connection.close())
+                await self._leave(connection, engine)
 
     async def close(self) -> None:
         """Close readers first: the last connection to close folds in the log, and that must be the writer."""
+        for engine in dict.fromkeys((self._reader, self._writer)):
+            while self._idle[engine]:
+                await self._idle[engine].pop().close()
         if self._reader is not self._writer:
             await self._reader.dispose()
         await self._writer.dispose()

@@ -7,8 +7,10 @@ executing and fetching are one errand, and closing is left to the cursor's end.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import aiosqlite
@@ -73,6 +75,15 @@ class Connection(aiosqlite.Connection):
     async def errand(self, work: Callable[..., T], *given: Any) -> T:
         """Have something done in the thread."""
         return cast(T, await self._execute(work, *given))  # type: ignore[no-untyped-call]
+
+    def hand_over(self, work: Callable[..., T], *given: Any) -> asyncio.Future[T]:
+        """As `errand`, and nobody need be a task to wait for it."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if not self._running or self._connection is None:
+            future.set_exception(sqlite3.ProgrammingError("the connection is closed"))
+        else:
+            self._tx.put_nowait((future, partial(work, *given)))
+        return future
 
     def errands(self) -> Errands:
         """What whole transactions are run with. Called in the thread alone."""
