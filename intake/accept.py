@@ -21,7 +21,7 @@ from intake.logs import tell
 from routing.records import Event
 from store import messages
 from store.crashpoint import crashpoint
-from store.engine import Database
+from store.engine import Database, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -174,9 +174,13 @@ class Acceptor:
 
     async def _commit(self, arrivals: Sequence[Arrival]) -> list[Accepted]:
         now = self._clock.now()
-        async with self._db.transaction() as tx:
-            receipts = await messages.accept(tx, arrivals, now)
+
+        async def keep(tx: Transaction) -> list[tuple[int, bool]]:
+            kept = await messages.accept(tx, arrivals, now)
             crashpoint("accept.before_commit")
+            return kept
+
+        receipts = await self._db.write(keep)
         crashpoint("accept.after_commit")
         return [Accepted(number, is_duplicate, self._board.expect(number)) for number, is_duplicate in receipts]
 

@@ -17,7 +17,18 @@ LARGE = 512 * 1024  # octets; below, a thread costs more than it spares
 
 
 async def beside(octets: int, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """What `work` gives; done in a thread where it is about so many octets."""
-    if octets < LARGE:
+    """What `work` gives; done in a thread where it is about so many octets.
+
+    Whoever asks from within an errand of the store is in a thread already, and waits for nothing but the store.
+    """
+    if octets < LARGE or not _is_on_a_loop():
         return work(*args, **named)
     return await asyncio.to_thread(work, *args, **named)
+
+
+def _is_on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

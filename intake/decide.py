@@ -131,6 +131,7 @@ class Decider:
         self._woken = asyncio.Event()
         self._epoch = 0
         self._loads: dict[str, Load] | None = None  # None: to be counted
+        self._is_miscounted = False  # asked for by others, heeded when a batch is gathered
         self._ledger: Ledger | None = None  # None: to be made
         self._asked: deque[datetime] = deque()  # of the ledger before this batch
         self._domains: tuple[str, Any] = ("", None)
@@ -148,7 +149,7 @@ class Decider:
 
     def recount(self) -> None:
         """Somebody else has changed whether tickets wait for their agents: loads are counted anew."""
-        self._loads = None
+        self._is_miscounted = True
 
     def wake(self) -> None:
         """There may be something to decide."""
@@ -201,8 +202,7 @@ class Decider:
             log.exception("duty_failed")
 
     async def _done(self, policy: Policy, now: datetime) -> None:
-        async with self._db.reading() as tx:
-            due = await duties.look(tx, policy, self._keyring, now, self._people)
+        due = await self._db.read(lambda tx: duties.look(tx, policy, self._keyring, now, self._people))
         if due.next_at is not None:
             self._look_at = min(self._look_at, asyncio.get_running_loop().time() + (due.next_at - now).total_seconds())
         desk = due.desk
@@ -262,21 +262,21 @@ class Decider:
         # Before looking: who wakes us while we look brings what that look does not see.
         self._woken.clear()
         # A look that finds nothing must not cost a write transaction.
-        if not is_certain:
-            async with self._db.reading() as tx:
-                if not await messages.any_waiting(tx):
-                    return []
-        async with self._db.transaction() as tx:
-            await leases.fence(tx, LEASE, self._owner, self._epoch, self._clock.now())
-            claimed = await messages.claim(tx, self._epoch, self._batch)
-            crashpoint("claim.before_commit")
+        if not is_certain and not await self._db.read(messages.any_waiting):
+            return []
+        claimed, raw, closed = await self._db.write(self._claim)
         if not claimed:
             return []
         crashpoint("claim.after_commit")
-        async with self._db.reading() as tx:
-            raw, closed = await sealed.raws_or_why(tx, [c.id for c in claimed])
         parsed = await self._while_renewing(self._parse(claimed, raw, closed))
         return list(zip(claimed, parsed, strict=True))
+
+    async def _claim(self, tx: Transaction) -> tuple[list[Claimed], dict[int, bytes], dict[int, SealBroken]]:
+        await leases.fence(tx, LEASE, self._owner, self._epoch, self._clock.now())
+        claimed = await messages.claim(tx, self._epoch, self._batch)
+        raw, closed = await sealed.raws_or_why(tx, [c.id for c in claimed]) if claimed else ({}, {})
+        crashpoint("claim.before_commit")
+        return claimed, raw, closed
 
     async def _while_renewing(self, work: Coroutine[Any, Any, list[Parsed]]) -> list[Parsed]:
         """Await long work; the lease does not lapse meanwhile. Raises LeaseLost if it is gone all the same."""
@@ -382,16 +382,7 @@ class Decider:
     async def _decide_together(self, batch: Sequence[tuple[Claimed | None, Parsed]], parked: str | None = None) -> None:
         policy, now = self._policy(), self._clock.now()
         incoming = [read_as_form(parsed[0], policy) for _, parsed in batch]
-        async with self._db.reading() as tx:
-            desk = await gather(tx, incoming, policy, self._keyring, now)
-            await self._people(tx, desk)
-            for number in _answered_by_agents(desk, incoming):
-                desk.internal[number] = await guarded(tx, number, self._stationery(), now)
-            for one in incoming:
-                if one.message.attachments and desk.tokens and policy.agent_by_address(one.message.sender.value):
-                    desk.marked[one.id] = await files_with_marks(tx, one.id, one.message, self._keyring)
-                if asks_to_split(with_subject(one).message.text) and (source := await source_of(tx, one)) is not None:
-                    desk.sources[one.id] = source
+        desk = await self._db.read(lambda tx: self._gather(tx, incoming, policy, now))
         desk.known_domains = self._known_domains(policy)
         first = desk.numbers()
         finished: list[Finished] = []
@@ -404,16 +395,32 @@ class Decider:
             finished.append(_finished(one, decision, normal, policy, park_it))
         arm(desk)
         await self._let_arrivals_first()
-        async with self._db.transaction() as tx:
+
+        async def keep(tx: Transaction) -> None:
             await leases.fence(tx, LEASE, self._owner, self._epoch, now)
             await _numbers(tx, desk, first)
             await write(tx, desk.changes, now)
             await messages.finish(tx, finished, self._epoch, now)
             crashpoint("decide.before_commit")
+
+        await self._db.write(keep)
         crashpoint("decide.after_commit")
         self._after(desk, finished)
         if (desk.changes.overlays or desk.changes.corrections) and self._on_overlays is not None:
             await self._on_overlays()  # before the next batch is decided
+
+    async def _gather(self, tx: Transaction, incoming: Sequence[Incoming], policy: Policy, now: datetime) -> Desk:
+        """A desk that can decide about a batch, with what only agents' mails ask for."""
+        desk = await gather(tx, incoming, policy, self._keyring, now)
+        await self._people(tx, desk)
+        for number in _answered_by_agents(desk, incoming):
+            desk.internal[number] = await guarded(tx, number, self._stationery(), now)
+        for one in incoming:
+            if one.message.attachments and desk.tokens and policy.agent_by_address(one.message.sender.value):
+                desk.marked[one.id] = await files_with_marks(tx, one.id, one.message, self._keyring)
+            if asks_to_split(with_subject(one).message.text) and (source := await source_of(tx, one)) is not None:
+                desk.sources[one.id] = source
+        return desk
 
     async def _let_arrivals_first(self) -> None:
         """A sender who waits for his receipt goes before a decision, but not for long."""
@@ -428,6 +435,8 @@ class Decider:
 
     async def _people(self, tx: Transaction, desk: Desk) -> None:
         """Loads are counted once and then kept: only this decider changes tickets, and writes by machine."""
+        if self._is_miscounted:
+            self._is_miscounted, self._loads = False, None
         if self._loads is None:
             await people(tx, desk)
             self._loads, self._presence, self._last = desk.loads, desk.presence, desk.last_assigned

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -86,9 +87,10 @@ class Deliverer:
             stationery=stationery,
             schedule=schedule,
             unknown_retry_after=unknown_retry_after,
-            on_reopened=on_reopened,
-            on_kept=on_kept,
+            on_reopened=lambda: self._follow(on_reopened),
+            on_kept=lambda: self._follow(on_kept),
         )
+        self._following: list[Callable[[], None]] = []  # who hears of what is being written, once it is committed
         self._drain = drain
         self._is_alone = is_alone  # no other node sends: what is being attempted at the start was cut off
         self._woken = asyncio.Event()
@@ -154,8 +156,8 @@ class Deliverer:
         now = self._clock.now()
         if not self._is_alone and self._ticks() >= self._stock_at:
             await self._take_stock()
-        async with self._db.reading() as tx:
-            next_at = await outbox.next_at(tx, self._ways.closed(), self._ways.for_urgent_only())
+        closed, urgent = self._ways.closed(), self._ways.for_urgent_only()
+        next_at = await self._db.read(lambda tx: outbox.next_at(tx, closed, urgent))
         waits = [self._ways.opens_in(), (next_at - now).total_seconds() if next_at else None]
         wait = IDLE_POLL
         if len(self._in_flight) < MAX_IN_FLIGHT:
@@ -179,7 +181,7 @@ class Deliverer:
             for item in lost:
                 written += await self._consequences.unknown(tx, item, "the program ended during the attempt", now)
             await events.append(tx, written)
-        tell(log, written)
+        self._tell(written)
 
     async def _remember(self) -> None:
         """What left in the 24 hours before this start counts against a day's limit."""
@@ -199,67 +201,67 @@ class Deliverer:
         if free <= 0 or self._is_ending:
             return False
         now = self._clock.now()
-        async with self._db.reading() as tx:
-            closed, urgent = self._ways.closed(), self._ways.for_urgent_only()
-            found = await outbox.due(tx, now, free, closed, urgent)
-            items = self._ways.fit(found)
-            if not items:
-                return False
-            items, bundles, later = await self._gathering.look(tx, items, now)
-            gone = [item for item in items if item.channel not in self._senders]
-            items = [item for item in items if item.channel in self._senders]
-            stored = await outbox.stored_bytes(tx, [i.id for i in items if i.attempts])
-            await foresee(tx, items)
-            composed = [(i, await self._compose(tx, i, stored.get(i.id), now)) for i in items]
-        ready = [(item, message) for item, message in composed if isinstance(message, OutboundMessage)]
-        broken = [(item, message) for item, message in composed if isinstance(message, str)]
-        stale = [item for item, message in composed if message is None]
+        closed, urgent = self._ways.closed(), self._ways.for_urgent_only()
+        found = await self._db.read(lambda tx: outbox.due(tx, now, free, closed, urgent))
+        items = self._ways.fit(found)
+        if not items:
+            return False
+        some = await self._db.read(lambda tx: self._looked_up(tx, items, now))
         try:
-            await self._begin(ready, broken, stale, gone, bundles, later, now)
+            await self._begin(some, now)
         except _Overtaken:
             return True  # another node has begun one of them: look again
-        for item, message in ready:
+        for item, message in some.ready:
             if item.id in self._begun:
                 self._ways.began(item.channel)
                 task = asyncio.create_task(self._attempt(item, message), name=f"send {item.id}")
                 self._in_flight.add(task)
                 task.add_done_callback(self._in_flight.discard)
         # Of the rows of a lane one was found, and what could not be sent may have told somebody.
-        is_more = len(found) == free or bool(broken or stale or gone or later or bundles)
+        is_more = len(found) == free or some.is_about_others
         self._begun.clear()
         return is_more
 
-    async def _begin(
-        self,
-        ready: Sequence[tuple[OutboxItem, OutboundMessage]],
-        broken: Sequence[tuple[OutboxItem, str]],
-        stale: Sequence[OutboxItem],
-        gone: Sequence[OutboxItem],
-        bundles: Sequence[Bundle],
-        later: Mapping[datetime, Sequence[OutboxItem]],
-        now: datetime,
-    ) -> None:
+    async def _looked_up(self, tx: Transaction, items: Sequence[OutboxItem], now: datetime) -> _Some:
+        items, bundles, later = await self._gathering.look(tx, items, now)
+        gone = [item for item in items if item.channel not in self._senders]
+        items = [item for item in items if item.channel in self._senders]
+        stored = await outbox.stored_bytes(tx, [i.id for i in items if i.attempts])
+        await foresee(tx, items)
+        composed = [(i, await self._compose(tx, i, stored.get(i.id), now)) for i in items]
+        return _Some(
+            ready=[(item, message) for item, message in composed if isinstance(message, OutboundMessage)],
+            broken=[(item, message) for item, message in composed if isinstance(message, str)],
+            stale=[item for item, message in composed if message is None],
+            gone=gone,
+            bundles=bundles,
+            later=later,
+        )
+
+    async def _begin(self, some: _Some, now: datetime) -> None:
         """Write down what is being attempted, and what is not. Raises _Overtaken, and nothing was written."""
-        written: list[Event] = []
-        async with self._db.transaction() as tx:
-            for bundle in bundles:
-                if not await queues.merge(tx, bundle.into, bundle.merged):
-                    raise _Overtaken
-                written += self._consequences.bundled(bundle, now)
-            for until, items in later.items():
-                await queues.defer(tx, items, until)
-            ours = await outbox.begin_attempts(
-                tx, [(item, message.body) for item, message in ready], now, now + ATTEMPT_LEASE
-            )
-            for item, reason in broken:
-                written += await self._consequences.give_up(tx, item, reason, now)
-            written += self._consequences.dropped(await queues.drop(tx, stale), now)
-            written += await self._consequences.hold(tx, gone, now)
-            await events.append(tx, written)
-            self._begun = {item.id: item for item, _ in ready if item.id in ours}
-            crashpoint("attempt.before_commit")
+        written = await self._db.write(lambda tx: self._write_attempts(tx, some, now))
         crashpoint("attempt.after_commit")
-        tell(log, written)
+        self._tell(written)
+
+    async def _write_attempts(self, tx: Transaction, some: _Some, now: datetime) -> list[Event]:
+        written: list[Event] = []
+        for bundle in some.bundles:
+            if not await queues.merge(tx, bundle.into, bundle.merged):
+                raise _Overtaken
+            written += self._consequences.bundled(bundle, now)
+        for until, items in some.later.items():
+            await queues.defer(tx, items, until)
+        bodies = [(item, message.body) for item, message in some.ready]
+        ours = await outbox.begin_attempts(tx, bodies, now, now + ATTEMPT_LEASE)
+        for item, reason in some.broken:
+            written += await self._consequences.give_up(tx, item, reason, now)
+        written += self._consequences.dropped(await queues.drop(tx, some.stale), now)
+        written += await self._consequences.hold(tx, some.gone, now)
+        await events.append(tx, written)
+        self._begun = {item.id: item for item, _ in some.ready if item.id in ours}
+        crashpoint("attempt.before_commit")
+        return written
 
     async def _compose(
         self, tx: Transaction, item: OutboxItem, body: bytes | None, now: datetime
@@ -311,9 +313,20 @@ class Deliverer:
                 await events.append(tx, written)
             else:
                 await outbox.record_seen(tx, number, channel, now)
-        tell(log, written)
+        self._tell(written)
 
     # ---- recording
+
+    def _follow(self, call: Callable[[], None]) -> None:
+        """Called from within an errand of the store, where nothing of the event loop may be touched."""
+        self._following.append(call)
+
+    def _tell(self, written: Sequence[Event]) -> None:
+        """What was committed is logged, and whoever must do something about it hears of it."""
+        tell(log, written)
+        following, self._following = self._following, []
+        for call in dict.fromkeys(following):
+            call()
 
     async def _record(self) -> None:
         """Write down every result that is known, in one transaction; where one of them cannot be, each by itself."""
@@ -341,12 +354,32 @@ class Deliverer:
             await self._write_down([Result(item=result.item, at=result.at, failure=why)])
 
     async def _write_down(self, results: Sequence[Result]) -> None:
-        async with self._db.transaction() as tx:
-            written = await self._consequences.of_all(tx, results)
-            await events.append(tx, written)
+        async def keep(tx: Transaction) -> list[Event]:
+            follows = await self._consequences.of_all(tx, results)
+            await events.append(tx, follows)
             crashpoint("record.before_commit")
+            return follows
+
+        written = await self._db.write(keep)
         crashpoint("record.after_commit")
-        tell(log, written)
+        self._tell(written)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Some:
+    """What became of some rows when they were looked at: who may leave, and who may not."""
+
+    ready: Sequence[tuple[OutboxItem, OutboundMessage]]
+    broken: Sequence[tuple[OutboxItem, str]]  # and why
+    stale: Sequence[OutboxItem]
+    gone: Sequence[OutboxItem]
+    bundles: Sequence[Bundle]
+    later: Mapping[datetime, Sequence[OutboxItem]]
+
+    @property
+    def is_about_others(self) -> bool:
+        """Whether what is written of these may let others leave, or make new ones."""
+        return bool(self.broken or self.stale or self.gone or self.later or self.bundles)
 
 
 class _Overtaken(Exception):

@@ -6,7 +6,6 @@ in the caller's transaction; the wording itself is `compose`'s.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -19,7 +18,7 @@ from channels.adapter import OutboundMessage
 from channels.message import Address, Medium, Scheme
 from intake import compose, dates
 from intake.action_links import actions
-from intake.beside import beside
+from intake.beside import LARGE, beside
 from intake.cards import (
     Matter,
     Stationery,
@@ -203,8 +202,15 @@ async def _carried(
         return None
     links = tuple(item.recipe.get("links", ()))
     # In a thread: a large page takes a good part of a second.
-    carried = await asyncio.to_thread(
-        compose.carry, source.html, words, links=links, files=files, seed=item.mail_id, masks=masks
+    carried = await beside(
+        LARGE,  # whatever its size
+        compose.carry,
+        source.html,
+        words,
+        links=links,
+        files=files,
+        seed=item.mail_id,
+        masks=masks,
     )
     if isinstance(carried, str):
         log.info("html_not_carried", ticket=item.ticket, outbox=item.id, message=item.source, why=carried)

@@ -21,12 +21,9 @@ async def keep_sealed(db: Database, progress: ProgressNote, is_busy: Callable[[]
         progress("sealing", 60.0)
         if is_busy():
             await asyncio.sleep(WHILE_BUSY)
-        async with db.reading() as tx:
-            is_behind = await events.unsealed(tx)
-        if not is_behind:
+        if not await db.read(events.unsealed):
             await asyncio.sleep(EVERY)
             continue
-        async with db.transaction() as tx:
-            sealed = await events.seal(tx, AT_ONCE)
+        sealed = await db.write(lambda tx: events.seal(tx, AT_ONCE))
         # Each look costs as much for one event as for many.
         await asyncio.sleep(EVERY if sealed < AT_ONCE else BETWEEN)

@@ -97,8 +97,7 @@ class Watcher:
         count = 0
         while True:
             now = self._clock.now()
-            async with self._db.reading() as tx:
-                self._next_at = await deadlines.next_at(tx)
+            self._next_at = await self._db.read(deadlines.next_at)
             if self._next_at is None or self._next_at > now:
                 return count  # most looks find nothing: they must not cost a write
             async with self._db.transaction() as tx:
@@ -119,8 +118,7 @@ class Watcher:
         """Do what was to be done by now, and is no promise."""
         while True:
             now = self._clock.now()
-            async with self._db.reading() as tx:
-                self._remind_at = await reminders.next_at(tx)
+            self._remind_at = await self._db.read(reminders.next_at)
             if self._remind_at is None or self._remind_at > now:
                 return
             async with self._db.transaction() as tx:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 from support.needs import find, needs
 from support.storefacts import HandClock, arrival, with_cursor
 
@@ -41,9 +40,16 @@ def acceptor(db: Database, gate: SpaceGate = OPEN_GATE, wake: Callable[[], None]
 
 
 def commits(db: Database) -> list[int]:
-    """Grows by one with every commit of the writer from now on."""
+    """Grows by one with every commit of what is written in one errand, from now on."""
     seen: list[int] = []
-    event.listen(db._writer.sync_engine, "commit", lambda _: seen.append(1))
+    real = db.write
+
+    async def write(work: Any) -> Any:
+        result = await real(work)
+        seen.append(1)
+        return result
+
+    db.write = write  # type: ignore[method-assign]
     return seen
 
 

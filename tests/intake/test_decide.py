@@ -769,14 +769,11 @@ async def test_g4_a_message_that_kills_the_program_every_time_is_parked_in_the_e
 async def test_g13_a_decider_that_was_replaced_in_the_middle_writes_nothing(
     desk: RunningDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = decide.gather
-
-    async def replaced_meanwhile(tx: Any, *given: Any) -> Any:
+    async def replaced_meanwhile(_: Decider) -> None:
         async with desk.db.transaction() as other:
             await leases.acquire(other, decide.LEASE, "node2", desk.clock.at, is_alone=True)
-        return await real(tx, *given)
 
-    monkeypatch.setattr(decide, "gather", replaced_meanwhile)
+    monkeypatch.setattr(Decider, "_let_arrivals_first", replaced_meanwhile)  # between reading and writing
     await desk.accept([desk.arrival(mail())])
     with pytest.raises(LeaseLost):
         await desk.settle()
@@ -797,7 +794,7 @@ async def test_g12_what_was_claimed_and_not_decided_goes_back_when_it_stops(
         is_in.set()
         await never.wait()
 
-    monkeypatch.setattr(decide, "gather", stuck)
+    monkeypatch.setattr(Decider, "_let_arrivals_first", stuck)
     desk.batch = 2
     await desk.accept([desk.arrival(mail(f"{n}")) for n in range(5)])
     async with desk.deciding():
@@ -833,18 +830,18 @@ async def test_a_long_parse_does_not_let_the_lease_lapse(desk: RunningDesk, monk
 async def test_a_message_that_comes_while_the_decider_looks_does_not_wait(
     desk: RunningDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = messages.any_waiting
+    real = desk.db.read
     looked = 0
 
-    async def and_then_one_comes(tx: Any) -> bool:
+    async def and_then_one_comes(work: Any) -> Any:
         nonlocal looked
-        found = await real(tx)
-        looked += 1
-        if looked == 1:
+        found = await real(work)
+        looked += work is messages.any_waiting
+        if looked == 1 and work is messages.any_waiting:
             await desk.accept([desk.arrival(mail())])
         return found
 
-    monkeypatch.setattr(decide.messages, "any_waiting", and_then_one_comes)
+    monkeypatch.setattr(desk.db, "read", and_then_one_comes)
     async with desk.deciding(), asyncio.timeout(2):
         while not await desk.tickets():
             await asyncio.sleep(0.01)
