@@ -30,6 +30,7 @@ MAX_CONFIDENT = 0.99  # of what was weighed: only a rule is certain
 #: Scores are about 1 where a text speaks clearly for a label, -1 where it does not: measured on messages held out.
 MIN_TOPIC_SCORE = -0.75  # below that nothing speaks for any topic
 CLEAR_COMPLAINT = 0.3  # from here on, and with a word that says so, a complaint is certain enough for an apology
+IN_DOUBT = 0.15  # that a complaint may be behind another kind: taken for a question, it would wait too long
 TAKEN_BACK = 0.6  # what "I am not complaining" takes off
 URGENT_SCORE = -0.1
 STEEPNESS = 3.0  # of the confidence: how fast a lead in score becomes certainty
@@ -148,7 +149,7 @@ class _Weighing:
         kinds = {kind: of[kind.value] for kind in Kind}
         if cues.get("not_complaint"):
             kinds[Kind.COMPLAINT] -= TAKEN_BACK
-        kind = max(kinds, key=lambda kind: kinds[kind])
+        kind = max(kinds, key=lambda kind: kinds[kind] + (IN_DOUBT if kind is Kind.COMPLAINT else 0.0))
         why_kind = because("kind_default")
         strength = Strength.NONE
         if not self._says_something and not self._learned.for_label(kind.value, self._grams):

@@ -176,7 +176,7 @@ def test_no_number_of_corrections_moves_a_word_further_than_so_far() -> None:
 
 
 def test_what_agents_put_right_makes_nobody_apologise() -> None:
-    text = "還是沒有收到退款"
+    text = "還沒收到"
     taught = learned_from([lesson(text, "kind", "business", "complaint", n) for n in range(50)])
 
     found = bench.told(text, replace(POLICY, learned=taught))
@@ -187,9 +187,10 @@ def test_what_agents_put_right_makes_nobody_apologise() -> None:
 def test_urgent_is_learned_both_ways() -> None:
     text = "合約要用印"
     as_urgent = learned_from([lesson(text, "urgent", "no", "yes", n) for n in range(9)])
-    text_urgent = "今天最後一天報稅，系統送不出去，快幫我看"
+    text_urgent = "今天快幫我看"
     as_calm = learned_from([lesson(text_urgent, "urgent", "yes", "no", n) for n in range(9)])
 
+    assert (bench.told(text, POLICY).urgent, bench.told(text_urgent, POLICY).urgent) == (False, True)
     assert bench.told(text, replace(POLICY, learned=as_urgent)).urgent
     assert not bench.told(text_urgent, replace(POLICY, learned=as_calm)).urgent
 
