@@ -187,7 +187,7 @@ def test_what_agents_put_right_makes_nobody_apologise() -> None:
 def test_urgent_is_learned_both_ways() -> None:
     text = "合約要用印"
     as_urgent = learned_from([lesson(text, "urgent", "no", "yes", n) for n in range(9)])
-    text_urgent = "今天快幫我看"
+    text_urgent = "今天可以處理嗎"
     as_calm = learned_from([lesson(text_urgent, "urgent", "yes", "no", n) for n in range(9)])
 
     assert (bench.told(text, POLICY).urgent, bench.told(text_urgent, POLICY).urgent) == (False, True)
