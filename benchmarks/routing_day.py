@@ -11,7 +11,19 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from benchmarks.routing_world import CALLBACK, CLOSES, HOUR, OPENS, PIECE, RINGS_FOR, Contact, Worker, World, slowness
+from benchmarks.routing_world import (
+    CALLBACK,
+    CLOSES,
+    HOUR,
+    LOADS,
+    OPENS,
+    PIECE,
+    RINGS_FOR,
+    Contact,
+    Worker,
+    World,
+    slowness,
+)
 
 NOBODY: list[tuple[Contact, int]] = []
 
@@ -52,6 +64,7 @@ class Seat:
     silent_since: float | None = None
     is_off: bool = False  # he has said so, or a supervisor has
     minutes: float = 0.0  # worked
+    done: float = 0.0  # minutes that the desk counts for what he has answered
     count: int = 0  # of contacts that he answered first
 
 
@@ -226,6 +239,7 @@ class Day:
             contact.answered = self.now
         self._answered(contact, seat)
         self._acts(seat)
+        seat.done += LOADS.of(contact.medium, contact.kind).minutes
         contact.holder = seat.worker.number
         contact.turn += 1
         if contact.turn < len(contact.work):

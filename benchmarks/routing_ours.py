@@ -78,6 +78,7 @@ class Ours:
             silent_since=moment(seat.silent_since) if seat.silent_since is not None else None,
             doubt_after=self.rules.doubt_after.total_seconds(),
             doubt_for=self.rules.doubt_for.total_seconds(),
+            share_minutes=seat.done,
         )
 
     def _refresh(self, seat: Seat, now: float) -> None:
@@ -212,6 +213,7 @@ class Ours:
                     silent_since=moment(seat.silent_since),
                     doubt_after=before.doubt_after,
                     doubt_for=before.doubt_for,
+                    share_minutes=before.share_minutes,
                 )
             )
             if self.with_rescue and contact.medium != "phone":

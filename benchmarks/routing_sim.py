@@ -5,8 +5,8 @@
                                                 the picture in docs/pictures is drawn anew: an hour
 
 Every way of giving out work meets the same days (routing_world.py): two in a row, so that what is put off must be
-paid for; of 2,000 agents the first hour and a half of one. Counted are the contacts whose deadline fell in them; a call that nobody
-took in time is one that was not answered in time.
+paid for; of 2,000 agents the first hour and a half of one. Counted are the contacts whose deadline fell in them; a
+call that nobody took in time is one that was not answered in time.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Result:
     by_medium: dict[str, float]
     p95: float  # minutes of open time until the first response, chat and messaging
     p95_all: float  # … of everything but calls
-    gini: float  # of the minutes worked, among those who were there
-    most: float  # the most that one of them worked, as a multiple of the mean
+    gini: float  # of the work done, in what each sort is reckoned at, among those who were there
+    gini_worked: float  # of the minutes that it took them: who is slow works longer for the same
+    most: float  # the most work that one of them did, as a multiple of the mean
     unanswered: int  # at the end
     seconds: float  # of this machine's time
 
@@ -61,14 +62,16 @@ def measured(world: World, decider: Decider) -> Result:
     media = {name: [one for one in counted if one.medium == name] for name in TARGETS}
     quick = [_waited(one, end) for one in counted if one.medium in ("chat", "telegram")]
     rest = [_waited(one, end) for one in counted if one.medium != "phone"]
-    worked = sorted(seat.minutes for seat in day.seats if seat.worker.says_off is None and seat.count)
+    there = [seat for seat in day.seats if seat.worker.says_off is None and seat.count]
+    done = sorted(seat.done for seat in there)
     return Result(
         on_time=mean(map(_is_on_time, counted)),
         by_medium={name: mean(map(_is_on_time, some)) for name, some in media.items() if some},
         p95=_part(quick, 0.95) / 60,
         p95_all=_part(rest, 0.95) / 60,
-        gini=gini(worked),
-        most=worked[-1] / mean(worked),
+        gini=gini(done),
+        gini_worked=gini(sorted(seat.minutes for seat in there)),
+        most=done[-1] / mean(done),
         unanswered=sum(one.answered is None for one in world.contacts),
         seconds=took,
     )
@@ -155,6 +158,7 @@ def row(agents: int, day: str, name: str, results: list[Result]) -> dict[str, An
         "p95 wait min": spread([one.p95 for one in results], 1),
         "p95 with mail min": spread([one.p95_all for one in results], 0),
         "gini": spread([one.gini for one in results], 3),
+        "gini of time": spread([one.gini_worked for one in results], 3),
         "most/mean": f"{mean(one.most for one in results):.2f}",
         "unanswered": round(mean(one.unanswered for one in results)),
         "seeds": len(results),

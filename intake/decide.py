@@ -13,7 +13,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -131,6 +131,8 @@ class Decider:
         self._woken = asyncio.Event()
         self._epoch = 0
         self._loads: dict[str, Load] | None = None  # None: to be counted
+        self._done_on: date | None = None
+        self._done_today: dict[str, float] = {}  # agent -> minutes of work
         self._is_miscounted = False  # asked for by others, heeded when a batch is gathered
         self._ledger: Ledger | None = None  # None: to be made
         self._asked: deque[datetime] = deque()  # of the ledger before this batch
@@ -452,6 +454,10 @@ class Decider:
         desk.ledger = self._ledger
         desk.loads, desk.presence, desk.last_assigned = self._loads, self._presence, self._last
         desk.last_act, desk.silent, desk.people = self._acts, self._silent, self._snapshots
+        if self._done_on != desk.now.date():
+            self._done_on, self._done_today = desk.now.date(), {}
+            self._snapshots.clear()
+        desk.done = self._done_today
 
     def _known_domains(self, policy: Policy) -> Any:
         if self._domains[0] != policy.version:

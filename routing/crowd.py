@@ -16,6 +16,8 @@ from typing import NamedTuple
 from routing.policy import Agent
 
 MAX_CANDIDATES = 10  # written into a decision, of those who could and of those who could not
+#: Minutes of work that count as the same share: finer, and whoever is away unseen would always come first.
+SHARE_STEP = 30.0
 MAX_KEPT = 500  # sorts of needs that are remembered
 
 _NO_EXPIRY: Mapping[str, datetime] = {}
@@ -61,7 +63,8 @@ class AgentSnapshot:
         put(self, "capacity", self.agent.capacity)
         idle = self.last_assigned_at.timestamp() if self.last_assigned_at is not None else 0.0
         minutes = round(self.expected_minutes)
-        put(self, "rank", (minutes, self.open_tickets, self.share_minutes, idle, self.agent.name))
+        share = self.share_minutes // SHARE_STEP
+        put(self, "rank", (minutes, self.open_tickets, share, idle, self.agent.name))
         if self.on_until is not None:
             put(self, "leaves_at", self.on_until.timestamp())
         if self.last_act_at is not None:

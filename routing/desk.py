@@ -205,6 +205,7 @@ class Desk:
     presence: dict[str, bool] = field(default_factory=dict)  # absent: on duty
     last_assigned: dict[str, datetime] = field(default_factory=dict)
     last_act: dict[str, datetime] = field(default_factory=dict)  # agent -> his last sign of life
+    done: dict[str, float] = field(default_factory=dict)  # agent -> minutes of work that he did today
     silent: dict[str, datetime] = field(default_factory=dict)  # agent -> when he was first given something after that
     internal: dict[int, Internal] = field(default_factory=dict)  # by ticket, of those that agents answer now
     marked: dict[int, frozenset[str]] = field(default_factory=dict)  # message -> its files that hold something of ours
@@ -248,6 +249,7 @@ class Desk:
             last_assigned_at=self.last_assigned.get(name),
             last_act_at=self.last_act.get(name),
             silent_since=self.silent.get(name),
+            share_minutes=self.done.get(name, 0.0),
             doubt_after=rules.doubt_after.total_seconds(),
             doubt_for=rules.doubt_for.total_seconds(),
             on_until=duty.ends_at,
@@ -320,6 +322,7 @@ class Desk:
         before = self.tickets.get(ticket.id)
         if ticket.agent is not None and (before is None or before.agent != ticket.agent):
             self.newly_held.add(ticket.id)
+        self._note_done(before, ticket)
         self._count_load(before, -1)
         self._count_load(ticket, +1)
         self.tickets[ticket.id] = ticket
@@ -330,6 +333,14 @@ class Desk:
             self.changes.opened[ticket.id] = ticket
         else:
             self.changes.changed[ticket.id] = ticket
+
+    def _note_done(self, before: Ticket | None, ticket: Ticket) -> None:
+        """What no longer waits for its agent he has done, as far as shares of the work are counted."""
+        if before is None or not before.agent or before.agent != ticket.agent or before.state != "open":
+            return
+        if ticket.state != "open":
+            load = self.policy.assigning.loads.of(before.medium, before.kind.value)
+            self.done[before.agent] = self.done.get(before.agent, 0.0) + load.minutes
 
     def _count_load(self, ticket: Ticket | None, by: int) -> None:
         if ticket is not None and ticket.agent and ticket.state == "open":
