@@ -16,9 +16,9 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "{agent} 可以接，但要晚一点才有空{busy}。",
     ),
     "fairness": (
-        "{agent} could take it as soon, but had the most lately.",
-        "{agent} 也一樣快，但最近接得比較多。",
-        "{agent} 也一样快，但最近接得比较多。",
+        "{agent} could take it as soon; it was another's turn.",
+        "{agent} 也一樣快，這次輪到別人。",
+        "{agent} 也一样快，这次轮到别人。",
     ),
     "not_own": (
         "{agent} would be as soon or sooner, but is not the customer's own agent.",

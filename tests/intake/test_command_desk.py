@@ -195,8 +195,9 @@ def test_why_tells_reasons_and_candidates(busy: Desk) -> None:
 
     assert "A person wrote it." not in without
     assert "- A person wrote it.\n" in with_why
-    assert "- lin was taken.\n" in with_why
-    assert "- 選了 lin。\n" in busy.says("show", "1001", "--text", "--why", "--language", "zh-Hant")[1]
+    assert "- chen was taken.\n" in with_why
+    assert "- lin could take it as soon; it was another's turn.\n" in with_why
+    assert "- 選了 chen。\n" in busy.says("show", "1001", "--text", "--why", "--language", "zh-Hant")[1]
 
 
 def test_an_event_of_a_newer_version_is_told_by_its_name(busy: Desk) -> None:
