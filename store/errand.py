@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Dialect, Engine, Executable, Select, Update, create_engine
+from sqlalchemy import Connection, Delete, Dialect, Engine, Executable, Select, Update, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -100,8 +100,8 @@ class Errands:
         cursor = self._run(plan, params)
         return plan.dictionaries(cursor.fetchall())
 
-    def changed(self, statement: Update, params: Params | None) -> int:
-        """How many rows an update has changed."""
+    def changed(self, statement: Update | Delete, params: Params | None) -> int:
+        """How many rows a statement has changed or deleted."""
         plan = self._plan(statement)
         if plan is None or not plan.serves(params):
             done = self._layers.execute(statement, params)
@@ -213,7 +213,7 @@ def _marks(count: int) -> str:
 
 def plan_of(statement: Executable, names: tuple[str, ...], dialect: Dialect) -> Plan | None:
     """How it is asked, and its columns by these names; None for what cannot be kept."""
-    if not isinstance(statement, Select | Update):
+    if not isinstance(statement, Select | Update | Delete):
         return None
     kinds = [c.type for c in statement.selected_columns] if isinstance(statement, Select) else []
     compiled = statement.compile(dialect=dialect)

@@ -58,8 +58,7 @@ _FENCE = (
 async def fence(tx: Transaction, name: str, owner: str, epoch: int, now: datetime, term: timedelta = TERM) -> None:
     """Renew while writing. Raises LeaseLost, and with it rolls back, if the lease went to somebody else."""
     mine = {"the_name": name, "the_owner": owner, "the_epoch": epoch, "the_end": now + term}
-    done = await tx.execute(_FENCE, mine)
-    if done.rowcount != 1:
+    if await tx.changed(_FENCE, mine) != 1:
         raise LeaseLost(name)
 
 

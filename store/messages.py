@@ -164,6 +164,17 @@ _WAITING = (
 _IS_CLAIMED = and_(text("message.state IN ('accepted', 'claimed')"), MESSAGE.c.state == literal_column("'claimed'"))
 
 
+_CLAIM = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id.in_(WANTED))
+    .values(
+        state=literal_column("'claimed'"),
+        epoch=bindparam("the_epoch"),
+        attempts=MESSAGE.c.attempts + bindparam("more", type_=MESSAGE.c.attempts.type),
+    )
+)
+
+
 async def claim(tx: Transaction, epoch: int, limit: int) -> list[Claimed]:
     """Take what waits, most urgent channel first, oldest first. A message to be tried alone comes alone."""
     rows = await tx.rows(_WAITING, {"how_many": limit})
@@ -178,11 +189,8 @@ async def claim(tx: Transaction, epoch: int, limit: int) -> list[Claimed]:
             break
         taken.append(row)
     alone = bool(taken[0]["is_alone"])  # then it is the only one: only attempts made alone count
-    await tx.execute(
-        update(MESSAGE)
-        .where(MESSAGE.c.id.in_([r["id"] for r in taken]))
-        .values(state=MessageState.CLAIMED.value, epoch=epoch, attempts=MESSAGE.c.attempts + int(alone))
-    )
+    mine = {"wanted": [r["id"] for r in taken], "the_epoch": epoch, "more": int(alone)}
+    await tx.changed(_CLAIM, mine)
     return [_claimed(r) for r in taken]
 
 

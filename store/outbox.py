@@ -19,7 +19,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, literal_column, 
 
 from routing.records import NewOutbox
 from routing.words import URGENT, OutboxState, Purpose, Speaker
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.schema import MessageRow, OutboxBytesRow, OutboxRow
 
 OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
@@ -258,6 +258,9 @@ _HANDED_OVER = (
 )
 
 
+_SPENT = delete(BYTES).where(BYTES.c.outbox.in_(WANTED))
+
+
 async def record_handed_over(tx: Transaction, rows: Sequence[HandedOver]) -> None:
     """Done: all of them with one statement."""
     await tx.repeat(
@@ -275,7 +278,7 @@ async def record_handed_over(tx: Transaction, rows: Sequence[HandedOver]) -> Non
     )
     spent = [row.id for row in rows if not (row.is_stored or row.keeps_bytes)]
     if spent:
-        await tx.execute(delete(BYTES).where(BYTES.c.outbox.in_(spent)))
+        await tx.changed(_SPENT, {"wanted": spent})
 
 
 async def record_seen(tx: Transaction, number: int, channel: str, now: datetime) -> None:

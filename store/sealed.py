@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from store.engine import Transaction
+from store.engine import WANTED, Transaction
 from store.schema import MessageRow, NormalRow, RawKeyRow, RawRow
 from store.seal import SEALED_MARK, DataKey, Erased, Seal, SealBroken
 
@@ -61,6 +61,14 @@ def _sealed_normal(seal: Seal | None, key: DataKey | None, number: int, data: by
 # ---- read
 
 
+_RAWS = (
+    select(RAW.c.message, RAW.c.data, KEY.c.key_id, KEY.c.sealed_key)
+    .select_from(RAW.outerjoin(KEY, KEY.c.message == RAW.c.message))
+    .where(RAW.c.message.in_(WANTED))
+)
+_NORMALS = select(NORMAL.c.message, NORMAL.c.data).where(NORMAL.c.message.in_(WANTED))
+
+
 async def raws(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
     """The octets of messages: {id: raw}. Raises SealBroken."""
     return _all_of(await raws_or_why(tx, ids))
@@ -68,9 +76,7 @@ async def raws(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
 
 async def raws_or_why(tx: Transaction, ids: Sequence[int]) -> Opened:
     """The octets of messages, each opened by itself: ({id: raw}, {id: why it stays closed})."""
-    both = RAW.outerjoin(KEY, KEY.c.message == RAW.c.message)
-    columns = (RAW.c.message, RAW.c.data, KEY.c.key_id, KEY.c.sealed_key)
-    rows = await tx.rows(select(*columns).select_from(both).where(RAW.c.message.in_(ids)))
+    rows = await tx.rows(_RAWS, {"wanted": ids})
     opened: dict[int, bytes] = {}
     broken: dict[int, SealBroken] = {}
     for row in rows:
@@ -96,7 +102,7 @@ async def normals(tx: Transaction, ids: Sequence[int]) -> dict[int, bytes]:
 
 async def normals_or_why(tx: Transaction, ids: Sequence[int]) -> Opened:
     """The stored normal forms, each opened by itself: ({id: JSON}, {id: why it stays closed})."""
-    rows = await tx.rows(select(NORMAL.c.message, NORMAL.c.data).where(NORMAL.c.message.in_(ids)))
+    rows = await tx.rows(_NORMALS, {"wanted": ids})
     opened: dict[int, bytes] = {r["message"]: bytes(r["data"]) for r in rows}
     sealed = [number for number, data in opened.items() if data.startswith(SEALED_MARK)]
     if not sealed:

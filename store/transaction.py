@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import BindParameter, Dialect, Executable, Select, Table, Update, bindparam
+from sqlalchemy import BindParameter, Delete, Dialect, Executable, Select, Table, Update, bindparam
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -95,8 +95,8 @@ class Transaction:
             known.update((key, found.get(key)) for key in missing)
         return {key: known[key] for key in wanted if known[key] is not None}
 
-    async def changed(self, statement: Update, params: Params | None = None) -> int:
-        """Run an update; how many rows it has changed."""
+    async def changed(self, statement: Update | Delete, params: Params | None = None) -> int:
+        """Run a statement that is made once; how many rows it has changed or deleted."""
         return int((await self.execute(statement, params)).rowcount)
 
     async def scalar(self, statement: Executable, params: Params | None = None) -> Any:
@@ -131,7 +131,7 @@ class AtOnce(Transaction):
     async def rows(self, statement: Executable, params: Params | None = None) -> list[dict[str, Any]]:
         return self._errands.rows(statement, params)
 
-    async def changed(self, statement: Update, params: Params | None = None) -> int:
+    async def changed(self, statement: Update | Delete, params: Params | None = None) -> int:
         return self._errands.changed(statement, params)
 
     async def scalar(self, statement: Executable, params: Params | None = None) -> Any:
