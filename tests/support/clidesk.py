@@ -24,8 +24,8 @@ from channels.normal_json import dumps
 from intake import daemon
 from intake.__main__ import main
 from intake.config import Config, load
-from intake.decide import write
 from intake.gather import domains_of, gather, left_by_machine, people
+from intake.writing import write
 from routing.chain import decide
 from routing.desk import Incoming
 from routing.tokens import Keyring
