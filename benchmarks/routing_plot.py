@@ -15,7 +15,7 @@ PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "routing.svg"
 WAYS = ("round robin", "longest idle", "least loaded", "ours", "oracle")
 LABELS = {"ours": "intake", "oracle": "one who knows everything"}
 
-LEFT, TOP, BAR, GAP, GROUP, WIDTH, LINE = 250, 112, 17, 5, 34, 430, 21
+LEFT, TOP, BAR, GAP, GROUP, WIDTH, LINE = 250, 132, 17, 5, 34, 430, 21
 _STYLE = """
     text { font-family: system-ui, "Segoe UI", "Noto Sans", sans-serif; }
     .page { fill: #ffffff; stroke: #d0d7de; }
@@ -27,6 +27,7 @@ _STYLE = """
     .mine { fill: #1f2328; font-weight: 650; }
     .grid { stroke: #d0d7de; }
     .spread { stroke: #1f2328; stroke-width: 1.5; }
+    .halo { stroke: #ffffff; stroke-width: 4.5; }
     .b0 { fill: #cfe3df; } .b1 { fill: #a9cec7; } .b2 { fill: #7fb5ab; } .b3 { fill: #1d6b61; }
     .b4 { fill: none; stroke: #1d6b61; stroke-width: 1.5; stroke-dasharray: 4 3; }
     @media (prefers-color-scheme: dark) {
@@ -36,6 +37,7 @@ _STYLE = """
       .mine { fill: #e8eef3; }
       .grid { stroke: #30383e; }
       .spread { stroke: #e8eef3; }
+      .halo { stroke: #11171a; }
       .b0 { fill: #24413f; } .b1 { fill: #2f5c57; } .b2 { fill: #3d7a71; } .b3 { fill: #6fd0bf; }
       .b4 { stroke: #6fd0bf; }
     }
@@ -65,7 +67,7 @@ def drawn(shown: Mapping[tuple[int, str], Mapping[str, Sequence[float]]]) -> str
         f'<text class="say" x="{_x(share)}" y="{TOP - 14}" text-anchor="middle">{share:.0%}</text>'
         for share in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
-    height, width = bottom + 22, LEFT + WIDTH + 130
+    height, width = bottom + 22, LEFT + WIDTH + 100
     about = "; ".join(
         f"{agents:,} agents, {day}: " + ", ".join(f"{LABELS.get(w, w)} {mean(v):.1%}" for w, v in ways.items())
         for (agents, day), ways in shown.items()
@@ -79,8 +81,10 @@ def drawn(shown: Mapping[tuple[int, str], Mapping[str, Sequence[float]]]) -> str
             f"  <style>{_STYLE}  </style>",
             f'  <rect class="page" x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="14"/>',
             '  <text class="name" x="28" y="40">First responses in time</text>',
-            '  <text class="say" x="28" y="62">by how work is given out, on the same days; thin lines: over seeds.'
-            " Dashed: whoever knows who is there, and how long each takes</text>",
+            '  <text class="say" x="28" y="62">by how work is given out, on the same days; the lines across the ends:'
+            " how far seeds lie apart</text>",
+            '  <text class="say" x="28" y="80">dashed: whoever knows who is really there, and how long each'
+            " will take</text>",
             *(f"  {one}" for one in (*grid, *parts)),
             "</svg>\n",
         ]
@@ -102,6 +106,9 @@ def _bar(place: int, way: str, values: Sequence[float], y: int) -> list[str]:
     end = _x(min(1.0, middle + spread))
     if spread:
         start = _x(middle - spread)
-        found.append(f'<line class="spread" x1="{start}" x2="{end}" y1="{y + BAR / 2}" y2="{y + BAR / 2}"/>')
-    found.append(f'<text class="figure{mine}" x="{end + 8}" y="{y + 13}">{middle * 100:.1f} %</text>')
+        found += [
+            f'<line class="{name}" x1="{start}" x2="{end}" y1="{y + BAR / 2}" y2="{y + BAR / 2}"/>'
+            for name in ("halo", "spread")
+        ]
+    found.append(f'<text class="figure{mine}" x="{LEFT + WIDTH + 16}" y="{y + 13}">{middle * 100:.1f} %</text>')
     return found
