@@ -16,7 +16,7 @@ from support.storefacts import MINUTE, NOW
 
 from channels.adapter import Envelope
 from channels.message import Medium
-from intake import decide
+from intake import decide, writing
 from intake.decide import Decider
 from routing.policy import Team
 from routing.words import TargetKind, TicketState
@@ -609,7 +609,7 @@ async def test_a_caller_whose_mail_is_known_can_be_answered_by_mail(desk: Runnin
     await desk.takes(mail(From="mei@example.com"))
     async with desk.db.transaction() as tx:
         await tx.execute(
-            decide.customers.CONTACT.insert(),
+            writing.customers.CONTACT.insert(),
             {
                 "address": "tel:+886912345678",
                 "customer": 1,

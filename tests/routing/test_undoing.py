@@ -230,13 +230,13 @@ async def test_what_left_while_it_was_being_called_back_is_told_so(
     """The worker took it between reading and writing: nothing is promised, and he is told the truth."""
     first = await opened(desk)
     await desk.takes(await desk.reply_to(first, "可以更正。"))
+    [answer] = await desk.outbox("answer")
     real, calls = decide.write, []
 
     async def write(tx: Any, changes: Any, now: Any) -> None:
         if changes.cancelled and not calls:
             calls.append(now)
             desk.clock.at += timedelta(seconds=31)
-            [answer] = await desk.outbox("answer")
             await outbox.begin_attempts(tx, [(answer, b"octets")], now, now + MINUTE)
         await real(tx, changes, now)
 
