@@ -26,7 +26,7 @@ from benchmarks.routing_world import DAYS, HOUR, OPENS, SPEC, TARGETS, Contact, 
 from routing.assignment import Need, assign
 from routing.calendars import elapsed
 
-SEEDS, FULL_SEEDS = 5, 10
+SEEDS, FULL_SEEDS = 3, 6
 HALF_PAST_TEN = 10.5 * HOUR  # of 2,000 agents; the peak has begun by then
 RIVALS: tuple[Callable[[], Decider], ...] = (RoundRobin, LeastLoaded, LongestIdle, Ours, KnowsAll)
 PARTS: tuple[Callable[[], Decider], ...] = (
