@@ -109,6 +109,7 @@ class Decider:
         self._woken = asyncio.Event()
         self._epoch = 0
         self._loads: dict[str, Load] | None = None  # None: to be counted
+        self._counted_by = ""  # the policy's version
         self._done_on: date | None = None
         self._done_today: dict[str, float] = {}  # agent -> minutes of work
         self._is_miscounted = False  # asked for by others, heeded when a batch is gathered
@@ -415,6 +416,8 @@ class Decider:
 
     async def _people(self, tx: Transaction, desk: Desk) -> None:
         """Loads are counted once and then kept: only this decider changes tickets, and writes by machine."""
+        if self._counted_by != desk.policy.version:  # other people, other shifts, other weights
+            self._counted_by, self._is_miscounted = desk.policy.version, True
         if self._is_miscounted:
             self._is_miscounted, self._loads = False, None
         if self._loads is None:
