@@ -110,9 +110,15 @@ def _explaining(command: Command) -> None:
     due = command(
         "due",
         "say what would be promised, and how each deadline comes about",
-        'intake due --channel email --kind complaint --at "2026-11-23 17:40" --urgent',
+        'intake due --channel email --kind complaint --at "2026-11-23 17:40" --urgent\n'
+        "  intake due --calendar CN --tsv - <starts_and_budgets.tsv",
     )
-    due.add_argument("--channel", metavar="NAME", required=True, help="a channel, or a medium: email, chat, phone …")
+    by = due.add_mutually_exclusive_group(required=True)
+    by.add_argument("--channel", metavar="NAME", help="a channel, or a medium: email, chat, phone …")
+    by.add_argument("--calendar", metavar="NAME", help="count budgets in this calendar: CN, TW, or one of your own")
+    of = due.add_mutually_exclusive_group()
+    of.add_argument("--tsv", metavar="FILE", help="with --calendar: lines of start, tab, budget; - is standard input")
+    of.add_argument("--budget", metavar="BUDGET", help='with --calendar: one budget, "8wh", from --at on')
     due.add_argument("--kind", choices=[k.value for k in Kind], default=Kind.CONSULTATION.value, help="of the ticket")
     due.add_argument("--at", metavar="TIME", help="when it came; without a zone the desk's is meant (now)")
     due.add_argument("--urgent", action="store_true", help="as an urgent one")

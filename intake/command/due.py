@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from channels.adapter import Clock
 from channels.message import Medium
 from intake import dates
+from intake.command.due_table import calendar_called, run_table
 from intake.command.failure import Exit, Failure
 from intake.command.overlaid import overlaid
 from intake.command.plain_policy import channel_called, found, with_media
 from intake.command.terminal import Screen
+from routing.budgets import BadBudget, parse_budget
 from routing.calendars import Interval, NoOpenHours, intervals, is_provisional
 from routing.policy import CalendarSpec, ChannelPolicy, Policy
 from routing.sla import TargetPlan, targets_for
@@ -23,6 +26,10 @@ from routing.words import Kind
 async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
     policy, config = found(args)
     policy = with_media(await overlaid(policy, config))
+    if args.calendar:
+        return _by_calendar(args, policy, screen, clock)
+    if args.tsv or args.budget:
+        raise Failure(Exit.USAGE, "--tsv and --budget need a calendar", "write --calendar CN in place of --channel")
     channel = channel_called(policy, args.channel)
     spec = policy.calendar_of(channel.name, channel.team)
     at = moment(args.at, policy.timezone) if args.at else clock.now()
@@ -45,6 +52,35 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
         screen.json(_as_json(args, policy, channel, spec, at, counted, uncertain))
     else:
         _print(screen, args, channel, spec, at, clock.now(), counted, uncertain)
+    return Exit.OK
+
+
+def _by_calendar(args: Namespace, policy: Policy, screen: Screen, clock: Clock) -> Exit:
+    spec = calendar_called(policy, args.calendar)
+    if args.tsv:
+        return run_table(args, spec, screen)
+    if not args.budget:
+        raise Failure(Exit.USAGE, "count what in this calendar?", "add --budget 8wh, or --tsv - for a whole table")
+    at = moment(args.at, spec.timezone) if args.at else clock.now()
+    try:
+        budget = parse_budget(args.budget)
+        its = intervals(spec, at, budget, policy.language)
+    except BadBudget as error:
+        raise Failure(Exit.USAGE, str(error), error.mend) from error
+    except NoOpenHours as error:
+        raise Failure(Exit.WRONG, str(error), "give the calendar hours") from error
+    due = its[-1].end
+    uncertain = provisional_years(spec, at, due)
+    if screen.is_json:
+        facts = {"calendar": spec.name, "calendar_version": spec.version, "timezone": spec.timezone, "at": at}
+        screen.json({**facts, "budget": str(budget), "due_at": due, "provisional_years": uncertain,
+                     "intervals": _stretches(its)})  # fmt: skip
+        return Exit.OK
+    said = dates.deadline(due, spec.timezone, dates.EN, at)
+    since = dates.moment(at, spec.timezone, dates.EN, clock.now())
+    screen.line(f"{budget} from {since} ({spec.timezone}), calendar {spec.name}: by {screen.paint('bold', said)}")
+    _sum(screen, its, spec, at)
+    _warn(screen, spec, uncertain)
     return Exit.OK
 
 
@@ -97,20 +133,25 @@ def _as_json(
                 "warn_50_at": plan.warn_50_at,
                 "warn_80_at": plan.warn_80_at,
                 "supervisor_at": plan.supervisor_at,
-                "intervals": [
-                    {
-                        "start": one.start,
-                        "end": one.end,
-                        "counted_s": one.counted.total_seconds(),
-                        "why": one.why.value,
-                        "name": one.name,
-                    }
-                    for one in its
-                ],
+                "intervals": _stretches(its),
             }
             for plan, its in counted
         ],
     }
+
+
+def _stretches(its: list[Interval]) -> list[dict[str, Any]]:
+    return [
+        {
+            "start": one.start,
+            "end": one.end,
+            "counted_s": one.counted.total_seconds(),
+            "sum_s": so_far.total_seconds(),
+            "why": one.why.value,
+            "name": one.name,
+        }
+        for one, so_far in zip(its, accumulate(one.counted for one in its), strict=True)
+    ]
 
 
 # ---- for people
@@ -135,11 +176,19 @@ def _print(
         screen.line()
         name = plan.kind.value.replace("_", " ")
         screen.line(f"{screen.paint('bold', name)} by {screen.paint('bold', due)}  ({plan.budget}, {plan.key})")
-        rows = [_row(one, spec, at) for one in its]
-        if sum(bool(one.counted) for one in its) > 1:
-            rows.append(("", "", _clock(sum((one.counted for one in its), timedelta())), "together"))
-        screen.table(("from", "to", "counts", "why"), rows, flexible=3, indent="  ")
+        _sum(screen, its, spec, at)
         screen.line(f"  {_notices(plan, spec, at)}")
+    _warn(screen, spec, uncertain)
+
+
+def _sum(screen: Screen, its: list[Interval], spec: CalendarSpec, at: datetime) -> None:
+    """A line for each stretch: what it counts, and what all up to it make together."""
+    together = accumulate(one.counted for one in its)
+    rows = [_row(one, so_far, spec, at) for one, so_far in zip(its, together, strict=True)]
+    screen.table(("from", "to", "counts", "together", "why"), rows, flexible=4, indent="  ")
+
+
+def _warn(screen: Screen, spec: CalendarSpec, uncertain: list[int]) -> None:
     for year in uncertain:
         screen.line()
         screen.wrapped(
@@ -150,12 +199,13 @@ def _print(
         )
 
 
-def _row(one: Interval, spec: CalendarSpec, now: datetime) -> tuple[str, str, str, str]:
+def _row(one: Interval, so_far: timedelta, spec: CalendarSpec, now: datetime) -> tuple[str, str, str, str, str]:
     why = f"{one.why.value}: {one.name}" if one.name else one.why.value
     return (
         dates.moment(one.start, spec.timezone, dates.EN, now),
         dates.deadline(one.end, spec.timezone, dates.EN, now),
         _clock(one.counted) if one.counted else "-",
+        _clock(so_far),
         why,
     )
 

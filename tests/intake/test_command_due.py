@@ -63,13 +63,12 @@ def test_for_people(desk: Desk) -> None:
     assert out == (
         "An urgent consultation by support-mail at Thu 24 Dec, 17:00 (Asia/Taipei), calendar TW:\n\n"
         "first response by Mon 28 Dec, 12:00  (half of 8wh, first_response.email)\n"
-        "  from               to                     counts  why\n"
-        "  Thu 24 Dec, 17:00  Thu 24 Dec, 18:00      1:00    open hours\n"
-        "  Fri 25 Dec, 00:00  the end of Fri 25 Dec  -       public holiday: 行憲紀念日\n"
-        "  Sat 26 Dec, 00:00  the end of Sat 26 Dec  -       rest day\n"
-        "  Sun 27 Dec, 00:00  the end of Sun 27 Dec  -       rest day\n"
-        "  Mon 28 Dec, 09:00  Mon 28 Dec, 12:00      3:00    open hours\n"
-        "                                            4:00    together\n"
+        "  from               to                     counts  together  why\n"
+        "  Thu 24 Dec, 17:00  Thu 24 Dec, 18:00      1:00    1:00      open hours\n"
+        "  Fri 25 Dec, 00:00  the end of Fri 25 Dec  -       1:00      public holiday: 行憲紀念日\n"
+        "  Sat 26 Dec, 00:00  the end of Sat 26 Dec  -       1:00      rest day\n"
+        "  Sun 27 Dec, 00:00  the end of Sun 27 Dec  -       1:00      rest day\n"
+        "  Mon 28 Dec, 09:00  Mon 28 Dec, 12:00      3:00    4:00      open hours\n"
         "  the agent is warned Mon 28 Dec, 10:00 and Mon 28 Dec, 11:12; the supervisor hears of it at the deadline\n"
     )
 
