@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from channels.message import Medium, Scheme
-from routing.assignment import Assignment, Crowd
+from routing.assignment import Assignment
 from routing.budgets import parse_budget
 from routing.calendars import NoOpenHours, is_open, next_opening
 from routing.desk import Desk, domain_of, mail_id, reason_data
@@ -85,7 +85,7 @@ def relieve(
             seen_at=seen.get((ticket.id, ticket.agent)),
             had_it=had.get(ticket.id, ()),
         )
-        found = rescue(Crowd(desk.snapshot()), need_of(desk, ticket), held, desk.now, desk.policy.assigning)
+        found = rescue(desk.snapshot(), need_of(desk, ticket), held, desk.now, desk.policy.assigning)
         if found is None or found.agent is None:
             _look_again(desk, ticket, target)
             continue
@@ -167,7 +167,7 @@ def hand_out_all(desk: Desk, unassigned: Iterable[Ticket], told: Iterable[int]) 
             step = next_step(facts, desk.now, desk.policy.assigning)
         if step is not None and step.at <= desk.now and ticket.id not in known:
             tell_supervisors(desk, ticket)
-    handed = hand_out(Crowd(desk.snapshot()), waiting, desk.now, desk.policy.assigning)
+    handed = hand_out(desk.snapshot(), waiting, desk.now, desk.policy.assigning)
     for one, found in handed.given:
         assert found.agent is not None, "given to somebody"
         ticket = desk.tickets[one.ticket]
