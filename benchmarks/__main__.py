@@ -5,6 +5,7 @@
     python -m benchmarks mail --json
     python -m benchmarks routing_sim     days of a desk, worked by the real routing and by others; only by name
     python -m benchmarks routing_sim --full        longer, with 2,000 agents; draws docs/pictures/routing.svg
+    python -m benchmarks deadlines       a million open ones; only by name: it takes minutes
     python -m benchmarks backlog --size 200000     a mailbox full at the first start; only by name: it takes minutes
 
 The real daemon runs as a process of its own; a real Dovecot holds the mail. Figures go to docs/performance.md by hand,
@@ -21,7 +22,18 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from benchmarks import backlog, chat, classify, latency, limit, mail, phone, routing_sim, stall  # noqa: E402  # after the path is set
+from benchmarks import (  # noqa: E402  # after the path is set
+    backlog,
+    chat,
+    classify,
+    deadlines,
+    latency,
+    limit,
+    mail,
+    phone,
+    routing_sim,
+    stall,
+)
 
 BENCHES = {
     "mail": mail.run,
@@ -35,6 +47,7 @@ BENCHES = {
 
 #: Asked for by name alone: they take minutes.
 BY_NAME = {
+    "deadlines": lambda options: deadlines.run(),
     "backlog": lambda options: backlog.run(options.size),
     "routing_sim": lambda options: routing_sim.run(full=options.full),
 }

@@ -21,7 +21,7 @@ def likely(times: Sequence[timedelta]) -> timedelta | None:
     """Within how long half of these answers had come, in whole half minutes; None where they are too few."""
     if len(times) < ENOUGH:
         return None
-    middle = median(times)
+    middle = timedelta(seconds=median(one.total_seconds() for one in times))
     return -(-middle // STEP) * STEP
 
 

@@ -39,9 +39,10 @@ def crash_points() -> list[str]:
     return sorted(found)
 
 
-#: What happens at fixed times of a day is killed on a clock that is set: tests/intake/test_day.py.
-ONCE_A_DAY = {"day.before_commit", "day.after_commit"}
-CASES = [f"{name}:{nth}" for name in crash_points() if name not in ONCE_A_DAY for nth in (1, 2)]
+#: What happens at fixed times, or hours after something, is killed on a clock that is set: tests/intake/test_day.py,
+#: test_relief.py, test_matters.py.
+ON_A_SET_CLOCK = {"day.before_commit", "day.after_commit", "duties.before_commit", "duties.after_commit"}
+CASES = [f"{name}:{nth}" for name in crash_points() if name not in ON_A_SET_CLOCK for nth in (1, 2)]
 #: Each case has a desk, agents and customers of its own, on servers that all share.
 PLACES = {case: f"c{number}" for number, case in enumerate([*CASES, "random", "frozen", "deadly"])}
 LOAD = [f"load{n}@customer.example" for n in range(20)]
