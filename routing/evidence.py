@@ -7,6 +7,7 @@ Either way the words that counted are the reasons. Too little evidence for a top
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ MAX_CONFIDENT = 0.99  # of what was weighed: only a rule is certain
 #: Scores are about 1 where a text speaks clearly for a label, -1 where it does not: measured on messages held out.
 MIN_TOPIC_SCORE = -0.75  # below that nothing speaks for any topic
 CLEAR_COMPLAINT = 0.3  # from here on, and with a word that says so, a complaint is certain enough for an apology
+LITTLE = 6  # known pieces of a text; with fewer only a word that says so makes it a complaint
 IN_DOUBT = 0.15  # that a complaint may be behind another kind: taken for a question, it would wait too long
 TAKEN_BACK = 0.6  # what "I am not complaining" takes off
 URGENT_SCORE = -0.1
@@ -149,6 +151,9 @@ class _Weighing:
         kinds = {kind: of[kind.value] for kind in Kind}
         if cues.get("not_complaint"):
             kinds[Kind.COMPLAINT] -= TAKEN_BACK
+        is_learned = any(self._score.added.values())
+        if len(self._score.known) < LITTLE and not cues.get(Kind.COMPLAINT.value) and not is_learned:
+            kinds[Kind.COMPLAINT] = -math.inf  # "12345", "第一句": two syllables accuse nobody
         kind = max(kinds, key=lambda kind: kinds[kind] + (IN_DOUBT if kind is Kind.COMPLAINT else 0.0))
         why_kind = because("kind_default")
         strength = Strength.NONE

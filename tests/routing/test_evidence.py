@@ -50,6 +50,7 @@ def test_messages_that_were_never_learned_from_are_told_right(figure: str, least
         ("你们太不负责任了，催了三次没人理，要求赔偿", Strength.STRONG),
         ("This is unacceptable. Nobody replies to my emails and I want to make a complaint.", Strength.STRONG),
         ("我不是要投訴，只是建議中午可以有人接電話", Strength.NONE),
+        *((short, Strength.NONE) for short in ("第一句", "第二句", "12345", "嗯", "ok", "收到", "好的")),
         ("請問國稅局的投訴電話是幾號？", Strength.NONE),
         ("We received a complaint about the tax office from our staff, can you advise?", Strength.NONE),
         ("請問營業稅什麼時候要繳", Strength.NONE),
