@@ -203,9 +203,8 @@ def _tokens(mails: Iterable[Incoming], policy: Policy) -> set[str]:
 
 async def _questions(tx: Transaction, desk: Desk) -> dict[int, Question]:
     """What the tokens of the batch would confirm."""
-    return await questions.by_ids(
-        tx, [int(r.purpose.partition(":")[2]) for r in desk.tokens.values() if kind_of(r) == CONFIRM]
-    )
+    numbers = (r.purpose.partition(":")[2] for r in desk.tokens.values() if kind_of(r) == CONFIRM)
+    return await questions.by_ids(tx, [int(number) for number in numbers if number.isdecimal()])
 
 
 async def _calls(tx: Transaction, batch: Sequence[Incoming], desk: Desk) -> None:
