@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -124,6 +124,10 @@ async def card_of(
         ),
     ]
     same = await tickets.of_matter(tx, ticket.matter) if ticket.matter is not None else []
+    if ticket.statutory_at is not None:
+        zone = dates.zone(with_.policy.timezone)
+        day = (ticket.statutory_at - timedelta(seconds=1)).astimezone(zone).date()
+        rows.append((texts.say("card.filing", language), dates.day(day, language, now)))
     rows += _of_matter(ticket, same, others, with_, language)
     papers = [document.item for document in await documents.of_ticket(tx, ticket.id)]
     rows.append((texts.say("card.got", language), "、".join(papers)))

@@ -26,6 +26,7 @@ from routing.budgets import BadBudget, parse_budget
 from routing.folding import fold
 from routing.policy import Agent, Budget, CalendarSpec, ChannelPolicy, Policy, Rule, Team
 from routing.sla import DEFAULT_SUPERVISOR_AFTER, DEFAULT_TARGETS, TARGET_KEYS
+from routing.statutes import filings
 from routing.weighing import Weights, parsed
 
 
@@ -33,6 +34,7 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
     """The policy; None where anything is wrong, which then is in `problems`."""
     data = tomllib.loads(resources.files("intake").joinpath("texts", "taxonomy.toml").read_text("utf-8"))
     topics = taxonomy.topics(data)
+    known = filings(tomllib.loads(resources.files("intake").joinpath("texts", "filings.toml").read_text("utf-8")))
     calendars = config_calendars.specs(tables.calendars, problems)
     check = Checks(tables, frozenset({*calendars, *tables.names("calendars")}), frozenset(topics), problems)
     check.all()
@@ -66,6 +68,8 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
         rules=tuple(_rule(table) for _, table in tables.rules),
         channels={name: _channel(name, keys, its) for name, (keys, its) in tables.channels.items()},
         topics=topics,
+        filings=known,
+        filing_calendars={one.calendar: config_calendars.built_in()[one.calendar] for one in known},
         cues=taxonomy.cues(data),
         is_learning=tables.desk.learning,
         ack_per_address_and_day=tables.limits.ack_per_address_and_day,

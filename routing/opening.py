@@ -20,6 +20,7 @@ from routing.recipients import note_people, note_reply_to
 from routing.records import Contact, Customer, Target, Ticket
 from routing.rules import Classification, classify
 from routing.sla import TargetPlan, next_response_for, targets_for, times_of
+from routing.statutes import tied
 from routing.threads import ThreadFacts, ThreadMatch, TicketFacts, lookup, match
 from routing.words import Origin, Outcome, ParticipantRole, Purpose, Speaker, Standing, TargetKind, TicketState
 from routing.writing import acknowledge, notify_agent
@@ -204,6 +205,7 @@ def _opened(
         origin=Origin.FORWARDED.value if passed is not None else "",
     )
     reasons = (*reasons, *about.reasons)
+    ticket = tied(desk.policy, ticket, desk.now)
     if (same := same_matter(desk, ticket)) is not None:
         ticket = join_matter(desk, ticket, same)
         reasons = (*reasons, because("same_matter", ticket=same.id))
@@ -260,6 +262,7 @@ def open_ticket(
         standing=ticket.standing,
         follows=ticket.follows,
         matter=ticket.matter,
+        statute=ticket.statute,
         policy=desk.policy.version,
         origin=ticket.origin,
         reasons=reason_data(reasons),

@@ -131,6 +131,19 @@ class ChannelPolicy:
     phone_users: Mapping[str, str] = field(default_factory=dict)  # exchange's user -> agent
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filing:
+    """One return that is filed again and again."""
+
+    key: str  # "CN/filing"
+    region: str
+    calendar: str  # built-in, by name
+    topics: tuple[str, ...]  # whose tickets are tied to it
+    months: tuple[int, ...]
+    day: int  # of the month, 1 to 28
+    breaks: int  # days off in a row within the period that move the date; 0: none does
+
+
 @dataclass(frozen=True, kw_only=True)
 class Topic:
     """One entry of the taxonomy: names to show, words that are evidence for it (folded: NFKC, lower case)."""
@@ -163,6 +176,8 @@ class Policy:
     rules: tuple[Rule, ...]
     channels: Mapping[str, ChannelPolicy]
     topics: Mapping[str, Topic] = field(default_factory=dict)
+    filings: tuple[Filing, ...] = ()  # returns with a date of the law
+    filing_calendars: Mapping[str, CalendarSpec] = field(default_factory=dict)  # those that filings name
     #: kind or "urgent" -> cue words, folded
     cues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     weights: Weights | None = None  # of what stands in messages; None: the words of topics and cues are counted

@@ -22,6 +22,7 @@ from routing.policy import Agent
 from routing.reasons import Reason, because
 from routing.records import Ticket
 from routing.sooner import bring_forward
+from routing.statutes import tied
 from routing.urgency import plan_of, plans
 from routing.words import Kind, Purpose, TargetKind, TicketState
 from routing.writing import send_to_agent
@@ -44,7 +45,8 @@ def names_topic(act: Act) -> str:
     assert topic is not None, "asked before"
     was = act.ticket
     if was.topic != topic:
-        act.desk.put_ticket(replace(was, topic=topic, updated_at=act.desk.now))
+        changed = tied(act.desk.policy, replace(was, topic=topic), act.desk.now)
+        act.desk.put_ticket(replace(changed, updated_at=act.desk.now))
         _tell(act.incoming, act.desk, act.agent, was)
     return ""
 

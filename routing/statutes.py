@@ -7,13 +7,14 @@ lasts until the local midnight that closes its day.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
 from routing.days import DAY, MIDNIGHT, Clockwork, Why, clockwork, is_provisional
-from routing.policy import CalendarSpec
+from routing.policy import CalendarSpec, Filing, Policy
+from routing.records import Ticket
 
 MAX_MOVED = 60  # days a date may be moved by rest; no country rests for longer
 
@@ -28,19 +29,6 @@ class BadFiling(ValueError):  # reads as what it is: raise BadFiling
         super().__init__(message)
         self.path = path
         self.mend = mend
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Filing:
-    """One return that is filed again and again."""
-
-    key: str  # "CN/filing"
-    region: str
-    calendar: str  # built-in, by name
-    topics: tuple[str, ...]  # whose tickets are tied to it
-    months: tuple[int, ...]
-    day: int  # of the month, 1 to 28
-    breaks: int  # days off in a row within the period that move the date; 0: none does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +74,18 @@ def _filing(region: str, name: str, entry: Mapping[str, Any]) -> Filing:
 def filing_of(known: tuple[Filing, ...], region: str, topic: str) -> Filing | None:
     """What a ticket of this topic is tied to in this region."""
     return next((one for one in known if one.region == region and topic in one.topics), None)
+
+
+def tied(policy: Policy, ticket: Ticket, at: datetime) -> Ticket:
+    """The ticket with the filing that its topic and its channel's region tie it to, next after a moment."""
+    channel = policy.channels.get(ticket.channel)
+    region = (channel.region if channel is not None else "") or policy.region
+    filing = filing_of(policy.filings, region, ticket.topic)
+    spec = policy.filing_calendars.get(filing.calendar) if filing is not None else None
+    if filing is None or spec is None:
+        return replace(ticket, statute=None, statutory_at=None)
+    found = next_statute(filing, spec, at)
+    return replace(ticket, statute=found.key, statutory_at=found.at)
 
 
 def statute(filing: Filing, spec: CalendarSpec, year: int, month: int) -> Statute:

@@ -142,6 +142,8 @@ _CHANGE = (
         answered_at=bindparam("the_answer"),
         waits_until=bindparam("the_wait"),
         matter=bindparam("the_matter"),
+        statute=bindparam("the_statute"),
+        statutory_at=bindparam("the_filing"),
     )
 )
 
@@ -169,6 +171,8 @@ async def change(tx: Transaction, tickets: Sequence[Ticket]) -> None:
                 "the_answer": t.answered_at,
                 "the_wait": t.waits_until,
                 "the_matter": t.matter,
+                "the_statute": t.statute,
+                "the_filing": t.statutory_at,
             }
             for t in tickets
         ],

@@ -14,8 +14,9 @@ from support.deskrun import agent, call, mail, policy
 from support.storefacts import NOW
 
 from channels.adapter import PermanentFailure
+from intake.config_calendars import built_in
 from intake.watch import Watcher
-from routing.policy import Team, Topic
+from routing.policy import Filing, Team, Topic
 from routing.records import Target, Ticket
 from routing.words import Kind, OutboxState, TargetKind, TicketState
 from store import documents, messages
@@ -664,3 +665,22 @@ async def test_papers_go_along_with_a_merge(desk: AttackedDesk) -> None:
 
     async with desk.db.reading() as tx:
         assert [d.item for d in await documents.of_ticket(tx, 1002)] == ["存摺"]
+
+
+# ---- the law's dates
+
+
+async def test_the_card_says_until_when_the_return_is_due_and_another_topic_takes_it_off(desk: AttackedDesk) -> None:
+    known = built_in()
+    filing = Filing(
+        key="TW/filing", region="TW", calendar="TW", topics=("tax_filing",), months=(1, 11), day=15, breaks=0
+    )
+    desk.policy = replace(desk.policy, filings=(filing,), filing_calendars={"TW": known["TW"]})
+    item = await opened(desk)
+    [shown] = [await desk._letter(k) for k in desk.keeper.kept if k.id == item.id]
+
+    await desk.takes(reply(item, "！主題 發票\n！備註"))
+
+    assert (await desk.why("ticket_opened"))[0]["statute"] == "TW/filing/2027-01"
+    assert "申報截止" in shown.plain
+    assert (await ticket_of(desk)).statutory_at is None
