@@ -58,8 +58,8 @@ class Weights:
 
     def speaking_for(self, label: str, grams: frozenset[str]) -> list[str]:
         """Those grams that count for a label, what counts most first."""
-        counts = self._read[1][self.labels.index(label)]
-        return sorted(grams & counts.keys(), key=lambda gram: (-counts[gram], gram))
+        rank = self._read[1][self.labels.index(label)]
+        return sorted(grams & rank.keys(), key=rank.__getitem__)
 
     @property
     def packed(self) -> Mapping[str, int]:
@@ -68,7 +68,7 @@ class Weights:
 
     @cached_property
     def _read(self) -> tuple[dict[str, int], list[dict[str, int]]]:
-        """The lines, read when first asked for: gram -> packed weights, and for each label what counts for it."""
+        """The lines, read when first asked for: gram -> packed weights, and for each label what counts for it, ranked."""
         packed: dict[str, int] = {}
         speaking: list[dict[str, int]] = [{} for _ in range(len(self.labels) + 1)]
         for line in self.lines:
@@ -80,7 +80,7 @@ class Weights:
                 if weight > 0:
                     speaking[at][gram] = weight
             packed[gram] = total
-        return packed, speaking
+        return packed, [_ranked(weights) for weights in speaking]
 
     def _lanes(self, packed: int) -> list[int]:
         """The numbers side by side in one: each was added as it is, so a negative one has borrowed from the next."""
@@ -90,6 +90,11 @@ class Weights:
     @cached_property
     def _lift(self) -> int:
         return sum(_HALF << (_LANE * at) for at in range(len(self.labels) + 1))
+
+
+def _ranked(weights: Mapping[str, int]) -> dict[str, int]:
+    """Gram -> its place, what counts most first."""
+    return {gram: place for place, gram in enumerate(sorted(weights, key=lambda gram: (-weights[gram], gram)))}
 
 
 def parsed(text: str) -> Weights:
