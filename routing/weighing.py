@@ -68,7 +68,7 @@ class Weights:
 
     @cached_property
     def _read(self) -> tuple[dict[str, int], list[dict[str, int]]]:
-        """The lines, read when first asked for: gram -> packed weights, and for each label what counts for it, ranked."""
+        """The lines, read when first asked for: gram -> packed weights, and what counts for each label, ranked."""
         packed: dict[str, int] = {}
         speaking: list[dict[str, int]] = [{} for _ in range(len(self.labels) + 1)]
         for line in self.lines:
