@@ -12,6 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -100,19 +101,26 @@ class Watcher:
             self._next_at = await self._db.read(deadlines.next_at)
             if self._next_at is None or self._next_at > now:
                 return count  # most looks find nothing: they must not cost a write
-            async with self._db.transaction() as tx:
-                ripe = await deadlines.ripe(tx, now, AT_ONCE)
-                if not ripe:
-                    return count
-                written, rows = await self._tell(tx, ripe, now)
-                await outbox.add(tx, rows, now)
-                await events.append(tx, written)
-                crashpoint("watch.before_commit")
+            told = await self._db.write(partial(self._tell_ripe, now=now))
+            if told is None:
+                return count
+            written, rows = told
             crashpoint("watch.after_commit")
             tell(log, written)
             count += len(written)
             if rows:
                 self._on_outbox()
+
+    async def _tell_ripe(self, tx: Transaction, now: datetime) -> tuple[list[Event], list[NewOutbox]] | None:
+        """Tell what is ripe, in one errand of the store; None where nothing is: another node has told it."""
+        ripe = await deadlines.ripe(tx, now, AT_ONCE)
+        if not ripe:
+            return None
+        written, rows = await self._tell(tx, ripe, now)
+        await outbox.add(tx, rows, now)
+        await events.append(tx, written)
+        crashpoint("watch.before_commit")
+        return written, rows
 
     async def _remind(self) -> None:
         """Do what was to be done by now, and is no promise."""
