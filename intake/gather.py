@@ -30,7 +30,7 @@ from routing.records import Question
 from routing.threads import lookup
 from routing.tokens import CONFIRM, ENROL, Keyring, kind_of, tokens_in_recipients, tokens_in_references
 from routing.undoing import asks_for_undo
-from routing.words import Evidence, OutboxState
+from routing.words import Evidence, OutboxState, TicketState
 from store import (
     agents,
     askings,
@@ -287,7 +287,8 @@ async def _tickets(
     desk.contacts.update(await customers.contacts(tx, acted_on - set(desk.contacts)))
     missing = {t.customer for t in desk.tickets.values()} - set(desk.customers)
     desk.customers.update(await customers.by_ids(tx, missing))
-    desk.targets = await deadlines.of_tickets(tx, numbers)
+    waiting = {t.id for t in desk.tickets.values() if t.state is TicketState.WAITING}  # their clocks may run on
+    desk.targets = await deadlines.of_tickets(tx, numbers | waiting)
     desk.asked = await askings.lately(tx, {ticket for ticket, _ in desk.keys.values()}, desk.now - ASKED_WINDOW)
     # A telephone carries no words back: an answer goes to another of the customer's contacts.
     called = {t.customer for t in desk.tickets.values() if t.medium == Medium.PHONE} - set(desk.contacts_of)

@@ -285,7 +285,7 @@ async def _to_agent(
     agent = policy.agents[item.agent or ""]
     language = dates.language_of(agent.language)
     said = await said_by(tx, item, with_, policy.timezone, language, now)
-    target = next((t for t in matter.targets if t.is_open), None)
+    target = next((t for t in matter.targets if t.is_open and t.paused_at is None), None)
     who = await recipients_of(tx, item, matter, said.source, with_, language)
     reasons = [Reason(r["code"], r.get("words", ""), r.get("data", {})) for r in item.recipe.get("why", ())]
     state, holder = stands(item, ticket, with_, language)

@@ -14,6 +14,7 @@ from typing import Any
 
 from channels.message import Medium
 from intake.cards import Stationery
+from intake.pauses import run_on
 from routing.desk import domain_of, mail_id
 from routing.policy import Agent, ChannelPolicy
 from routing.records import Event, NewOutbox, Presence, Reminder, Ticket
@@ -48,6 +49,7 @@ async def _wait_over(tx: Transaction, one: Reminder, with_: Stationery, now: dat
         return  # he wrote, or the agent has thought of another day
     ticket = (await tickets.by_ids(tx, [one.ticket]))[one.ticket]
     done.is_counted_anew = True
+    done.events += await run_on(tx, ticket, with_.policy, one.at, now)
     readers = _readers(ticket, one.agent, with_)
     done.events.append(
         Event(at=now, kind="wait_over", ticket=ticket.id, agent=ticket.agent, data={"told": len(readers)})

@@ -24,6 +24,7 @@ from channels.message import Medium
 from intake.bundle import Bundle
 from intake.cards import Stationery
 from intake.logs import nameless
+from intake.pauses import run_on
 from routing.backoff import RetrySchedule, next_attempt
 from routing.records import Event, NewOutbox, Target, Ticket
 from routing.words import OutboxState, Purpose, TargetKind
@@ -140,7 +141,9 @@ class Consequences:
         if not await tickets.reopen(tx, onward, now):
             return []
         self.on_reopened()
-        return [_event("ticket_reopened", replace(item, ticket=onward), now, why=why)]
+        ticket = (await tickets.by_ids(tx, [onward]))[onward]
+        ran = await run_on(tx, ticket, self.stationery().policy, now, now)  # it may have waited for the customer
+        return [_event("ticket_reopened", replace(item, ticket=onward), now, why=why), *ran]
 
     # ---- what is not attempted
 

@@ -61,6 +61,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     for target in changes.reopened:
         # What came due meanwhile is told at once: an answer that never arrived must not hide a breach (G6).
         await deadlines.reopen(tx, target, now if target.due_at <= now else target.next_after(now))
+    await deadlines.move(tx, changes.clocked)
     for target, answered_at, met_at in changes.met:
         await deadlines.record_met(tx, target, answered_at, met_at)
     for target, at in changes.withdrawn_targets:

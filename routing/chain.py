@@ -30,6 +30,7 @@ UNSEEN = ("auto-replied", "bulk", "junk")
 
 def decide(incoming: Incoming, desk: Desk) -> Decision:
     """Decide about one message, after those before it."""
+    desk.came_at = incoming.received_at
     if incoming.message.call is not None:
         return on_call(incoming, desk)
     copy = _copy(incoming, desk)

@@ -22,6 +22,7 @@ from routing.days import windows
 from routing.identity import KnownDomains
 from routing.loads import NOTHING, Load, added
 from routing.loops import Ledger
+from routing.pausing import calendar_of, may_pause, paused, ran_on, resumed
 from routing.policy import ChannelPolicy, Policy
 from routing.reasons import Reason
 from routing.records import (
@@ -147,6 +148,8 @@ class Changes:
     participants: dict[tuple[int, str], Participant] = field(default_factory=dict)  # (ticket, address)
     uncopied: list[tuple[int, str]] = field(default_factory=list)  # (ticket, address): what waits does not go there
     merged: list[tuple[int, int]] = field(default_factory=list)  # (ticket, the one that its messages now belong to)
+    #: (as it was, with its clock stopped or running on), in order; before it is met or withdrawn
+    clocked: list[tuple[Target, Target]] = field(default_factory=list)
     moved_targets: list[tuple[Target, Target]] = field(default_factory=list)  # (as it was, with its new times)
     moved_messages: list[tuple[int, int]] = field(default_factory=list)  # (message, ticket that it now belongs to)
     #: (ticket, agent, rows): so many rows of his answers that wait do not go, or nothing of the batch is written
@@ -177,6 +180,7 @@ class Desk:
     now: datetime
     next_ticket: int
     next_customer: int
+    came_at: datetime | None = None  # of the message that is being decided on
     next_question: int = 1
     next_overlay: int = 1
     contacts: dict[str, Contact] = field(default_factory=dict)
@@ -326,6 +330,7 @@ class Desk:
         self._count_load(before, -1)
         self._count_load(ticket, +1)
         self.tickets[ticket.id] = ticket
+        self._clocks(before, ticket)
         if before is None:
             self.changes.opened[ticket.id] = ticket
             self.open_of.setdefault(ticket.customer, []).insert(0, ticket.id)
@@ -333,6 +338,36 @@ class Desk:
             self.changes.opened[ticket.id] = ticket
         else:
             self.changes.changed[ticket.id] = ticket
+
+    def _clocks(self, before: Ticket | None, ticket: Ticket) -> None:
+        """While the customer owes us something, the clocks stand of what cannot go on without it."""
+        was_waiting = before is not None and before.state == "waiting"
+        if ticket.state == "waiting" and not was_waiting:
+            for target in self.open_targets(ticket.id):
+                if may_pause(target, self.at):
+                    self._clock(target, paused(target, self.at))
+                    self.tell("target_paused", ticket=ticket.id, target=target.kind.value, ordinal=target.ordinal)
+        elif was_waiting and ticket.state != "waiting":
+            for target in self.open_targets(ticket.id):
+                if target.paused_at is not None:
+                    spec = calendar_of(self.policy, target, ticket.channel, ticket.team)
+                    moved = resumed(target, spec, self.at, self.now)
+                    self._clock(target, moved)
+                    self.newly_held.add(ticket.id)
+                    self.changes.events.append(ran_on(target, moved, self.now))
+
+    def _clock(self, old: Target, new: Target) -> None:
+        if any(t is old for t in self.changes.targets):
+            self.changes.targets = [new if t is old else t for t in self.changes.targets]
+        else:
+            self.changes.moved_targets = [(o, n) for o, n in self.changes.moved_targets if n is not old]
+            self.changes.clocked.append((old, new))
+        self.replace_target(old, new)
+
+    @property
+    def at(self) -> datetime:
+        """When what is being decided on came to its source; now, between messages."""
+        return min(self.came_at or self.now, self.now)
 
     def _note_done(self, before: Ticket | None, ticket: Ticket) -> None:
         """What no longer waits for its agent he has done, as far as shares of the work are counted."""

@@ -16,8 +16,13 @@ from routing.sla import TargetPlan, times_of
 
 
 def bring_forward(desk: Desk, target: Target, plan_from: Callable[[datetime], TargetPlan], why: str) -> bool:
-    """Move an open target to what the plan says, if that is earlier; True if it was moved."""
-    if not target.is_open or target.breached_at is not None or target.due_at <= desk.now:
+    """Move an open target to what the plan says, if that is earlier; True if it was moved. One that stands is not."""
+    if (
+        not target.is_open
+        or target.breached_at is not None
+        or target.due_at <= desk.now
+        or target.paused_at is not None
+    ):
         return False
     plan = plan_from(target.started_at)
     if plan.due_at <= desk.now:

@@ -152,7 +152,8 @@ async def record_met(tx: Transaction, target: Target, answered_at: datetime, met
     """Stamp a target as met, once. Delivered after due_at it is a breach as well. False if it was met or withdrawn."""
     values: dict[str, Any] = {"answered_at": answered_at, "met_at": met_at, "next_at": None}
     # An act that is told late (a call's answer) may have been in time after all: then there was no breach.
-    values["breached_at"] = target.due_at if met_at > target.due_at else None
+    # While its clock stood, nothing could be late.
+    values["breached_at"] = target.due_at if met_at > target.due_at and target.paused_at is None else None
     done = await tx.execute(update(TARGET).where(*_THIS, *_AND_OPEN).values(**values), _key(target))
     return done.rowcount == 1
 
@@ -166,7 +167,7 @@ async def reopen(tx: Transaction, target: Target, next_at: datetime | None) -> N
 async def withdraw(tx: Transaction, target: Target, at: datetime) -> None:
     """End an open target without meeting it. What was overdue by then stays a breach."""
     values: dict[str, Any] = {"withdrawn_at": at, "next_at": None}
-    if target.due_at < at:
+    if target.due_at < at and target.paused_at is None:
         values["breached_at"] = target.due_at
     await tx.execute(update(TARGET).where(*_THIS, *_AND_OPEN).values(**values), _key(target))
 
@@ -193,6 +194,7 @@ async def counted_otherwise(
     rows = await tx.rows(
         select(TARGET)
         .where(*_AND_OPEN, TARGET.c.breached_at.is_(None), TARGET.c.calendar.in_(list(versions)))
+        .where(TARGET.c.paused_at.is_(None))  # counted again when its clock runs on
         .where(not_(same), key > tuple_(*(literal(part) for part in after)))
         .order_by(TARGET.c.ticket, TARGET.c.kind, TARGET.c.ordinal)
         .limit(limit)
@@ -212,8 +214,13 @@ async def open_count(tx: Transaction) -> int:
 
 
 async def open_by_due(tx: Transaction, limit: int) -> list[Target]:
-    """Open targets, the longest overdue first, whether or not there is anything left to tell about them."""
-    rows = await tx.rows(select(TARGET).where(*_AND_OPEN).order_by(TARGET.c.due_at, TARGET.c.ticket).limit(limit))
+    """Open targets that run, the longest overdue first, whether or not there is anything left to tell about them."""
+    rows = await tx.rows(
+        select(TARGET)
+        .where(*_AND_OPEN, TARGET.c.paused_at.is_(None))
+        .order_by(TARGET.c.due_at, TARGET.c.ticket)
+        .limit(limit)
+    )
     return [_target(r) for r in rows]
 
 

@@ -28,6 +28,7 @@ CUSTOMER = CustomerRow.__table__  # type: ignore[attr-defined]
 _NEXT_DUE = (
     select(func.min(TARGET.c.due_at))
     .where(TARGET.c.ticket == TICKET.c.id, TARGET.c.met_at.is_(None), TARGET.c.withdrawn_at.is_(None))
+    .where(TARGET.c.paused_at.is_(None))
     .correlate(TICKET)
     .scalar_subquery()
 )

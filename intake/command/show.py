@@ -126,6 +126,8 @@ def _head(screen: Screen, story: Story, timezone: str, now: datetime) -> None:
 def _mark(screen: Screen, target: Target, now: datetime) -> str:
     if target.withdrawn_at is not None:
         return "-"
+    if target.is_open and target.paused_at is not None:
+        return "="
     moment = target.met_at or now
     if moment > target.due_at:
         return screen.paint("red", "✗")
@@ -135,6 +137,8 @@ def _mark(screen: Screen, target: Target, now: datetime) -> str:
 def _outcome(target: Target, now: datetime) -> str:
     if target.withdrawn_at is not None:
         return "no longer owed"
+    if target.met_at is None and target.paused_at is not None:
+        return "its clock stands while the customer owes something"
     if target.met_at is None:
         return f"open, {left(target.due_at, now)}" + (" left" if now <= target.due_at else "")
     spare = target.due_at - target.met_at

@@ -44,6 +44,8 @@ SENTENCES: Mapping[str, str] = {
     "target_warned": "{agent} was warned: {target} is due {due_at}.",
     "target_breached": "{target} was due {due_at} and is late.",
     "target_moved": "{target} is due {due_at} now, instead of {was_due_at}.",
+    "target_paused": "{target} waits for the customer: its clock stands.",
+    "target_resumed": "{target} runs on: due {due_at} now, instead of {was_due_at}.",
     "target_withdrawn": "{target} is no longer owed.",
     "target_met": "{target} was kept: delivered {delivered_at}.",
     "target_reopened": "{target} is owed again by {due_at}: the answer never arrived.",
