@@ -82,9 +82,18 @@ class Inspection:
     masked: int = 0  # addresses and numbers of his own that were replaced
 
 
+def _with_line_ends(text: str) -> str:
+    """Whatever some program shows as the end of a line, as one: what a reader takes for a line is looked at as one."""
+    return _LINE_END.sub("\n", text)
+
+
+#: Unicode's line ends (UAX #14 classes BK, CR, LF, NL), and the separators that Python takes for such.
+_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
+
+
 def inspect(reply: Message, facts: GuardFacts) -> Inspection:
     """What of an agent's reply would leave, and whether it may."""
-    written = reply.text.replace("\r\n", "\n")
+    written = _with_line_ends(reply.text)
     if len(written) > MAX_TEXT:
         why = because("survived", what=f"more than {MAX_TEXT} characters")
         return Inspection(text="", attachments=(), survived=("too_long",), is_clean=False, reasons=(why,))
@@ -132,7 +141,7 @@ def _says_anything(text: str) -> bool:
 
 def is_only_signature(words: str, reply: Message, facts: GuardFacts) -> bool:
     """Whether the words below an agent's commands are what his program adds by itself, and nothing that he says."""
-    lines, _ = own_lines(words.replace("\r\n", "\n")[:MAX_TEXT].split("\n"), _known(facts))
+    lines, _ = own_lines(_with_line_ends(words)[:MAX_TEXT].split("\n"), _known(facts))
     kept, _, _ = _unsigned(lines, reply, facts, _masks(facts), is_below_commands=True)
     said = [line for line in kept if squeeze(line)]
     return not said or (len(said) == 1 and squeeze(said[0]) in {squeeze(name) for name in facts.names})
@@ -140,7 +149,7 @@ def is_only_signature(words: str, reply: Message, facts: GuardFacts) -> bool:
 
 def without_signature_below(words: str, reply: Message, facts: GuardFacts) -> str:
     """The words below an agent's commands as he means them: what his program adds by itself is cut off."""
-    lines = words.replace("\r\n", "\n")[:MAX_TEXT].split("\n")
+    lines = _with_line_ends(words)[:MAX_TEXT].split("\n")
     kept, _, _ = _unsigned(lines, reply, facts, _masks(facts))
     return _trimmed(kept)
 

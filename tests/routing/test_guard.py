@@ -288,6 +288,13 @@ def test_a_file_alone_is_an_answer() -> None:
     assert (found.text, len(found.attachments), found.is_clean) == ("", 1, True)
 
 
+@pytest.mark.parametrize("end", ["\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_g15_whatever_ends_a_line_ends_it_for_the_guard(end: str) -> None:
+    found = inspect(reply(f"您好{end}統編5678{end}0"), FACTS)
+
+    assert not found.is_clean
+
+
 # --- for any text ---
 
 _PIECES = st.one_of(
