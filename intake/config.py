@@ -20,7 +20,20 @@ from intake import config_policy
 from intake.config_assigning import AssignmentTable, RosterTable
 from intake.config_file import SINGLE, Reading, parsed
 from intake.config_names import Tables
-from intake.config_tables import AgentTable, CalendarTable, Desk, Http, Limits, Log, Store, TeamTable, Tokens
+from intake.config_tables import (
+    AgentTable,
+    CalendarTable,
+    CustomerClassTable,
+    Desk,
+    Http,
+    Limits,
+    Log,
+    RuleTable,
+    Store,
+    TargetRuleTable,
+    TeamTable,
+    Tokens,
+)
 from intake.config_words import ConfigError, Problem, closest
 from routing.policy import Policy
 
@@ -32,7 +45,7 @@ SECRETS = Path("/etc/intake/secrets")  # where the unit's LoadCredential= takes 
 #: What SIGHUP changes as one snapshot; every other key needs a restart. `log.level` beside them.
 _HOT = (
     *("agents", "teams", "roster", "assignment", "calendars"),
-    *("targets", "supervisor_after", "manager_after", "rules"),
+    *("targets", "target_rules", "customer_classes", "supervisor_after", "manager_after", "rules"),
 )
 _TABLES = frozenset({*SINGLE, *_HOT, "channels"})
 
@@ -163,7 +176,9 @@ def _checked(raw: dict[str, Any], path: Path, *, demo: bool) -> Config:
         desk=single["desk"],
         limits=single["limits"],
         channels=reading.channels(),
-        rules=reading.rules(),
+        rules=reading.listed("rules", RuleTable),
+        target_rules=reading.listed("target_rules", TargetRuleTable),
+        customer_classes=reading.listed("customer_classes", CustomerClassTable),
         targets=reading.table("targets"),
         supervisor_after=reading.table("supervisor_after"),
         manager_after=reading.table("manager_after"),

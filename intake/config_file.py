@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from channels.settings import ChannelSettings
-from intake.config_tables import ChannelKeys, Desk, Http, Limits, Log, RuleTable, Store, Tokens
+from intake.config_tables import ChannelKeys, Desk, Http, Limits, Log, Store, Tokens
 from intake.config_words import ConfigError, Problem, closest, of_model, syntax
 
 MAX_FILE = 1024 * 1024  # octets
@@ -105,14 +105,14 @@ class Reading:
                 found[name] = (keys, settings)
         return found
 
-    def rules(self) -> list[tuple[int, RuleTable]]:
-        """[[rules]] with their places, from 0."""
-        entries = self.raw.get("rules", [])
+    def listed(self, table: str, model: type[M]) -> list[tuple[int, M]]:
+        """[[table]] with the places of its entries, from 0."""
+        entries = self.raw.get(table, [])
         if not isinstance(entries, list):
-            self.problems.append(Problem("rules", "this must be a list of tables", "write [[rules]] over each"))
+            self.problems.append(Problem(table, "this must be a list of tables", f"write [[{table}]] over each"))
             return []
-        read = ((place, self._model(RuleTable, entry, f"rules[{place}]")) for place, entry in enumerate(entries))
-        return [(place, rule) for place, rule in read if rule is not None]
+        read = ((place, self._model(model, entry, f"{table}[{place}]")) for place, entry in enumerate(entries))
+        return [(place, one) for place, one in read if one is not None]
 
     def _entries(self, table: str) -> Iterator[tuple[str, Any]]:
         value = self.raw.get(table, {})

@@ -12,7 +12,17 @@ from typing import Any
 from channels.message import Medium
 from intake import config_calendars
 from intake.config_assigning import AssignmentTable, RosterTable
-from intake.config_tables import AgentTable, CalendarTable, ChannelKeys, Desk, Limits, RuleTable, TeamTable
+from intake.config_tables import (
+    AgentTable,
+    CalendarTable,
+    ChannelKeys,
+    CustomerClassTable,
+    Desk,
+    Limits,
+    RuleTable,
+    TargetRuleTable,
+    TeamTable,
+)
 from intake.config_words import Problem, closest
 from routing.folding import fold
 
@@ -34,6 +44,8 @@ class Tables:
     calendars: dict[str, CalendarTable] = field(default_factory=dict)
     channels: dict[str, tuple[ChannelKeys, Any]] = field(default_factory=dict)
     rules: list[tuple[int, RuleTable]] = field(default_factory=list)
+    target_rules: list[tuple[int, TargetRuleTable]] = field(default_factory=list)
+    customer_classes: list[tuple[int, CustomerClassTable]] = field(default_factory=list)
     targets: Mapping[str, Any] = field(default_factory=dict)
     supervisor_after: Mapping[str, Any] = field(default_factory=dict)
     manager_after: Mapping[str, Any] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from typing import Any
 
 from channels.phone_numbers import spellings
 from channels.registry import MEDIA
-from intake import config_assigning, config_calendars
+from intake import config_assigning, config_calendars, config_targets
 from intake.config_names import TEAM_OF_ALL, Checks, Tables
 from intake.config_roster import roster
 from intake.config_tables import AgentTable, ChannelKeys, RuleTable
@@ -40,6 +40,8 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
     check.all()
     targets = _budgets("targets", tables.targets, DEFAULT_TARGETS, problems)
     supervisor_after = _budgets("supervisor_after", tables.supervisor_after, DEFAULT_SUPERVISOR_AFTER, problems)
+    target_rules = config_targets.rules(tables, frozenset(topics), problems)
+    classes = config_targets.classes(tables, problems)
     manager_after = _budgets("manager_after", tables.manager_after, {}, problems)
     assigning = config_assigning.rules(tables.assignment, tables.names("agents"), problems)
     people = roster(tables.roster.file, _zone(tables, calendars), tables.names("agents"), problems)
@@ -65,6 +67,8 @@ def build(tables: Tables, problems: list[Problem]) -> Policy | None:
         targets=targets,
         supervisor_after=supervisor_after,
         manager_after=manager_after,
+        target_rules=target_rules,
+        classes=classes,
         rules=tuple(_rule(table) for _, table in tables.rules),
         channels={name: _channel(name, keys, its) for name, (keys, its) in tables.channels.items()},
         topics=topics,

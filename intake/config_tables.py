@@ -244,6 +244,31 @@ class RuleTable(Strict):
     agent: str | None = None
 
 
+class CustomerClassTable(Strict):
+    """[[customer_classes]]"""
+
+    name: str = Field(min_length=1, max_length=40)
+    senders: tuple[str, ...] = Field(min_length=1)
+
+
+class TargetRuleTable(Strict):
+    """[[target_rules]]: conditions, then how long what may take."""
+
+    name: str = Field(min_length=1, max_length=60)
+    channels: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    topics: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+    urgent: bool | None = None
+    first_response: str | None = None
+    next_response: str | None = None
+    resolution: str | None = None
+    report_back: str | None = None
+    initial_opinion: str | None = None
+    callback: str | None = None
+
+
 class ChannelKeys(Strict):
     """The keys of [channels.NAME] that are the desk's, whatever the channel's type."""
 

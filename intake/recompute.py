@@ -8,7 +8,7 @@ one, once, in the transaction that moves it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,7 +25,7 @@ from routing.policy import Policy
 from routing.records import Event, NewOutbox, Target, Ticket
 from routing.sla import TargetPlan, next_response_for, targets_for, times_of
 from routing.words import OutboxState, Purpose, TargetKind, TicketState
-from store import deadlines, events, outbox, tickets
+from store import customers, deadlines, events, outbox, tickets
 from store.engine import Database, Transaction
 
 log = structlog.get_logger(__name__)
@@ -53,10 +53,16 @@ async def recompute(db: Database, clock: Clock, snapshot: Snapshot) -> int:
                 break
             after = (stale[-1].ticket, stale[-1].kind.value, stale[-1].ordinal)
             found = await tickets.by_ids(tx, {t.ticket for t in stale})
-            changes = [(t, again(t, found[t.ticket], with_.policy, now)) for t in stale if t.ticket in found]
+            known = await customers.by_ids(tx, {t.customer for t in found.values()})
+            grades = {t.id: known[t.customer].grade for t in found.values() if t.customer in known}
+            changes = [
+                (t, again(t, found[t.ticket], with_.policy, now, grades.get(t.ticket, "")))
+                for t in stale
+                if t.ticket in found
+            ]
             await deadlines.move(tx, [(old, new) for old, new in changes if new != old])
             written = [_event(old, new, now) for old, new in changes if new.due_at != old.due_at]
-            rows = await _letters(tx, changes, found, with_, plain, now)
+            rows = await _letters(tx, changes, found, with_, plain, now, grades)
             await outbox.add(tx, rows, now)
             await events.append(tx, written)
         tell(log, written)
@@ -66,10 +72,10 @@ async def recompute(db: Database, clock: Clock, snapshot: Snapshot) -> int:
     return moved
 
 
-def again(target: Target, ticket: Ticket, policy: Policy, now: datetime) -> Target:
+def again(target: Target, ticket: Ticket, policy: Policy, now: datetime, grade: str = "") -> Target:
     """The promise as this policy's calendars count it; unchanged where they cannot, or where it lies in the past."""
     try:
-        plan = _plan(target, ticket, policy)
+        plan = _plan(target, ticket, policy, grade)
     except NoOpenHours:
         return target
     if plan is None:
@@ -85,7 +91,7 @@ def again(target: Target, ticket: Ticket, policy: Policy, now: datetime) -> Targ
     return replace(moved, next_at=moved.next_after(now))
 
 
-def _plan(target: Target, ticket: Ticket, policy: Policy) -> TargetPlan | None:
+def _plan(target: Target, ticket: Ticket, policy: Policy, grade: str) -> TargetPlan | None:
     """What would be promised now for the same thing, from the same moment."""
     if target.kind is TargetKind.NEXT_RESPONSE:
         medium = Medium(ticket.medium)
@@ -96,6 +102,9 @@ def _plan(target: Target, ticket: Ticket, policy: Policy) -> TargetPlan | None:
             urgent=ticket.is_urgent,
             at=target.started_at,
             team=ticket.team,
+            kind=ticket.kind,
+            topic=ticket.topic,
+            grade=grade,
         )
     plans = targets_for(
         policy,
@@ -105,6 +114,8 @@ def _plan(target: Target, ticket: Ticket, policy: Policy) -> TargetPlan | None:
         urgent=ticket.is_urgent,
         at=target.started_at,
         team=ticket.team,
+        topic=ticket.topic,
+        grade=grade,
         missed_call=target.kind is TargetKind.CALLBACK,
     )
     return next((plan for plan in plans if plan.kind is target.kind and plan.key == target.policy_key), None)
@@ -130,6 +141,7 @@ async def _letters(
     with_: Stationery,
     plain: Policy,
     now: datetime,
+    grades: Mapping[int, str],
 ) -> list[NewOutbox]:
     """To each customer who was told a time that a supervisor's word moved: the new one."""
     rows = []
@@ -138,7 +150,7 @@ async def _letters(
         is_later = old.kind is TargetKind.FIRST_RESPONSE and new.due_at > old.due_at
         if not is_later or ticket.state is not TicketState.OPEN:
             continue
-        if again(old, ticket, plain, now).due_at >= new.due_at:
+        if again(old, ticket, plain, now, grades.get(ticket.id, "")).due_at >= new.due_at:
             continue  # the file says so too
         told = [i for i in await outbox.of_ticket(tx, ticket.id) if i.purpose is Purpose.ACKNOWLEDGEMENT]
         if not any(i.state in _TOLD and not i.recipe.get("postponed") for i in told):

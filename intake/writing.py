@@ -51,6 +51,7 @@ async def take_numbers(tx: Transaction, desk: Desk, first: Mapping[str, int]) ->
 async def write(tx: Transaction, changes: Changes, now: Any) -> None:
     """Everything that a batch of decisions changes, in one transaction that the caller owns."""
     await customers.add(tx, changes.customers, changes.contacts)
+    await customers.grade(tx, changes.graded)
     await customers.mark_verified(tx, changes.verified)
     await customers.record_complaints(tx, changes.complained, now)
     await customers.change_contacts(tx, list(changes.changed_contacts.values()))

@@ -151,6 +151,7 @@ def _ring_target(incoming: Incoming, desk: Desk, channel: ChannelPolicy, facts: 
         urgent=False,
         at=facts.rang_at,
         team=ticket.team,
+        grade=desk.grade_of(ticket),
     )[0]
     # Told after the hangup it is called off at once, but three rings that nobody answered stay a breach.
     add_target(desk, ticket, plan, incoming.id)
@@ -206,6 +207,7 @@ def _missed(incoming: Incoming, desk: Desk, facts: CallFacts, ticket: Ticket) ->
         urgent=False,
         at=at,
         team=ticket.team,
+        grade=desk.grade_of(ticket),
         missed_call=True,
     )[0]
     if ticket.state is not TicketState.OPEN:

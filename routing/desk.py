@@ -143,6 +143,7 @@ class Changes:
     calls: dict[tuple[str, str], StoredCall] = field(default_factory=dict)
     assigned: dict[str, datetime] = field(default_factory=dict)  # agent -> when he last got work
     acted: dict[str, datetime] = field(default_factory=dict)  # agent -> his last sign of life
+    graded: dict[int, str] = field(default_factory=dict)  # customer -> the class that he is of now
     verified: set[str] = field(default_factory=set)  # contacts that somebody vouched for
     changed_contacts: dict[str, Contact] = field(default_factory=dict)
     participants: dict[tuple[int, str], Participant] = field(default_factory=dict)  # (ticket, address)
@@ -538,6 +539,21 @@ class Desk:
         self.customers[customer.id] = customer
         self.changes.customers.append(customer)
         return customer
+
+    def grade_of(self, ticket: Ticket) -> str:
+        """The class of a ticket's customer, "" for everybody's."""
+        customer = self.customers.get(ticket.customer)
+        return customer.grade if customer is not None else ""
+
+    def grade(self, customer: Customer, grade: str) -> Customer:
+        """Let a customer be of a class."""
+        graded = replace(customer, grade=grade)
+        self.customers[customer.id] = graded
+        if any(c.id == customer.id for c in self.changes.customers):
+            self.changes.customers = [graded if c.id == customer.id else c for c in self.changes.customers]
+        else:
+            self.changes.graded[customer.id] = grade
+        return graded
 
     def new_contact(self, contact: Contact) -> None:
         self.contacts[contact.address] = contact

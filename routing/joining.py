@@ -142,5 +142,8 @@ def _promise(desk: Desk, other: Ticket, ticket: Ticket) -> Target | None:
         urgent=other.is_urgent or ticket.is_urgent,
         at=ticket.opened_at,
         team=other.team,
+        kind=other.kind,
+        topic=other.topic,
+        grade=desk.grade_of(other),
     )
     return add_target(desk, other, plan, ticket.opened_by)

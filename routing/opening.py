@@ -21,6 +21,7 @@ from routing.records import Contact, Customer, Target, Ticket
 from routing.rules import Classification, classify
 from routing.sla import TargetPlan, next_response_for, targets_for, times_of
 from routing.statutes import tied
+from routing.target_rules import class_of
 from routing.threads import ThreadFacts, ThreadMatch, TicketFacts, lookup, match
 from routing.words import Origin, Outcome, ParticipantRole, Purpose, Speaker, Standing, TargetKind, TicketState
 from routing.writing import acknowledge, notify_agent
@@ -150,6 +151,9 @@ def _added(
             urgent=ticket.is_urgent,
             at=promised_from(incoming, desk),
             team=ticket.team,
+            kind=ticket.kind,
+            topic=ticket.topic,
+            grade=desk.grade_of(ticket),
         )
         add_target(desk, ticket, plan, incoming.id)
     more: dict[str, Any] = {"note": note} if note else {}
@@ -299,11 +303,22 @@ def _plans(incoming: Incoming, desk: Desk, ticket: Ticket) -> tuple[TargetPlan, 
         urgent=ticket.is_urgent,
         at=promised_from(incoming, desk),
         team=ticket.team,
+        topic=ticket.topic,
+        grade=desk.grade_of(ticket),
     )
 
 
 def customer_of(incoming: Incoming, desk: Desk, standing: Standing, language: str) -> Customer:
-    """The customer whose contact the sender is; a new one if nobody knows him."""
+    """The customer whose contact the sender is; a new one if nobody knows him. Of his class, if he has one."""
+    customer = _known_or_new(incoming, desk, standing, language)
+    grade = class_of(desk.policy.classes, incoming.message.sender.value, standing)
+    if not grade or grade == customer.grade:
+        return customer
+    desk.tell("customer_graded", customer=customer.id, message=incoming.id, grade=grade, was=customer.grade)
+    return desk.grade(customer, grade)
+
+
+def _known_or_new(incoming: Incoming, desk: Desk, standing: Standing, language: str) -> Customer:
     is_withheld = not incoming.message.sender.value  # no two withheld numbers are known to be one person
     known = None if is_withheld else desk.contacts.get(incoming.sender)
     if known is not None:

@@ -107,6 +107,31 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CustomerClass:
+    """Customers who are promised other times. First match wins; only a sender who is vouched for is of a class."""
+
+    name: str
+    senders: tuple[str, ...]  # address or @domain, lower case
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetRule:
+    """Other budgets for some tickets. Of several rules the first that matches and has the budget gives it.
+
+    Every condition that is given must hold; those of several words hold where one of them does.
+    """
+
+    name: str
+    channels: tuple[str, ...] = ()  # names or media
+    kinds: tuple[Kind, ...] = ()
+    topics: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # of customers
+    teams: tuple[str, ...] = ()
+    urgent: bool | None = None
+    budgets: Mapping[str, Budget] = field(default_factory=dict)  # "first_response", "resolution" … -> how long
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelPolicy:
     """What deciding and writing must know of a channel."""
 
@@ -175,6 +200,8 @@ class Policy:
     supervisor_after: Mapping[str, Budget]
     rules: tuple[Rule, ...]
     channels: Mapping[str, ChannelPolicy]
+    target_rules: tuple[TargetRule, ...] = ()  # before `targets`
+    classes: tuple[CustomerClass, ...] = ()
     topics: Mapping[str, Topic] = field(default_factory=dict)
     filings: tuple[Filing, ...] = ()  # returns with a date of the law
     filing_calendars: Mapping[str, CalendarSpec] = field(default_factory=dict)  # those that filings name

@@ -16,6 +16,7 @@ from routing.budgets import parse_budget
 from routing.calendars import due_at, share_of, split_point
 from routing.calls import ring_cycle
 from routing.policy import Budget, BudgetUnit, CalendarSpec, ChannelPolicy, Policy
+from routing.target_rules import Case, given
 from routing.words import Kind, TargetKind
 
 WARN_FROM = timedelta(minutes=10)  # shorter budgets leave nobody time to read a warning
@@ -95,36 +96,79 @@ def targets_for(
     urgent: bool,
     at: datetime,
     team: str = "",
+    topic: str = "",
+    grade: str = "",
     missed_call: bool = False,
 ) -> tuple[TargetPlan, ...]:
     """The targets of a ticket that begins `at` (aware), the first response or callback first.
 
     A channel that the policy does not know (`due --channel email`) gets the desk's calendar and region.
+    `grade`: the class of its customer.
     """
     spec = policy.calendar_of(channel, team)
     known = policy.channels.get(channel)
     has_managers = team in policy.teams and bool(policy.teams[team].managers)
-    desk = _Desk(policy, spec, at.astimezone(UTC), (known.region if known else "") or policy.region, has_managers)
+    case = Case(channel=channel, medium=medium.value, kind=kind, topic=topic, grade=grade, team=team, urgent=urgent)
+    region = (known.region if known else "") or policy.region
+    desk = _Desk(policy, spec, at.astimezone(UTC), region, has_managers, case)
     if missed_call:
-        first = desk.plan(TargetKind.CALLBACK, "phone.callback")
+        first = desk.ruled(TargetKind.CALLBACK, "phone.callback") or desk.plan(TargetKind.CALLBACK, "phone.callback")
     else:
         key, budget = _first_response(policy, known, medium, desk.region)
-        first = desk.plan(TargetKind.FIRST_RESPONSE, key, budget, halve=urgent and key not in _NEVER_HALVED)
+        halve = urgent and key not in _NEVER_HALVED
+        first = desk.ruled(TargetKind.FIRST_RESPONSE, key, halve=halve) or desk.plan(
+            TargetKind.FIRST_RESPONSE, key, budget, halve=halve
+        )
     if kind is Kind.COMPLAINT:
         answer = desk.plan(first.kind, "complaint.answer")
         first = min(first, answer, key=lambda plan: plan.due_at)
         return (first, _initial_opinion(desk, urgent=urgent), _resolution(desk))
+    solved = desk.ruled(TargetKind.RESOLUTION)
+    rest = (solved,) if solved is not None else ()
     if kind is Kind.FEEDBACK:
-        return (first, desk.plan(TargetKind.REPORT_BACK, "feedback.report_back"))
-    return (first,)
+        back = desk.ruled(TargetKind.REPORT_BACK) or desk.plan(TargetKind.REPORT_BACK, "feedback.report_back")
+        return (first, back, *rest)
+    return (first, *rest)
 
 
 def next_response_for(
-    policy: Policy, *, channel: str, medium: Medium, urgent: bool, at: datetime, team: str = ""
+    policy: Policy,
+    *,
+    channel: str,
+    medium: Medium,
+    urgent: bool,
+    at: datetime,
+    team: str = "",
+    kind: Kind = Kind.CONSULTATION,
+    topic: str = "",
+    grade: str = "",
 ) -> TargetPlan:
-    """The clock that a customer's further words start: as long as the first response's."""
-    plans = targets_for(policy, channel=channel, medium=medium, kind=Kind.CONSULTATION, urgent=urgent, at=at, team=team)
-    return replace(plans[0], kind=TargetKind.NEXT_RESPONSE)
+    """The clock that a customer's further words start: as long as the first response's, unless a rule says otherwise.
+
+    A complaint's shorter time for a first answer is for the first one.
+    """
+    case = Case(channel=channel, medium=medium.value, kind=kind, topic=topic, grade=grade, team=team, urgent=urgent)
+    plain = Kind.CONSULTATION if kind is Kind.COMPLAINT else kind
+    first = targets_for(
+        policy,
+        channel=channel,
+        medium=medium,
+        kind=plain,
+        urgent=urgent,
+        at=at,
+        team=team,
+        topic=topic,
+        grade=grade,
+    )[0]
+    if given(policy.target_rules, case, TargetKind.NEXT_RESPONSE) is None:
+        return replace(first, kind=TargetKind.NEXT_RESPONSE)
+    known = policy.channels.get(channel)
+    key, _ = _first_response(policy, known, medium, policy.region)
+    has_managers = team in policy.teams and bool(policy.teams[team].managers)
+    desk = _Desk(policy, policy.calendar_of(channel, team), at.astimezone(UTC), policy.region, has_managers, case)
+    ruled = desk.ruled(TargetKind.NEXT_RESPONSE, key, halve=urgent and key not in _NEVER_HALVED)
+    assert ruled is not None, "looked up above"
+    return ruled
 
 
 def times_of(plan: TargetPlan) -> dict[str, datetime | None]:
@@ -159,13 +203,26 @@ class _Desk:
     spec: CalendarSpec
     at: datetime
     region: str
-    has_managers: bool = False  # of the team
+    has_managers: bool  # of the team
+    case: Case
 
-    def plan(self, kind: TargetKind, key: str, budget: Budget | None = None, *, halve: bool = False) -> TargetPlan:
+    def ruled(self, kind: TargetKind, key: str = "", *, halve: bool = False) -> TargetPlan | None:
+        """The plan by the first [[target_rules]] that has a time for it. `key`: what [targets] calls the same."""
+        found = given(self.policy.target_rules, self.case, kind)
+        if found is None:
+            return None
+        halve = halve and not found.is_for_urgent
+        return replace(self.plan(kind, key, found.budget, halve=halve, is_ruled=True), key=found.key)
+
+    def plan(
+        self, kind: TargetKind, key: str, budget: Budget | None = None, *, halve: bool = False, is_ruled: bool = False
+    ) -> TargetPlan:
         whole = _counted(key, budget or budget_of(self.policy, key))
         given = share_of(self.spec, self.at, whole, 0.5) if halve else whole
         due = due_at(self.spec, self.at, given)
         supervisor = self._supervisor_at(key, given, due, halve=halve)
+        if is_ruled:  # when they hear of it was said of another time: never before this one is over
+            supervisor = max(supervisor, due)
         warns = _is_long_enough(given)
         return TargetPlan(
             kind=kind,
@@ -245,9 +302,18 @@ def _ringing(policy: Policy, channel: ChannelPolicy | None, region: str) -> Budg
     return Budget(BudgetUnit.WALL, rings * cycle, written=f"{rings} rings x {cycle.total_seconds():g}s")
 
 
+def _is_for_urgent(desk: _Desk) -> bool:
+    """Whether the rule that gives the time for a first opinion asks for urgency itself."""
+    found = given(desk.policy.target_rules, desk.case, TargetKind.INITIAL_OPINION)
+    return found is not None and found.is_for_urgent
+
+
 def _initial_opinion(desk: _Desk, *, urgent: bool) -> TargetPlan:
     """An urgent complaint has a budget of its own, which never gives more time than the ordinary one."""
-    plan = desk.plan(TargetKind.INITIAL_OPINION, "complaint.initial_opinion")
+    ruled = desk.ruled(TargetKind.INITIAL_OPINION)
+    if ruled is not None and _is_for_urgent(desk):
+        return ruled
+    plan = ruled or desk.plan(TargetKind.INITIAL_OPINION, "complaint.initial_opinion")
     if not urgent:
         return plan
     soon = desk.plan(TargetKind.INITIAL_OPINION, "complaint.initial_opinion_urgent")
@@ -256,7 +322,7 @@ def _initial_opinion(desk: _Desk, *, urgent: bool) -> TargetPlan:
 
 def _resolution(desk: _Desk) -> TargetPlan:
     """Ten working days may be longer than the fifteen days that the law gives in Taiwan."""
-    plan = desk.plan(TargetKind.RESOLUTION, "complaint.resolution")
+    plan = desk.ruled(TargetKind.RESOLUTION) or desk.plan(TargetKind.RESOLUTION, "complaint.resolution")
     if desk.region != "TW":
         return plan
     return min(plan, desk.plan(TargetKind.RESOLUTION, "complaint.resolution_tw"), key=lambda p: p.due_at)

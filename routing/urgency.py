@@ -70,6 +70,9 @@ def plan_of(desk: Desk, ticket: Ticket, kind: TargetKind, at: datetime) -> Targe
             urgent=ticket.is_urgent,
             at=at,
             team=ticket.team,
+            kind=ticket.kind,
+            topic=ticket.topic,
+            grade=desk.grade_of(ticket),
         )
     return next(plan for plan in plans(desk, ticket, at) if plan.kind is kind)
 
@@ -85,5 +88,7 @@ def plans(desk: Desk, ticket: Ticket, at: datetime) -> tuple[TargetPlan, ...]:
         urgent=ticket.is_urgent,
         at=at,
         team=ticket.team,
+        topic=ticket.topic,
+        grade=desk.grade_of(ticket),
         missed_call=TargetKind.CALLBACK in kinds and TargetKind.FIRST_RESPONSE not in kinds,
     )

@@ -71,6 +71,14 @@ async def add(tx: Transaction, customers: Sequence[Customer], contacts: Sequence
     await tx.insert(CONTACT, [as_row(c) for c in contacts], keep_first=True)
 
 
+async def grade(tx: Transaction, graded: Mapping[int, str]) -> None:
+    """Write the classes that customers are of now."""
+    await tx.many(
+        update(CUSTOMER).where(CUSTOMER.c.id == bindparam("the_customer")).values(grade=bindparam("the_grade")),
+        [{"the_customer": number, "the_grade": grade} for number, grade in graded.items()],
+    )
+
+
 async def change_contacts(tx: Transaction, contacts: Sequence[Contact]) -> None:
     """Write back where contacts ask for answers, and what agents say of them."""
     await tx.many(

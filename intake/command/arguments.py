@@ -120,6 +120,8 @@ def _explaining(command: Command) -> None:
     of.add_argument("--tsv", metavar="FILE", help="with --calendar: lines of start, tab, budget; - is standard input")
     of.add_argument("--budget", metavar="BUDGET", help='with --calendar: one budget, "8wh", from --at on')
     due.add_argument("--kind", choices=[k.value for k in Kind], default=Kind.CONSULTATION.value, help="of the ticket")
+    due.add_argument("--topic", metavar="NAME", default="", help="of the ticket")
+    due.add_argument("--class", dest="customer_class", metavar="NAME", default="", help="of the customer")
     due.add_argument("--at", metavar="TIME", help="when it came; without a zone the desk's is meant (now)")
     due.add_argument("--urgent", action="store_true", help="as an urgent one")
     due.add_argument("--missed-call", action="store_true", help="as a call that nobody answered")

@@ -14,7 +14,7 @@ from intake import dates
 from intake.command.due_table import calendar_called, run_table
 from intake.command.failure import Exit, Failure
 from intake.command.overlaid import overlaid
-from intake.command.plain_policy import channel_called, found, with_media
+from intake.command.plain_policy import channel_called, class_called, found, topic_called, with_media
 from intake.command.terminal import Screen
 from routing.budgets import BadBudget, parse_budget
 from routing.calendars import Interval, NoOpenHours, intervals, is_provisional
@@ -42,6 +42,8 @@ async def run(args: Namespace, screen: Screen, clock: Clock) -> Exit:
             urgent=args.urgent,
             at=at,
             team=channel.team,
+            topic=topic_called(policy, args.topic),
+            grade=class_called(policy, args.customer_class),
             missed_call=args.missed_call,
         )
         counted = [(plan, intervals(spec, plan.started_at, plan.budget, policy.language)) for plan in plans]

@@ -17,6 +17,7 @@ from intake.command.setting import VARIABLE, config_path, configuration
 from intake.config import Config
 from intake.config_calendars import built_in
 from intake.config_tables import Desk
+from intake.config_words import closest
 from routing import taxonomy
 from routing.policy import ChannelPolicy, Policy, Team
 from routing.sla import DEFAULT_SUPERVISOR_AFTER, DEFAULT_TARGETS
@@ -75,3 +76,19 @@ def channel_called(policy: Policy, name: str) -> ChannelPolicy:
         there = sorted({*policy.channels, *(m.value for m in Medium)})
         raise Failure(Exit.NOT_FOUND, f'there is no channel "{name}"', f"there is: {', '.join(there)}")
     return of_medium
+
+
+def topic_called(policy: Policy, name: str) -> str:
+    """A topic of the taxonomy, "" for none. Raises Failure."""
+    if name and name not in policy.topics:
+        raise Failure(Exit.NOT_FOUND, f'there is no topic "{name}"', closest(name, policy.topics))
+    return name
+
+
+def class_called(policy: Policy, name: str) -> str:
+    """A class of customers of the configuration, "" for everybody's. Raises Failure."""
+    there = [one.name for one in policy.classes]
+    if name and name not in there:
+        mend = closest(name, there) if there else "write [[customer_classes]] into config.toml"
+        raise Failure(Exit.NOT_FOUND, f'there is no class "{name}"', mend)
+    return name

@@ -33,6 +33,7 @@ SENTENCES: Mapping[str, str] = {
     "enrolment_not_counted": "An answer to the welcome of {agent} does not count ({why}).",
     "probe_sent": "A mail with a forged header is sent to {channel} from outside.",
     "probe_answered": "The probe of {channel} came in: its header was {result}.",
+    "customer_graded": "The customer is of class {grade}.",
     "customer_registered": "The sender was registered as customer {customer}.",
     "ticket_opened": "The ticket was opened: {kind_of_ticket}, topic {topic}, for team {team}.",
     "ticket_started": "{agent} wrote to the customer first: topic {topic}, team {team}.",

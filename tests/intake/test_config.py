@@ -600,7 +600,7 @@ def test_every_key_is_explained() -> None:
         tables.Store,
     ]
     models += [tables.Http, tables.Log, tables.Tokens, tables.Limits, tables.AgentTable, tables.TeamTable]
-    models += [tables.CalendarTable, tables.RuleTable]
+    models += [tables.CalendarTable, tables.RuleTable, tables.TargetRuleTable, tables.CustomerClassTable]
     keys = {key for model in models for key in model.model_fields} | TARGET_KEYS
 
     assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
