@@ -4,7 +4,8 @@ Only what waits for him stands still: solving, reporting back, a first opinion. 
 whatever he owes, and a date of the law waits for nobody. Nothing that is late already becomes less late by a pause.
 
 What is left is counted as the promise itself is: working hours that are left are left to the minute; of working days
-and calendar days as many closings (midnights) are still to come as were to come when it stopped. Pure.
+and calendar days as many closings (midnights) are still to come as were to come when it stopped. Its start moves along,
+so that it may be counted again from there without losing the pause. Pure.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ PAUSABLE = frozenset({TargetKind.RESOLUTION, TargetKind.REPORT_BACK, TargetKind.
 #: Dates of the law (Taiwan's Consumer Protection Act, art. 43) wait for nobody.
 STATUTORY = frozenset({"complaint.resolution_tw"})
 MAX_DAYS_LEFT = 3 * 366  # of a budget in days
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def may_pause(target: Target, at: datetime) -> bool:
@@ -61,6 +63,7 @@ def resumed(target: Target, spec: CalendarSpec, at: datetime, now: datetime) -> 
 
     moved = replace(
         target,
+        started_at=_start_for(spec, target, due, at),
         due_at=due,
         warn_50_at=ahead(target.warn_50_at),
         warn_80_at=ahead(target.warn_80_at),
@@ -88,6 +91,27 @@ def ran_on(old: Target, new: Target, now: datetime) -> Event:
 def calendar_of(policy: Policy, target: Target, channel: str, team: str) -> CalendarSpec:
     """The calendar that a promise was counted in; the ticket's where that is no more."""
     return policy.calendars.get(target.calendar) or policy.calendar_of(channel, team)
+
+
+def _start_for(spec: CalendarSpec, target: Target, due: datetime, latest: datetime) -> datetime:
+    """The latest start from which the whole budget ends at `due`: counted again from it, the pause is not lost.
+
+    The start as it was, where there is none, or the budget cannot be read any more.
+    """
+    try:
+        budget = parse_budget(target.budget)
+    except ValueError:
+        return target.started_at
+    first, steps = target.started_at, (latest - target.started_at) // _MICROSECOND
+    low, high = 0, steps  # a later start is never due sooner
+    while low < high:
+        middle = (low + high + 1) // 2
+        if due_at(spec, first + middle * _MICROSECOND, budget) <= due:
+            low = middle
+        else:
+            high = middle - 1
+    found = first + low * _MICROSECOND
+    return found if due_at(spec, found, budget) == due else target.started_at
 
 
 def _unit(target: Target) -> BudgetUnit:

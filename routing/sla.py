@@ -99,13 +99,14 @@ def targets_for(
     topic: str = "",
     grade: str = "",
     missed_call: bool = False,
+    spec: CalendarSpec | None = None,
 ) -> tuple[TargetPlan, ...]:
     """The targets of a ticket that begins `at` (aware), the first response or callback first.
 
     A channel that the policy does not know (`due --channel email`) gets the desk's calendar and region.
-    `grade`: the class of its customer.
+    `grade`: the class of its customer. `spec`: the calendar to count in, where it is not that of channel and team.
     """
-    spec = policy.calendar_of(channel, team)
+    spec = spec or policy.calendar_of(channel, team)
     known = policy.channels.get(channel)
     has_managers = team in policy.teams and bool(policy.teams[team].managers)
     case = Case(channel=channel, medium=medium.value, kind=kind, topic=topic, grade=grade, team=team, urgent=urgent)
@@ -142,6 +143,7 @@ def next_response_for(
     kind: Kind = Kind.CONSULTATION,
     topic: str = "",
     grade: str = "",
+    spec: CalendarSpec | None = None,
 ) -> TargetPlan:
     """The clock that a customer's further words start: as long as the first response's, unless a rule says otherwise.
 
@@ -159,13 +161,15 @@ def next_response_for(
         team=team,
         topic=topic,
         grade=grade,
+        spec=spec,
     )[0]
     if given(policy.target_rules, case, TargetKind.NEXT_RESPONSE) is None:
         return replace(first, kind=TargetKind.NEXT_RESPONSE)
     known = policy.channels.get(channel)
     key, _ = _first_response(policy, known, medium, policy.region)
     has_managers = team in policy.teams and bool(policy.teams[team].managers)
-    desk = _Desk(policy, policy.calendar_of(channel, team), at.astimezone(UTC), policy.region, has_managers, case)
+    spec = spec or policy.calendar_of(channel, team)
+    desk = _Desk(policy, spec, at.astimezone(UTC), policy.region, has_managers, case)
     ruled = desk.ruled(TargetKind.NEXT_RESPONSE, key, halve=urgent and key not in _NEVER_HALVED)
     assert ruled is not None, "looked up above"
     return ruled

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from routing.policy import Budget, CustomerClass, TargetRule
 from routing.words import Kind, Standing, TargetKind
 
+#: Keys of budgets that a rule gave begin with it.
+RULED = "target_rules."
 #: What a rule may give a time for: the kinds of targets.
 BUDGETS = tuple(kind.value for kind in TargetKind)
 
@@ -42,7 +44,7 @@ def given(rules: tuple[TargetRule, ...], case: Case, kind: TargetKind) -> Given 
     for rule in rules:
         budget = rule.budgets.get(kind.value)
         if budget is not None and matches(rule, case):
-            return Given(f"target_rules.{rule.name}/{kind.value}", budget, rule.urgent is True)
+            return Given(f"{RULED}{rule.name}/{kind.value}", budget, rule.urgent is True)
     return None
 
 

@@ -202,6 +202,19 @@ async def counted_otherwise(
     return [_target(r) for r in rows]
 
 
+async def running(tx: Transaction, after: tuple[int, str, int], limit: int) -> list[Target]:
+    """Open promises, not yet broken, whose clock runs, in order of ticket. `after`: the last one that was looked at."""
+    key = tuple_(TARGET.c.ticket, TARGET.c.kind, TARGET.c.ordinal)
+    rows = await tx.rows(
+        select(TARGET)
+        .where(*_AND_OPEN, TARGET.c.breached_at.is_(None), TARGET.c.paused_at.is_(None))
+        .where(key > tuple_(*(literal(part) for part in after)))
+        .order_by(TARGET.c.ticket, TARGET.c.kind, TARGET.c.ordinal)
+        .limit(limit)
+    )
+    return [_target(r) for r in rows]
+
+
 #: What another calendar, policy or urgency changes of a promise that is open.
 _MOVABLE = (
     *("started_at", "due_at", "warn_50_at", "warn_80_at", "supervisor_at", "rescue_at", "manager_at", "paused_at"),

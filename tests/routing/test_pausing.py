@@ -130,6 +130,8 @@ def test_before_and_after_the_pause_make_the_budget(
     elif budget.unit is BudgetUnit.WALL:
         assert (stop - start) + (after.due_at - go) == budget.amount
     assert after.due_at >= max(target.due_at, go)
+    assert due_at(spec, after.started_at, budget) == after.due_at, "counted again, the pause is lost"
+    assert start <= after.started_at <= max(go, start)
     told = [m for m in (after.warn_50_at, after.warn_80_at, after.due_at) if m is not None]
     assert told == sorted(told)
     assert after.supervisor_at == after.due_at
