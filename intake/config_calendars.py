@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import date, time
 from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import holidays
 
+from intake import calendar_files
 from intake.config_tables import CalendarTable
 from intake.config_words import Problem, closest
 from routing.policy import CalendarSpec, Window
@@ -59,6 +61,7 @@ def versioned(spec: CalendarSpec) -> CalendarSpec:
         spec.holiday_categories,
         sorted(spec.exceptions.items()),
         version("holidays") if spec.country else "",  # new tables are new days off
+        *([sorted(spec.complete)] if spec.complete else []),
     )
     return replace(spec, version=hashlib.sha256(repr(parts).encode()).hexdigest()[:12])
 
@@ -108,6 +111,11 @@ class _Reading:
         week = self._week()
         usual = next((hours for _, hours in sorted(week.items()) if hours), ())
         exceptions = dict(self.base.exceptions) if self.base else {}
+        complete = self.base.complete if self.base else frozenset[int]()
+        for file in self.table.files:
+            days, years = self._file(file, zone, usual)
+            exceptions |= days
+            complete |= years
         exceptions |= self._exceptions(usual)
         if not any(week.values()) and not any(exceptions.values()) and self._may_judge():
             self.wrong("", "this calendar has no open hour", 'write hours = { mon-fri = ["09:00-18:00"] }')
@@ -118,7 +126,22 @@ class _Reading:
             country=country,
             holiday_categories=self._categories(country),
             exceptions=exceptions,
+            complete=complete,
         )
+
+    def _file(
+        self, path: Path, zone: str, usual: tuple[Window, ...]
+    ) -> tuple[dict[date, tuple[Window, ...]], frozenset[int]]:
+        """The days of a file, and the years that it has whole."""
+        read = calendar_files.read(path, zone)
+        for where, message, mend in read.problems:
+            self.wrong(f"files: {path.name}{', ' if where else ''}{where}", message, mend)
+        days = {
+            day: hours
+            for day, found in read.days.items()
+            if (hours := self._day(f"files: {path.name}, {found.where}", day, found.said, usual)) is not None
+        }
+        return days, read.complete
 
     def _may_judge(self) -> bool:
         """False where hours were reported already."""
@@ -214,14 +237,23 @@ class _Reading:
             except ValueError:
                 self.wrong(key, f'"{text}" is no date', "write for example 2027-02-13")
                 continue
-            if isinstance(value, tuple):
-                found[day] = self._windows(key, value)
-                self._refuse_overlap(key, {day.weekday(): found[day]})
-            elif value in ("closed", "workday"):
-                found[day] = usual if value == "workday" else ()
-            else:
-                self.wrong(key, f'"{value}" is no exception', 'write "closed", "workday" or ["09:00-12:00"]')
+            hours = self._day(key, day, value, usual)
+            if hours is not None:
+                found[day] = hours
         return found
+
+    def _day(
+        self, key: str, day: date, said: str | tuple[str, ...], usual: tuple[Window, ...]
+    ) -> tuple[Window, ...] | None:
+        """The hours of an exceptional day; None where they cannot be read."""
+        if isinstance(said, tuple):
+            hours = self._windows(key, said)
+            self._refuse_overlap(key, {day.weekday(): hours})
+            return hours
+        if said in ("closed", "workday"):
+            return usual if said == "workday" else ()
+        self.wrong(key, f'"{said}" is no exception', 'write "closed", "workday" or ["09:00-12:00"]')
+        return None
 
 
 def is_zone(name: str) -> bool:

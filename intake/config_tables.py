@@ -228,6 +228,7 @@ class CalendarTable(Strict):
     hours: dict[str, tuple[str, ...]] | None = None  # "mon-fri" -> ["09:00-12:00", "13:30-18:00"]
     #: "2027-02-13" -> ["09:00-12:00"], or "closed", or "workday": the hours of an ordinary working day
     exceptions: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    files: tuple[Path, ...] = Field(default=(), max_length=20)  # days in files of their own: .toml, .csv, .ics
 
 
 class RuleTable(Strict):

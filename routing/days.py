@@ -64,6 +64,8 @@ def is_provisional(spec: CalendarSpec, year: int) -> bool:
 
     The State Council publishes them in autumn for the following year; until then `holidays` silently guesses.
     """
+    if year in spec.complete:
+        return False
     table = clockwork(spec).holidays
     if spec.country != "CN" or table is None:
         return False

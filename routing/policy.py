@@ -58,6 +58,7 @@ class CalendarSpec:
     country: str = ""  # ISO 3166-1 for public holidays and make-up workdays; "" for none
     holiday_categories: tuple[str, ...] = ()
     exceptions: Mapping[date, tuple[Window, ...]] = field(default_factory=dict)  # () is closed all day
+    complete: frozenset[int] = frozenset()  # years of which every day off is known, whatever the library knows
     version: str = ""  # changes whenever any of the above does
 
 
