@@ -115,6 +115,7 @@ class Told(StrEnum):
     UNKNOWN_TOPIC = "unknown_topic"
     UNKNOWN_KIND = "unknown_kind"
     UNKNOWN_ACCUSED = "unknown_accused"
+    TO_ACCUSED = "to_accused"
     BAD_GOT = "bad_got"
     SAME_WHICH = "same_which"
     APART_ALONE = "apart_alone"

@@ -255,10 +255,11 @@ def _worth_telling(fresh: Sequence[Told]) -> list[Told]:
 def _readers(policy: Policy, ticket: Ticket, kind: NoticeKind) -> list[str]:
     """Who is told: the agent who has the ticket, then the team's supervisors, at last its managers."""
     team = policy.teams.get(ticket.team)
+    there = [n for n in policy.agents if n != ticket.accused]  # not whom a complaint is about
     if kind is NoticeKind.MANAGER:
-        return [n for n in (team.managers if team else ()) if n in policy.agents]
+        return [n for n in (team.managers if team else ()) if n in there]
     if kind is NoticeKind.SUPERVISOR:
-        return [n for n in (team.supervisors if team else ()) if n in policy.agents]
+        return [n for n in (team.supervisors if team else ()) if n in there]
     return [ticket.agent] if ticket.agent and ticket.agent in policy.agents else []
 
 

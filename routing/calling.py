@@ -285,6 +285,8 @@ def _who(channel: ChannelPolicy, facts: CallFacts) -> str | None:
 
 def _stamped(desk: Desk, incoming: Incoming, ticket: Ticket, target: Target, at: datetime, agent: str | None) -> None:
     kind = "first_response_recorded" if target.kind is TargetKind.FIRST_RESPONSE else "target_met"
+    if agent in desk.policy.agents:
+        desk.note_act(agent or "")  # who speaks on the telephone is there
     desk.tell(
         kind,
         ticket=ticket.id,

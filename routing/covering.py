@@ -54,6 +54,6 @@ def _need(desk: Desk, ticket: Ticket, without: str) -> Need:
         topic=ticket.topic,
         language=ticket.language,
         is_complaint=ticket.kind is Kind.COMPLAINT,
-        excluded=frozenset({without}),
+        excluded=frozenset({without, ticket.accused or without}),
         load=desk.policy.assigning.loads.of(ticket.medium, ticket.kind.value),
     )

@@ -34,8 +34,10 @@ def cannot_hand_over(act: Act) -> str:
     opens = any(c.name is CommandName.REOPEN for c in parse(act.incoming.message.text).commands)
     if act.ticket.state is TicketState.CLOSED and not opens:
         return "to_closed"
-    is_there = colleague(act.desk, act.argument) is not None and act.desk.mail_channel_of(act.ticket) is not None
-    return "" if is_there else "unknown_agent"
+    other = colleague(act.desk, act.argument)
+    if other is None or act.desk.mail_channel_of(act.ticket) is None:
+        return "unknown_agent"
+    return "to_accused" if other.name == act.ticket.accused else ""
 
 
 def hands_over(act: Act) -> str:

@@ -1,17 +1,16 @@
 """Loads: what open work weighs against an agent's capacity, and how many minutes it will probably cost him.
 
 Pure. A ticket that waits for its agent costs what its medium or its kind costs, whichever is more; once he has
-answered it costs nothing until the customer speaks again. What is measured comes before what is written here.
+answered it costs nothing until the customer speaks again. The firm may write other minutes into [assignment].
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import median
 from typing import NamedTuple
 
-#: Minutes of an agent's attention until he has answered, where nothing is configured or measured.
+#: Minutes of an agent's attention until he has answered, where nothing is configured.
 DEFAULT_MINUTES: Mapping[str, float] = {
     "chat": 1.5,  # one turn of a conversation
     "telegram": 1.5,
@@ -32,8 +31,6 @@ DEFAULT_FIRST: Mapping[str, float] = {
     "phone": 0.1,
 }
 OTHER_MINUTES = 10.0  # of a medium that is not in the table
-ENOUGH = 20  # answers of one medium or kind, before their median is believed
-SHORTEST, LONGEST = 0.5, 120.0  # minutes: what lies outside is a break or a mistake, no measure
 
 
 class Load(NamedTuple):
@@ -74,15 +71,3 @@ def added(load: Load, more: Load, times: int = 1) -> Load:
         max(0.0, load.minutes + times * more.minutes),
         max(0, load.weight + times * more.weight),
     )
-
-
-def measured(minutes: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Medians by medium or kind of what answers have taken; of what is rare, nothing.
-
-    `minutes`: (medium or kind, minutes between two acts of the agent who answered).
-    """
-    by_sort: dict[str, list[float]] = {}
-    for sort, length in minutes:
-        if SHORTEST <= length <= LONGEST:
-            by_sort.setdefault(sort, []).append(length)
-    return {sort: round(median(some), 1) for sort, some in by_sort.items() if len(some) >= ENOUGH}

@@ -95,7 +95,9 @@ def number_in(argument: str) -> int | None:
 
 
 def may_see(desk: Desk, agent: Agent, ticket: Ticket) -> bool:
-    """Whether a ticket is any of this agent's business."""
+    """Whether a ticket is any of this agent's business. A complaint is not his whom it is about."""
+    if ticket.accused == agent.name and ticket.agent != agent.name:
+        return False
     team = desk.policy.teams.get(ticket.team)
     return ticket.agent == agent.name or (
         team is not None and (agent.name in team.members or agent.name in team.supervisors)

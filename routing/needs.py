@@ -22,12 +22,24 @@ def need_of(desk: Desk, ticket: Ticket, *, due_at: datetime | None = None, **mor
         "topic": ticket.topic,
         "language": ticket.language,
         "is_complaint": ticket.kind is Kind.COMPLAINT,
+        "excluded": frozenset({ticket.accused} - {None}),
         "preferred": own_agent(desk, ticket),
-        "due_at": due_at or min((t.due_at for t in desk.open_targets(ticket.id)), default=None),
+        "due_at": due_at or next_date(desk, ticket),
         "minutes": desk.policy.assigning.loads.first_of(ticket.medium, ticket.kind.value),
         "load": load,
     }
     return Need(**(facts | more))
+
+
+def next_date(desk: Desk, ticket: Ticket) -> datetime | None:
+    """The next moment by which something of a ticket must be done: a promise of ours, or a date of the law.
+
+    So a return that is due comes up the queue as its date nears, and before mail that was promised for later.
+    """
+    dates = [t.due_at for t in desk.open_targets(ticket.id) if t.paused_at is None]
+    if ticket.statutory_at is not None and ticket.statutory_at > desk.now:
+        dates.append(ticket.statutory_at)
+    return min(dates, default=None)
 
 
 @lru_cache(maxsize=256)

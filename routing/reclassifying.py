@@ -87,6 +87,8 @@ def become(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, kind: K
         _tell(incoming, desk, agent, ticket, accused)
         if ticket.state is not TicketState.CLOSED:
             promise_as(incoming, desk, desk.tickets[ticket.id])
+    if accused and desk.tickets[ticket.id].accused != accused:
+        desk.put_ticket(replace(desk.tickets[ticket.id], accused=accused))
     if kind is Kind.COMPLAINT and ticket.state is not TicketState.CLOSED:
         give_to_certified(incoming, desk, desk.tickets[ticket.id], by=agent.name, accused=accused)
 
@@ -137,6 +139,7 @@ def give_to_certified(
     `by`: the agent who says that it is a complaint; "" where only the circumstances do, for `reasons`: then whoever has
     it keeps it where nobody is certified, and the supervisors read it.
     """
+    accused = accused or ticket.accused or ""
     holder = desk.policy.agents.get(ticket.agent or "")
     if holder is not None and holder.complaints and holder.name != accused:
         return

@@ -64,6 +64,7 @@ class Ticket:
     matter: int | None = None  # the first ticket of the same matter, on whatever channel; None: its own
     statute: str | None = None  # the filing it is tied to, "CN/filing/2026-11"
     statutory_at: datetime | None = None  # when that filing is due
+    accused: str | None = None  # agent whom the complaint is about: he never gets it, and does not see it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

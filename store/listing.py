@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, String, and_, case, cast, func, or_, select
 
 from routing.records import Ticket
 from routing.words import TicketState
@@ -34,12 +34,17 @@ _NEXT_DUE = (
 )
 
 
+#: A date of the law brings a ticket forward as a promise does.
+_FILED_BY = TICKET.c.statutory_at
+_BY = case((and_(_FILED_BY.is_not(None), or_(_NEXT_DUE.is_(None), _FILED_BY < _NEXT_DUE)), _FILED_BY), else_=_NEXT_DUE)
+
+
 async def open_of_agent(tx: Transaction, agent: str, limit: int = MAX_LISTED) -> list[Ticket]:
-    """The tickets that wait for an agent, the nearest deadline first; those of which nothing is owed come last."""
+    """The tickets that wait for an agent, the nearest deadline or date of the law first; those with none come last."""
     statement = (
-        select(TICKET.c.id, _NEXT_DUE.label("due_at"))
+        select(TICKET.c.id, _BY.label("due_at"))
         .where(TICKET.c.agent == agent, TICKET.c.state == TicketState.OPEN.value)
-        .order_by(_NEXT_DUE.is_(None), _NEXT_DUE, TICKET.c.id)
+        .order_by(_BY.is_(None), _BY, TICKET.c.id)
         .limit(limit)
     )
     return await _in_order(tx, [row["id"] for row in await tx.rows(statement)])
@@ -49,9 +54,9 @@ async def of_agent(tx: Transaction, agent: str, limit: int = MAX_OF_AGENT) -> li
     """An agent's tickets that are not closed: those that wait for him first, then as `open_of_agent`."""
     is_other = TICKET.c.state != TicketState.OPEN.value
     statement = (
-        select(TICKET.c.id, _NEXT_DUE.label("due_at"))
+        select(TICKET.c.id, _BY.label("due_at"))
         .where(TICKET.c.agent == agent, TICKET.c.state != TicketState.CLOSED.value)
-        .order_by(is_other, _NEXT_DUE.is_(None), _NEXT_DUE, TICKET.c.id)
+        .order_by(is_other, _BY.is_(None), _BY, TICKET.c.id)
         .limit(limit)
     )
     return await _in_order(tx, [row["id"] for row in await tx.rows(statement)])

@@ -180,6 +180,7 @@ class TicketRow(Base, table=True):
     matter: int | None = Field(default=None, sa_type=BigInteger)  # the first ticket of the same matter
     statute: str | None = Field(default=None, sa_column=_text(nullable=True))  # "CN/filing/2026-11"
     statutory_at: datetime | None = None  # when that filing is due
+    accused: str | None = Field(default=None, sa_column=_text(nullable=True))  # agent whom the complaint is about
 
 
 class ThreadKeyRow(Base, table=True):

@@ -144,6 +144,7 @@ _CHANGE = (
         matter=bindparam("the_matter"),
         statute=bindparam("the_statute"),
         statutory_at=bindparam("the_filing"),
+        accused=bindparam("the_accused"),
     )
 )
 
@@ -173,6 +174,7 @@ async def change(tx: Transaction, tickets: Sequence[Ticket]) -> None:
                 "the_matter": t.matter,
                 "the_statute": t.statute,
                 "the_filing": t.statutory_at,
+                "the_accused": t.accused,
             }
             for t in tickets
         ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from routing.assigning_rules import AssigningRules
 from routing.assignment import AgentSnapshot, Need, assign, with_more
 from routing.crowd import Crowd
-from routing.loads import DEFAULT_MINUTES, Load, LoadRules, added, measured
+from routing.loads import DEFAULT_MINUTES, Load, LoadRules, added
 from routing.policy import Agent
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -279,9 +279,3 @@ def test_what_a_ticket_weighs_and_costs() -> None:
     assert rules.of("pigeon", "business") == Load(1, 10.0, 1)
     assert (rules.first_of("chat", "complaint"), rules.first_of("email", "business")) == (0.6, 10.0)
     assert added(Load(1, 5.0, 2), Load(1, 7.0, 1), -1) == Load(0, 0.0, 1)
-
-
-def test_lengths_are_measured_where_there_are_enough() -> None:
-    some = [("email", 8.0)] * 15 + [("email", 12.0)] * 16 + [("email", 500.0)] * 40 + [("phone", 4.0)] * 3
-
-    assert measured(some) == {"email": 12.0}
