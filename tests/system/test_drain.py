@@ -152,10 +152,12 @@ def test_sighup_changes_agents_and_targets_and_names_what_needs_a_restart(both: 
         after = daemon.wait_for("ticket_opened", policy=reloaded["policy"])
         assigned = daemon.wait_for("assigned", ticket=after["ticket"])
         target = daemon.wait_for("target_set", ticket=after["ticket"])
+        daemon.wait_for("promises_counted_again")
         firm.write(http_port=firm.http_port + 1, email_target="1h")
         began = len(daemon.lines)
         daemon.signal(signal.SIGHUP)
         again = daemon.wait_for("reloaded", since=began)
+        daemon.wait_for("promises_counted_again", since=began)
         driver.settle()
         daemon.stop()
 
@@ -166,9 +168,12 @@ def test_sighup_changes_agents_and_targets_and_names_what_needs_a_restart(both: 
     assert due - started == timedelta(hours=2)
     assert "http.port" in again["needs_a_restart"]
     assert again["policy"] not in (before["policy"], reloaded["policy"])
-    # What was decided before stays as it was.
-    [old] = daemon.rows("SELECT budget FROM target WHERE ticket = ?", before["ticket"])
-    assert old == {"budget": "8h"}
+    # Who was given it before keeps it; what he was promised comes sooner, and the log keeps the old deadlines.
+    statement = "SELECT agent, budget FROM target JOIN ticket ON id = ticket WHERE ticket = ?"
+    [old] = daemon.rows(statement, before["ticket"])
+    assert old == {"agent": "chen", "budget": "1h"}
+    moved = daemon.rows("SELECT data FROM event WHERE kind = 'target_moved' AND ticket = ?", before["ticket"])
+    assert len(moved) == 2
 
 
 def test_a_wrong_file_is_refused_whole(both: Any, tmp_path: Path) -> None:
