@@ -235,6 +235,10 @@ class Desk:
     def open_targets(self, ticket: int) -> list[Target]:
         return [t for t in self.targets.get(ticket, ()) if t.is_open]
 
+    def is_present(self, name: str) -> bool:
+        """Whether he has not said that he is away."""
+        return self.presence.get(name, True)
+
     def snapshot(self) -> Crowd:
         """Everybody, as he stands after the decisions made so far; whose shift has begun or ended meanwhile, anew."""
         for name in self.people.outdated(self.now) if len(self.people) else self.policy.agents:

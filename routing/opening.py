@@ -11,6 +11,7 @@ from typing import Any
 
 from channels.message import MESSAGING, Medium, Message, Scheme
 from routing.assignment import assign
+from routing.called_out import called_out
 from routing.desk import Decision, Desk, Incoming, reason_data
 from routing.evidence import Strength
 from routing.matters import join_matter, same_matter
@@ -407,7 +408,9 @@ def _assign(
 ) -> tuple[Ticket, tuple[Reason, ...]]:
     """Find somebody for a ticket; it stays with nobody, and says so, when there is nobody."""
     wanted = {"preferred": about.agent} if about and about.agent else {}
-    found = assign(desk.snapshot(), need_of(desk, ticket, due_at=due_at, **wanted), desk.now, desk.policy.assigning)
+    found = called_out(desk, ticket, due_at) or assign(
+        desk.snapshot(), need_of(desk, ticket, due_at=due_at, **wanted), desk.now, desk.policy.assigning
+    )
     if found.agent is None:
         desk.tell(
             "assignment_failed",

@@ -386,6 +386,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "{own} 是這位客戶的專員，但手上還要約 {minutes} 分鐘，會來不及，改由 {agent}。",
         "{own} 是这位客户的坐席，但手上还要约 {minutes} 分钟，会来不及，改由 {agent}。",
     ),
+    "on_call": (
+        "It is urgent and the desk is closed: who is on call was asked.",
+        "這是急件，而且已經下班，所以找值班的人。",
+        "这是急件，而且已经下班，所以找值班的人。",
+    ),
     "all_busy": (
         "Everybody who could take it is busy for {minutes} minutes or more: it waits in the queue.",
         "能接的人都還要 {minutes} 分鐘以上才有空，先排隊。",

@@ -15,6 +15,7 @@ from channels.message import Medium, Scheme
 from routing.assignment import Assignment
 from routing.budgets import parse_budget
 from routing.calendars import NoOpenHours, is_open, next_opening
+from routing.called_out import called_out
 from routing.desk import Desk, domain_of, mail_id, reason_data
 from routing.handing_out import HandedOut, Waiting, hand_out
 from routing.needs import need_of, own_agent
@@ -159,6 +160,10 @@ def hand_out_all(desk: Desk, unassigned: Iterable[Ticket], told: Iterable[int]) 
     known, waiting = set(told), []
     for ticket in unassigned:
         facts = facts_of(desk, ticket)
+        called = called_out(desk, ticket)
+        if called is not None:
+            _hand_to(desk, ticket, called)
+            continue
         need = need_of(desk, ticket, members=_members(desk, ticket, asked(facts, desk.now, desk.policy.assigning)))
         waiting.append(Waiting(ticket=ticket.id, need=need, since=facts.started_at))
         step = next_step(facts, desk.now, desk.policy.assigning)
@@ -170,16 +175,20 @@ def hand_out_all(desk: Desk, unassigned: Iterable[Ticket], told: Iterable[int]) 
     handed = hand_out(desk.snapshot(), waiting, desk.now, desk.policy.assigning)
     for one, found in handed.given:
         assert found.agent is not None, "given to somebody"
-        ticket = desk.tickets[one.ticket]
-        desk.tell(
-            "assigned",
-            ticket=ticket.id,
-            agent=found.agent.name,
-            reasons=reason_data(found.reasons),
-            candidates=[list(c) for c in found.candidates],
-        )
-        _give(desk, ticket, found, found.agent)
+        _hand_to(desk, desk.tickets[one.ticket], found)
     return handed
+
+
+def _hand_to(desk: Desk, ticket: Ticket, found: Assignment) -> None:
+    assert found.agent is not None, "given to somebody"
+    desk.tell(
+        "assigned",
+        ticket=ticket.id,
+        agent=found.agent.name,
+        reasons=reason_data(found.reasons),
+        candidates=[list(c) for c in found.candidates],
+    )
+    _give(desk, ticket, found, found.agent)
 
 
 def facts_of(desk: Desk, ticket: Ticket) -> Unassigned:
