@@ -102,7 +102,7 @@ def value_of(address: str) -> str:
 async def card_of(
     tx: Transaction, matter: Matter, with_: Stationery, language: str, now: datetime
 ) -> tuple[tuple[str, str], ...]:
-    """The customer card: name, contacts, language, last contact, open tickets on every channel."""
+    """The customer card: name, contacts, class, language, last contact, open tickets on every channel."""
     ticket, texts = matter.ticket, with_.texts
     contacts = (await customers.contacts_of(tx, [ticket.customer])).get(ticket.customer, [])
     shown = [value_of(c.address) for c in contacts if not c.address.startswith(f"{Scheme.WEB.value}:")]
@@ -111,6 +111,7 @@ async def card_of(
     rows = [
         (texts.say("card.name", language), customer_name(matter, with_, language)),
         (texts.say("card.contacts", language), "、".join(shown)),
+        (texts.say("card.class", language), matter.customer.grade if matter.customer is not None else ""),
         (texts.say("card.language", language), texts.say(_SPEAKS[dates.language_of(ticket.language)], language)),
         (
             texts.say("card.last", language),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import handdesk
-from support.attackdesk import RECEIVED, octets, vouched
+from support.attackdesk import RECEIVED, octets, reply, vouched
 from support.days import Days
 from support.deskrun import NOW, agent, policy
 
@@ -53,6 +53,17 @@ async def test_the_first_vouched_mail_makes_the_class_and_it_stays(desk: Days) -
         "target_rules.vip/first_response",
     ]
     assert [e.data["grade"] for e in await desk.events() if e.kind == "customer_graded"] == ["vip"]
+
+
+async def test_the_card_says_it_and_the_guard_knows_the_line(desk: Days) -> None:
+    await writes(desk, 1, vouched("big.example"))
+
+    [letter] = [one for one in await desk.leaves() if one.to == "chen@firm.example"]
+    assert "類別" in letter.plain
+    item = (await desk.outbox("assignment"))[-1]
+    await desk.takes(reply(item, "您好，已更正。\n類別：vip"))
+    assert [one for one in await desk.leaves() if one.to == "mei@big.example"] == []
+    assert [e.kind for e in await desk.events() if e.kind == "reply_held"] == ["reply_held"]
 
 
 async def test_somebody_else_is_of_no_class(desk: Days) -> None:
