@@ -108,7 +108,7 @@ async def _by_times(db: Database, clock: Clock, snapshot: Snapshot) -> int:
                 if t.ticket in found
             ]
             await deadlines.move(tx, [(old, new) for old, new in changes if new != old])
-            written = [_event(old, new, now, "policy") for old, new in changes if new != old]
+            written = [_event(old, new, now, "policy") for old, new in changes if new.due_at != old.due_at]
             await events.append(tx, written)
             if len(some) < AT_ONCE:
                 await keep(tx, {TIMES: version})

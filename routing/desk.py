@@ -354,12 +354,18 @@ class Desk:
                     self.tell("target_paused", ticket=ticket.id, target=target.kind.value, ordinal=target.ordinal)
         elif was_waiting and ticket.state != "waiting":
             for target in self.open_targets(ticket.id):
-                if target.paused_at is not None:
-                    spec = calendar_of(self.policy, target, ticket.channel, ticket.team)
-                    moved = resumed(target, spec, self.at, self.now)
-                    self._clock(target, moved)
-                    self.newly_held.add(ticket.id)
-                    self.changes.events.append(ran_on(target, moved, self.now))
+                self.running(target)
+
+    def running(self, target: Target) -> Target:
+        """The promise with its clock running, from when what is being decided on came."""
+        if target.paused_at is None:
+            return target
+        ticket = self.tickets[target.ticket]
+        moved = resumed(target, calendar_of(self.policy, target, ticket.channel, ticket.team), self.at, self.now)
+        self._clock(target, moved)
+        self.newly_held.add(ticket.id)
+        self.changes.events.append(ran_on(target, moved, self.now))
+        return moved
 
     def _clock(self, old: Target, new: Target) -> None:
         if any(t is old for t in self.changes.targets):
@@ -441,7 +447,7 @@ class Desk:
 
     def withdraw(self, target: Target, at: datetime) -> None:
         """End a target without meeting it, as of a moment; what was overdue by then stays a breach."""
-        if target.due_at < at and target.breached_at is None:
+        if target.due_at < at and target.breached_at is None and target.paused_at is None:
             self.tell(
                 "target_breached",
                 ticket=target.ticket,

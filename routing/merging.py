@@ -165,7 +165,8 @@ def _let_in(incoming: Incoming, desk: Desk, agent: Agent, ticket: Ticket, other:
 
 
 def _hand_on(desk: Desk, other: Ticket, target: Target) -> None:
-    """End a promise here; what goes on there is broken there, or kept: not once more here."""
+    """End a promise here; what goes on there is broken there, or kept: not once more here. No clock stands on there."""
+    target = desk.running(target)
     goes_on = _carry(desk, other, target)
     desk.withdraw(target, min(desk.now, target.due_at) if goes_on else desk.now)
 
@@ -191,7 +192,7 @@ def _carry(desk: Desk, other: Ticket, target: Target) -> bool:
             calendar_version=moved.calendar_version,
         )
         return True
-    first = min(theirs, key=lambda t: t.due_at)
+    first = desk.running(min(theirs, key=lambda t: t.due_at))
     if target.due_at < first.due_at and first.breached_at is None:
         moved = replace(target, ticket=other.id, kind=first.kind, ordinal=first.ordinal)
         desk.move_target(first, moved, "merged")

@@ -125,3 +125,28 @@ async def test_whatever_ends_the_waiting_ends_the_pause(desk: Days, words: str) 
 
     assert after.paused_at is None
     assert after.withdrawn_at is not None if words == "!close" else after.due_at >= on(30, 18)
+
+
+async def test_g6_a_ticket_that_waits_and_is_joined_to_another_leaves_no_clock_standing(desk: Days) -> None:
+    await begun(desk)
+    await desk.until(on(25, 10))
+    headers = ["From: wang@example.com", "Message-ID: <9@example.com>", "Subject: 發票"]
+    raw = octets(vouched("example.com"), RECEIVED, *headers, "To: support@firm.example", body="請問發票怎麼開？")
+    await desk.takes(desk.arrival(raw, received_at=desk.clock.at))
+    item = next(i for i in reversed(await desk.outbox("assignment")) if i.ticket == 1001)
+    await desk.takes(desk.arrival(reply(item, "!merge 1002"), received_at=desk.clock.at))
+
+    carried = [t for t in await desk.targets(1002) if t.kind is TargetKind.REPORT_BACK]
+    assert [(t.paused_at, t.due_at) for t in carried] == [(None, on(31, 18))]
+    assert carried[0].next_at is not None
+
+
+async def test_what_is_no_longer_owed_while_it_waits_was_never_late(desk: Days) -> None:
+    await begun(desk)
+    await desk.until(on(33, 9))
+    await agent_says(desk, "!kind consultation")
+
+    after = await report_back(desk)
+
+    assert (after.withdrawn_at, after.breached_at) == (on(33, 9), None)
+    assert [e for e in await desk.events() if e.kind == "target_breached" and e.data["target"] == "report_back"] == []
