@@ -26,6 +26,9 @@ class StandingClock:
         raise NotImplementedError
 
 
+PATIENCE = 60.0  # seconds: a machine that does everything at once still gets there
+
+
 class Ledger:
     """Accepts as the store does: all or nothing, cursors with arrivals, an id for each key. Fails on demand."""
 
@@ -72,17 +75,17 @@ class Ledger:
     def raw(self) -> list[bytes]:
         return [arrival.raw for arrival in self.arrivals.values()]
 
-    async def until(self, holds: Callable[[Ledger], bool], seconds: float = 20.0) -> None:
+    async def until(self, holds: Callable[[Ledger], bool], seconds: float = PATIENCE) -> None:
         """Return once it holds. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while not holds(self):
                 self.changed.clear()
                 await self.changed.wait()
 
-    async def holds(self, count: int, seconds: float = 20.0) -> None:
+    async def holds(self, count: int, seconds: float = PATIENCE) -> None:
         await self.until(lambda ledger: len(ledger.arrivals) >= count, seconds)
 
-    async def waits(self, seconds: float = 20.0) -> None:
+    async def waits(self, seconds: float = PATIENCE) -> None:
         """Return once the reader has read all there is and waits for more."""
         await self.until(lambda ledger: any("waiting" in note for note, _ in ledger.notes), seconds)
 

@@ -166,6 +166,7 @@ async def test_a_restart_loses_neither_line_nor_page(browser: Browser, firm: Fir
         await expect(ours(page)).to_have_count(2, timeout=30_000)
         await expect(his(page)).to_have_text(["第一句", "第二句"])
         await expect(ours(page).last).to_have_text("兩句都收到了。")
+    await waiting(daemon.settle)  # the tick of the second line is for its commit, not for its decision
     said = daemon.rows("SELECT ticket FROM message WHERE medium = 'chat' AND outcome IN ('opened', 'added')")
     assert len(said) == 2
     assert len({row["ticket"] for row in said}) == 1
