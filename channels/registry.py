@@ -31,27 +31,36 @@ def _telephony(name: str, settings: Any, tools: Tools) -> Adapter:
     return build(name, settings, tools)
 
 
+def _telegram(name: str, settings: Any, tools: Tools) -> Adapter:
+    from channels.telegram import build
+
+    return build(name, settings, tools)
+
+
 Builder = Callable[[str, Any, Tools], Adapter]
 
 BUILDERS: dict[str, Builder] = {
     "mail": _mail,
     "webchat": _webchat,
     "telephony": _telephony,
+    "telegram": _telegram,
 }
 
 MEDIA: dict[str, Medium] = {
     "mail": Medium.EMAIL,
     "webchat": Medium.CHAT,
     "telephony": Medium.PHONE,
+    "telegram": Medium.TELEGRAM,
 }
 
 
 def readers() -> dict[Medium, Callable[[bytes], Message]]:
     """How the raw bytes of a push channel are read; mail is parsed in a worker instead."""
     from channels.call_events import read as read_call
+    from channels.telegram_reading import read as read_update
     from channels.webchat_reading import read as read_chat
 
-    return {Medium.CHAT: read_chat, Medium.PHONE: read_call}
+    return {Medium.CHAT: read_chat, Medium.PHONE: read_call, Medium.TELEGRAM: read_update}
 
 
 def build(name: str, settings: Any, tools: Tools) -> Adapter:

@@ -438,4 +438,49 @@ class TelephonySettings(Strict):
         return value
 
 
-ChannelSettings = Annotated[MailSettings | WebchatSettings | TelephonySettings, Field(discriminator="type")]
+class TelegramSettings(Strict):
+    """A bot to which customers write."""
+
+    type: Literal["telegram"] = "telegram"
+    token: Secret  # what @BotFather gives out
+    firm: str = ""  # the firm's name in the bot's greeting
+    #: Whose servers are asked; another address only for a Bot API server of one's own.
+    api_url: str = "https://api.telegram.org"
+    proxy: str | None = None  # "http://…" or "socks5://…": the way out, where Telegram is not reached directly
+    poll_wait: Duration = timedelta(seconds=30)  # how long a question for updates may stay open
+    #: Telegram posts to this path of the listener instead of being asked; webhook_url is how it gets there.
+    webhook_path: str | None = None
+    webhook_url: str = ""  # "https://desk.firm.example/telegram"
+    webhook_secret: Secret | None = None  # at least 128 bit; Telegram sends it with each post
+
+    @field_validator("api_url")
+    @classmethod
+    def _is_a_server(cls, value: str) -> str:
+        parts = urlsplit(value)
+        is_near = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if not parts.hostname or parts.scheme not in ("https", "http") or (parts.scheme == "http" and not is_near):
+            raise ValueError('write an address with https: "https://api.telegram.org" (http only on this machine)')
+        return value
+
+    @field_validator("poll_wait")
+    @classmethod
+    def _can_wait(cls, value: timedelta) -> timedelta:
+        if not timedelta(seconds=1) <= value <= timedelta(seconds=50):
+            raise ValueError("Telegram keeps a question open for at most 50 s; write 1s to 50s")
+        return value
+
+    @model_validator(mode="after")
+    def _is_told_whole(self) -> TelegramSettings:
+        given = (self.webhook_path is not None, bool(self.webhook_url), self.webhook_secret is not None)
+        if any(given) and not all(given):
+            raise ValueError("a webhook needs all of webhook_path, webhook_url and webhook_secret; without, it polls")
+        if self.webhook_path is not None and (not self.webhook_path.startswith("/") or len(self.webhook_path) < 2):
+            raise ValueError('webhook_path: write a path like "/telegram"')
+        if self.webhook_url and not self.webhook_url.startswith("https://"):
+            raise ValueError("webhook_url: Telegram posts over https only")
+        return self
+
+
+ChannelSettings = Annotated[
+    MailSettings | WebchatSettings | TelephonySettings | TelegramSettings, Field(discriminator="type")
+]

@@ -27,7 +27,7 @@ def read(raw: bytes) -> Message:
     words = clean(text)
     return Message(
         medium=Medium.CHAT,
-        sender=Address(scheme=Scheme.WEB, value=session, display_name=_safe_name(name)),
+        sender=Address(scheme=Scheme.WEB, value=session, display_name=safe_name(name)),
         text=words,
         text_full=words,
         message_id=f"{session}:{client_id}",
@@ -42,7 +42,7 @@ def clean(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS).strip()
 
 
-def _safe_name(name: str) -> str:
+def safe_name(name: str) -> str:
     """Without control, bidi and zero-width characters."""
     folded = unicodedata.normalize("NFKC", name)
     return " ".join("".join(c for c in folded if unicodedata.category(c)[0] != "C").split())[:MAX_NAME]

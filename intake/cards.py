@@ -267,7 +267,7 @@ async def files_of(
     message = await message_of(tx, number)
     if message is None and wanted and number is not None:
         await sealed.normals(tx, [number])
-    if message is None or not message.attachments or message.medium is not Medium.EMAIL:
+    if message is None or not message.attachments:
         return ()
     assert number is not None
     chosen, octets = [], 0

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from channels.path_secret import secret_problem
-from channels.settings import AS_THE_SERVICE, Secret, TelephonySettings
+from channels.settings import AS_THE_SERVICE, Secret, TelegramSettings, TelephonySettings
 from intake import config_policy
 from intake.config_assigning import AssignmentTable, RosterTable
 from intake.config_file import SINGLE, Reading, parsed
@@ -136,7 +136,11 @@ def _own_name(path: str, config: Config) -> str:
         return "token-key"
     if path == "store.key":
         return "store-key"
-    return name if key == "secret" and isinstance(config.channels.get(name), TelephonySettings) else ""
+    settings = config.channels.get(name)
+    is_ours = (key == "secret" and isinstance(settings, TelephonySettings)) or (
+        key == "webhook_secret" and isinstance(settings, TelegramSettings)
+    )
+    return name if is_ours else ""
 
 
 def _mend(path: str, secret: Secret, config: Config) -> str:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from channels.adapter import CheckLine, CheckState, StoreUnavailable
 from channels.message import Medium
-from channels.settings import TelephonySettings, WebchatSettings
+from channels.settings import TelegramSettings, TelephonySettings, WebchatSettings
 from intake import dates
 from intake.command import enrolled_lines
 from intake.command.failure import Failure
@@ -252,6 +252,8 @@ def addresses(config: Config) -> Iterator[CheckLine]:
     for name, settings in config.channels.items():
         if isinstance(settings, TelephonySettings):
             yield line("http", f"{name}: {at}{settings.path}/SECRET")
+        elif isinstance(settings, TelegramSettings) and settings.webhook_path is not None:
+            yield line("http", f"{name}: {at}{settings.webhook_path}, reached as {settings.webhook_url}")
         elif isinstance(settings, WebchatSettings):
             found = f"{name}: {at}{settings.path}/widget.js"
             if origin_of(at) in settings.origins:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from channels.adapter import Clock
 from channels.path_secret import new_secret
-from channels.settings import Secret, TelephonySettings, WebchatSettings
+from channels.settings import Secret, TelegramSettings, TelephonySettings, WebchatSettings
 from intake.command.failure import Exit, Failure
 from intake.command.setting import config_path
 from intake.command.terminal import Screen
@@ -101,6 +101,12 @@ def _place(config: Config, name: str) -> tuple[Secret, str]:
         if settings.session_key is None:
             raise Failure(Exit.USAGE, f"{name} makes its own session key in {config.store.state_dir}")
         return settings.session_key, f"Open chats begin anew. {restart}"
+    if isinstance(settings, TelegramSettings):
+        if settings.webhook_secret is None:
+            raise Failure(
+                Exit.USAGE, f"{name} asks for updates and needs no secret; its token is given out by @BotFather"
+            )
+        return settings.webhook_secret, f"Telegram is told it at the next start. {restart}"
     if settings is not None:
         raise Failure(Exit.USAGE, f"the passwords of {name} are given out by its mail server")
     there = ", ".join(sorted([TOKEN_KEY, STORE_KEY, *config.channels]))

@@ -14,17 +14,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import pytest
 from support.imapscript import ScriptedImap
 from support.lmtpclient import handed_over
 from support.mailbox import Ledger, imap_settings, tools_for
 from support.ports import free_ports
+from support.telegram import WANG, bot_api, telegram_settings
 
+from channels import telegram
 from channels.adapter import Receiver
 from channels.imap import ImapReceiver
 from channels.lmtp import LmtpReceiver
 from channels.settings import LmtpSettings
+from intake.demo.botapi import BotApi
 
 
 class Source(Protocol):
@@ -129,7 +133,47 @@ async def mail_server(_: Path, ledger: Ledger) -> AsyncIterator[Source]:
         await asyncio.gather(delivering, return_exceptions=True)
 
 
+class Bot:
+    """A Telegram bot: the reader asks for updates, and what it asks behind is told to be taken."""
+
+    def __init__(self, folder: Path, ledger: Ledger, server: BotApi) -> None:
+        self._folder, self._ledger, self._server = folder, ledger, server
+        self._offered: list[dict[str, Any]] = []
+        self._numbers: set[int] = set()
+
+    def receiver(self) -> Receiver:
+        settings = telegram_settings(self._folder, self._server)
+        return telegram.build("case", settings, tools_for(self._ledger)).receiver or pytest.fail("it receives")
+
+    async def put(self, count: int) -> None:
+        for _ in range(count):
+            self._offer({"message": self._server.chats.message(WANG, text="hello")})
+
+    async def put_malformed(self) -> None:
+        self._offer({"message": {"chat": {"id": "no number"}, "text": ["no text"]}})
+
+    def _offer(self, update: dict[str, Any]) -> None:
+        self._offered.append(update)
+        self._numbers.add(self._server.chats.add_update(**update))
+
+    async def rewind(self) -> None:
+        """Telegram's own memory of what we confirmed is lost, and ours."""
+        self._ledger.cursors.clear()
+        for update in self._offered:
+            self._server.chats.add_update(**update)
+
+    def told(self) -> int:
+        return sum(1 for number in self._numbers if number < self._server.confirmed)
+
+
+@asynccontextmanager
+async def bot(folder: Path, ledger: Ledger) -> AsyncIterator[Source]:
+    async with bot_api() as server:
+        yield Bot(folder, ledger, server)
+
+
 CASES = [
     Case(name="mail", source=mailbox, keeps_malformed=True),
     Case(name="lmtp", source=mail_server, keeps_malformed=True),
+    Case(name="telegram", source=bot, keeps_malformed=True),
 ]

@@ -383,7 +383,7 @@ def test_a_channel_for_all_lines(desk: Desk) -> None:
         ([], 2, "name files, or --jsonl FILE"),
         (["a.eml", "--jsonl", "-"], 2, "name files, or --jsonl FILE"),
         (["a.eml", "--channel", "pigeon"], 3, 'there is no channel "pigeon"'),
-        (["a.eml", "--channel", "telegram"], 2, "files of telegram cannot be read"),
+        (["a.eml", "--channel", "wecom"], 2, "files of wecom cannot be read"),
         (["--jsonl", "/nowhere/at/all"], 3, "No such file"),
     ],
 )

@@ -233,7 +233,7 @@ knid = "complaint"
         ("channels.mail.imap.prot", 'unknown key "prot"', 'did you mean "port"?'),
         ("channels.mail.imap.port", "this is too large", "at most 65535"),
         ("channels.mail.smtp.security", "this value is not known", "one of 'tls', 'starttls' or 'none'"),
-        ("channels.fax.type", "the type is not known", "mail, telephony, webchat"),
+        ("channels.fax.type", "the type is not known", "mail, telegram, telephony, webchat"),
         ("channels.phone.secret", "this cannot be used", "give exactly one of"),
         ("channels.phone.reply_channel", 'there is no channel "mial"', 'did you mean "mail"?'),
         ("channels.phone.users.201", 'there is no agent "chenn"', 'did you mean "chen"?'),
