@@ -158,6 +158,7 @@ class OutboundMessage:
     sent_at: datetime | None = None  # chat: when the desk took it in, by the clock that dates the visitor's lines
     ticket: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    buttons: tuple[tuple[str, str], ...] = ()  # chat: (what stands on it, what a press of it says)
 
 
 class Receiver(Protocol):

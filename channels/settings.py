@@ -447,6 +447,7 @@ class TelegramSettings(Strict):
     #: Whose servers are asked; another address only for a Bot API server of one's own.
     api_url: str = "https://api.telegram.org"
     proxy: str | None = None  # "http://…" or "socks5://…": the way out, where Telegram is not reached directly
+    content: Literal["full", "notice"] = "full"  # to agents: customers' words, or only that something waits
     poll_wait: Duration = timedelta(seconds=30)  # how long a question for updates may stay open
     #: Telegram posts to this path of the listener instead of being asked; webhook_url is how it gets there.
     webhook_path: str | None = None

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 from aiohttp import web
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.error import ChatMigrated, TelegramError
 
 from channels.adapter import (
@@ -38,7 +40,7 @@ from channels.path_secret import secret_problem
 from channels.settings import TelegramSettings
 from channels.telegram_api import ALLOWED, BATCH, Api
 from channels.telegram_check import TelegramChecker
-from channels.telegram_reading import album_of, external_id, files_of, message_in, raw_of
+from channels.telegram_reading import album_of, external_id, files_of, message_in, raw_of, thread_id
 from channels.telegram_words import kindly, pieces
 
 CURSOR = "updates"
@@ -180,6 +182,9 @@ class TelegramReceiver:
     async def _be_kind(self, group: _Group) -> None:
         """Greet who has only opened the chat; say which file was too large. A courtesy: it may fail."""
         for one in group:
+            if isinstance(pressed := one.get("callback_query"), dict):
+                with suppress(TelegramError):  # the small clock on the button ends
+                    await self._api.open().answer_callback_query(str(pressed.get("id")))
             words = kindly(one, self._settings.firm)
             said = message_in(one)
             if words and said is not None:
@@ -270,20 +275,31 @@ class TelegramSender:
         number = 0
         for position in range(self._arrived.get(message.id, 0), len(words)):
             try:
-                number = await self._say(chat, words[position])
+                is_last = position == len(words) - 1
+                number = await self._say(chat, words[position], _keyboard(message.buttons) if is_last else None)
             except TelegramError as error:
                 raise self._api.failure(error, handed_over=True) from None
             self._arrived[message.id] = position + 1
         self._arrived.pop(message.id, None)
-        return Delivery(state=DeliveryState.DELIVERED, remote_id=f"{chat}:{number}")
+        return Delivery(
+            state=DeliveryState.DELIVERED, remote_id=f"{chat}:{number}", remote_mail_id=thread_id(chat, number)
+        )
 
-    async def _say(self, chat: int, words: str) -> int:
+    async def _say(self, chat: int, words: str, keyboard: InlineKeyboardMarkup | None) -> int:
         bot = self._api.open()
         try:
-            sent = await bot.send_message(chat, words)
+            sent = await bot.send_message(chat, words, reply_markup=keyboard)
         except ChatMigrated as moved:
-            sent = await bot.send_message(moved.new_chat_id, words)
+            sent = await bot.send_message(moved.new_chat_id, words, reply_markup=keyboard)
         return sent.message_id
+
+
+def _keyboard(buttons: Sequence[tuple[str, str]]) -> InlineKeyboardMarkup | None:
+    """In rows of three, as a telephone's width wants it."""
+    if not buttons:
+        return None
+    keys = [InlineKeyboardButton(label, callback_data=says) for label, says in buttons]
+    return InlineKeyboardMarkup([keys[at : at + 3] for at in range(0, len(keys), 3)])
 
 
 def build(name: str, settings: TelegramSettings, tools: Tools) -> Adapter:

@@ -41,7 +41,7 @@ from channels.telegram_reading import MAX_FILE, Fetched, Wanted
 # What a wait is told as: the library asks to be told that its coming form is wished for.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
 
-ALLOWED = ("message", "edited_message")  # kinds of updates that Telegram is asked for
+ALLOWED = ("message", "edited_message", "callback_query")  # kinds of updates that Telegram is asked for
 BATCH = 100  # updates at one time, the most that it gives
 PATIENCE = 15.0  # seconds an answer may take
 DOWNLOAD = 60.0  # seconds without an octet of a file

@@ -21,6 +21,9 @@ from channels.webchat_reading import clean, safe_name
 
 MAX_FILE = 20 * 1024 * 1024  # octets that Telegram hands to a bot (core.telegram.org/bots/api#getfile)
 
+MARK = "X-Telegram"  # a header of our own, in which the marks of a message stand
+EDITED, FORWARDED = "edited", "forwarded"
+
 _BOUNDARY = b"=_intake-telegram"
 _HEAD = (
     b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="' + _BOUNDARY + b'"\r\n\r\n'
@@ -56,6 +59,11 @@ class Fetched:
     wanted: Wanted
     content: bytes | None  # None: it could not be had
     problem: str = ""  # why not: "too_large", "refused"
+
+
+def thread_id(chat: object, number: object) -> str:
+    """A message of a chat, in the form in which mails name each other."""
+    return f"<tg.{chat}.{number}>"
 
 
 def message_in(update: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -155,6 +163,8 @@ def read(raw: bytes) -> Message:
     try:
         head = _head_of(raw)
         updates, files = head["updates"], head["files"]
+        if isinstance(pressed := updates[0].get("callback_query"), dict):
+            return _press(pressed)
         messages = [(u, said) for u in updates if (said := message_in(u)) is not None]
         if not messages:
             raise ValueError(f"an update of Telegram that is no message: {', '.join(sorted(updates[0]))[:200]}")
@@ -178,17 +188,44 @@ def _read(messages: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Me
         quoted=quoted,
         text_full="\n\n".join(filter(None, (words, quoted))),
         message_id=external_id(update),
-        in_reply_to=(f"{chat}:{answered['message_id']}",) if isinstance(answered, dict) else (),
+        in_reply_to=(thread_id(chat, answered["message_id"]),) if isinstance(answered, dict) else (),
         references=(str(chat),),
         language=_language(str(author.get("language_code") or "")),
         auto_submitted="auto-replied" if _is_start(said) else "",
+        source_headers=tuple((MARK, mark) for mark in _marks(update, said)),
+        authentication=(Verdict(by="telegram", method="user-id", result="pass"),),
+    )
+
+
+def _press(pressed: Mapping[str, Any]) -> Message:
+    """A press of a button says what stands behind it, as a reply to the message that it stands under."""
+    under = pressed["message"]
+    author, chat = pressed["from"], int(under["chat"]["id"])
+    words = clean(str(pressed.get("data") or ""))
+    return Message(
+        medium=Medium.TELEGRAM,
+        # Who pressed, wherever it stands: in a group that is not the chat.
+        sender=Address(scheme=Scheme.TELEGRAM, value=str(int(author["id"])), display_name=_name(author)),
+        text=words,
+        text_full=words,
+        message_id=f"cb:{pressed['id']}",
+        in_reply_to=(thread_id(chat, under["message_id"]),),
+        references=(str(chat),),
+        language=_language(str(author.get("language_code") or "")),
+        auto_submitted="auto-replied",  # of somebody who is no agent it means nothing
         authentication=(Verdict(by="telegram", method="user-id", result="pass"),),
     )
 
 
 def _is_start(said: Mapping[str, Any]) -> bool:
-    """He has only opened the chat: the client writes this for him."""
-    return said.get("text") == "/start"
+    """He has only opened the chat, perhaps by a link: the client writes this for him."""
+    return str(said.get("text") or "").split(" ")[0] == "/start"
+
+
+def _marks(update: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:
+    """What cannot be seen in the words, and matters where they are commands."""
+    holds = {EDITED: "edited_message" in update, FORWARDED: "forward_origin" in said or "forward_date" in said}
+    return [mark for mark, is_so in holds.items() if is_so]
 
 
 def _words(said: Mapping[str, Any]) -> str:

@@ -150,6 +150,9 @@ class Told(StrEnum):
     NO_QUESTION = "no_question"
     WORDS_UNUSED = "words_unused"  # his command was done, his words went nowhere
     TOKEN_ONLY = "token_only"  # noqa: S105
+    BOUND = "bound"  # his Telegram account
+    EDITED_HERE = "edited_here"
+    FORWARDED_HERE = "forwarded_here"
     NEEDS_TICKET = "needs_ticket"
     SUPERVISORS_ONLY = "supervisors_only"
     NOT_YOURS = "not_yours"

@@ -34,6 +34,7 @@ class EnrolMail(ToAgent):
     program: str = ""  # of the mail; UNNAMED where it does not say
     device: str = ""
     missing: tuple[str, ...] = ()  # devices
+    telegram: str = ""  # WELCOME: the code by which his Telegram account is made known
     address: str = ""  # ELSEWHERE: from where it came
 
 
@@ -43,6 +44,7 @@ def enrol_facts(recipe: Mapping[str, Any]) -> dict[str, Any]:
         "result": str(recipe["result"]),
         **{name: tuple(map(str, recipe.get(name, ()))) for name in ("evidence", "configured", "missing")},
         **{name: str(recipe.get(name, "")) for name in ("program", "device", "address")},
+        "telegram": str(recipe.get("code_for_telegram", "")),
     }
 
 
@@ -66,7 +68,9 @@ def _welcome(facts: EnrolMail, texts: Texts) -> tuple[str, list[str]]:
 
 def _how(facts: EnrolMail, texts: Texts) -> list[tuple[str, str]]:
     say = texts.say
+    by_telegram = say("enrol.how_telegram", facts.language, code=facts.telegram) if facts.telegram else ""
     return [
+        *([("Telegram", by_telegram)] if by_telegram else []),
         (say("enrol.typed_reply", facts.language), say("enrol.how_reply", facts.language)),
         (say("action.typed_note", facts.language), say("enrol.how_note", facts.language)),
         ("!help", say("enrol.how_help", facts.language)),

@@ -137,6 +137,7 @@ def _agent(name: str, table: AgentTable) -> Agent:
         phone_users=table.phone_users,
         signature=tuple(line for line in table.signature.splitlines() if line.strip()),
         phones=table.phones,
+        work_by=table.work_by,
     )
 
 
@@ -158,7 +159,7 @@ def _channel(name: str, keys: ChannelKeys, settings: Any) -> ChannelPolicy:
     """Settings of any type: what a type has no word for keeps the policy's default."""
     shared = (
         *("address", "display_name", "region", "token_in", "token_domain", "authserv_id", "border_host"),
-        *("null_return_path", "acknowledge", "rings", "ring_cycle"),
+        *("null_return_path", "acknowledge", "rings", "ring_cycle", "content"),
     )
     told = {key: value for key in shared if (value := getattr(settings, key, None)) is not None}
     return ChannelPolicy(

@@ -189,6 +189,14 @@ class AgentTable(Strict):
     phone_users: tuple[str, ...] = ()
     signature: str = Field(default="", max_length=800)
     phones: tuple[str, ...] = ()
+    work_by: Literal["mail", "telegram", "both"] = "mail"
+
+    @field_validator("evidence")
+    @classmethod
+    def _are_of_mails(cls, value: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+        if Evidence.TELEGRAM_ID in value:
+            raise ValueError("a Telegram account is made known by a code, `intake enrol NAME`, and is not written here")
+        return value
 
     @field_validator("phones")
     @classmethod

@@ -25,6 +25,7 @@ from channels.normal_json import dumps
 from channels.parsing import ParseJob, ParserPool
 from intake import duties
 from intake.accept import DecisionBoard
+from intake.agents_chat import of_agents
 from intake.cards import Stationery, files_with_marks, guarded
 from intake.gather import domains_of, gather, left_by_machine, people
 from intake.logs import tell
@@ -191,7 +192,7 @@ class Decider:
             return
         async with self._db.transaction() as tx:
             await leases.fence(tx, LEASE, self._owner, self._epoch, now)
-            await write(tx, desk.changes, now)
+            await write(tx, desk.changes, now, desk.policy)
             crashpoint("duties.before_commit")
         crashpoint("duties.after_commit")
         self._after(desk, [])
@@ -363,7 +364,10 @@ class Decider:
     async def _decide_together(self, batch: Sequence[tuple[Claimed | None, Parsed]], parked: str | None = None) -> None:
         policy, now = self._policy(), self._clock.now()
         incoming = [read_as_form(parsed[0], policy) for _, parsed in batch]
-        desk = await self._db.read(lambda tx: self._gather(tx, incoming, policy, now))
+        if any(one.medium is Medium.TELEGRAM for one in incoming):
+            incoming = await self._db.read(lambda tx: of_agents(tx, incoming, policy))
+        judged = incoming
+        desk = await self._db.read(lambda tx: self._gather(tx, judged, policy, now))
         desk.known_domains = self._known_domains(policy)
         first = desk.numbers()
         finished: list[Finished] = []
@@ -380,7 +384,7 @@ class Decider:
         async def keep(tx: Transaction) -> None:
             await leases.fence(tx, LEASE, self._owner, self._epoch, now)
             await take_numbers(tx, desk, first)
-            await write(tx, desk.changes, now)
+            await write(tx, desk.changes, now, desk.policy)
             await messages.finish(tx, finished, self._epoch, now)
             crashpoint("decide.before_commit")
 

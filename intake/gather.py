@@ -11,6 +11,7 @@ from channels.message import Medium, Scheme
 from intake.asked_about import asked_about
 from intake.recorded_people import recorded_people
 from routing.addressing import named_in_commands
+from routing.by_chat import codes_in
 from routing.calling import caller_key
 from routing.desk import Desk, Incoming, SentMail
 from routing.filters import is_own_mark
@@ -70,7 +71,7 @@ async def gather(tx: Transaction, batch: Sequence[Incoming], policy: Policy, key
     mails = [i for i in batch if i.medium is Medium.EMAIL]
     desk.content = await messages.by_content_key(tx, _content_keys(batch))
     desk.keys = await tickets.by_keys(tx, _thread_keys(batch))
-    presented = _tokens(mails, policy)
+    presented = _tokens(mails, policy) | {code for one in batch for code in codes_in(one)}
     desk.tokens = await tokens.by_tokens(tx, presented) if presented else {}
     desk.questions = await _questions(tx, desk)
     acted_on = {record.ticket for record in desk.tokens.values()}

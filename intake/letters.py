@@ -18,6 +18,7 @@ from channels.adapter import OutboundMessage
 from channels.message import Address, Medium, Scheme
 from intake import compose, dates
 from intake.action_links import actions
+from intake.agents_chat import MAILED
 from intake.beside import LARGE, beside
 from intake.cards import (
     Matter,
@@ -35,6 +36,7 @@ from intake.cards import (
     topic_name,
     value_of,
 )
+from intake.compose_chat import buttons_in_chat, letter_in_chat, notice_in_chat
 from intake.compose_welcome import EnrolMail, enrol_facts, enrol_mail
 from intake.left_out import all_arrived, arrived_of, left_out, link_to_files
 from intake.list_reader import show_link
@@ -88,7 +90,9 @@ async def outbound(
         raise LookupError(f"{item.agent} is no agent any more")  # also where the letter was written before he left
     if item.purpose is Purpose.WARNING and not await _still_ahead(tx, item, now):
         raise NothingToSay
-    if body is None:
+    if body is None and channel.medium == Medium.TELEGRAM and is_inside:
+        body = await _in_chat(tx, item, with_, channel, now)
+    elif body is None:
         body = await _compose(tx, item, with_, channel, now)
     agent = with_.policy.agents.get(item.agent or "")
     is_automatic = item.purpose is Purpose.ACKNOWLEDGEMENT
@@ -104,7 +108,31 @@ async def outbound(
         # line that sorts before one which the page has confirmed would never be confirmed itself.
         sent_at=item.created_at,
         ticket=item.ticket,
+        buttons=_buttons(item, channel, with_),
     )
+
+
+async def _in_chat(
+    tx: Transaction, item: OutboxItem, with_: Stationery, channel: ChannelPolicy, now: datetime
+) -> bytes:
+    """A letter to an agent as his chat shows it: the mail that he would have got, without what only a mail needs."""
+    by = with_.policy.channels.get(str(item.recipe.get(MAILED, "")))
+    if by is None:
+        raise LookupError(f"{item.recipe.get(MAILED)} is no channel any more")
+    mail = await _compose(tx, item, with_, by, now)
+    if channel.content != "full":
+        agent = with_.policy.agents[item.agent or ""]
+        return notice_in_chat(item.ticket, dates.language_of(agent.language), with_.texts)
+    return letter_in_chat(mail)
+
+
+def _buttons(item: OutboxItem, channel: ChannelPolicy, with_: Stationery) -> tuple[tuple[str, str], ...]:
+    """What may be pressed under a ticket's message in an agent's chat."""
+    agent = with_.policy.agents.get(item.agent or "")
+    about_it = item.purpose in (Purpose.ASSIGNMENT, Purpose.UPDATE) and item.ticket is not None
+    if agent is None or channel.medium != Medium.TELEGRAM or channel.content != "full" or not about_it:
+        return ()
+    return buttons_in_chat(dates.language_of(agent.language), with_.texts)
 
 
 async def _compose(

@@ -21,6 +21,7 @@ import structlog
 
 from channels.adapter import Clock
 from channels.message import Medium
+from intake import agents_chat
 from intake.cards import Stationery
 from intake.logs import tell
 from intake.snapshot import Snapshot
@@ -81,7 +82,7 @@ async def _by_calendars(db: Database, clock: Clock, snapshot: Snapshot) -> int:
             await deadlines.move(tx, [(old, new) for old, new in changes if new != old])
             written = [_event(old, new, now) for old, new in changes if new.due_at != old.due_at]
             rows = await _letters(tx, changes, found, with_, plain, now, grades)
-            await outbox.add(tx, rows, now)
+            await agents_chat.put(tx, rows, now, plain)
             await events.append(tx, written)
         tell(log, written)
         moved += len(written)

@@ -21,6 +21,7 @@ from channels.adapter import (
     UnknownDelivery,
 )
 from channels.message import Medium
+from intake import agents_chat
 from intake.bundle import Bundle
 from intake.cards import Stationery
 from intake.logs import nameless
@@ -128,6 +129,9 @@ class Consequences:
     async def give_up(self, tx: Transaction, item: OutboxItem, reason: str, now: datetime) -> list[Event]:
         await outbox.record_failure(tx, item.id, OutboxState.FAILED, reason, None)
         written = [_event("delivery_failed", item, now, error=nameless(reason))]
+        if (mailed := agents_chat.by_mail(item, self.stationery().policy)) is not None:
+            await outbox.add(tx, [mailed], now)  # past his wish: he does not hear of it there
+            return written
         await self._tell_author(tx, item, "delivery_failed", reason, now)
         written += await self._reopen(tx, item, "delivery_failed", now)
         written += await self._tell_supervisors(tx, item, now)
@@ -181,7 +185,7 @@ class Consequences:
             return
         if item.recipe.get("copy"):
             code, reason = "copy_undelivered", f"{item.address.partition(':')[2]}: {reason}"
-        await outbox.add(
+        await agents_chat.put(
             tx,
             [
                 NewOutbox(
@@ -201,6 +205,7 @@ class Consequences:
                 )
             ],
             now,
+            policy,
         )
 
     async def _tell_supervisors(self, tx: Transaction, item: OutboxItem, now: datetime) -> list[Event]:
@@ -227,7 +232,7 @@ class Consequences:
             for name in supervisors(policy.teams, ticket)
             if name in policy.agents and name != item.agent
         ]
-        await outbox.add(tx, rows, now)
+        await agents_chat.put(tx, rows, now, policy)
         return [
             Event(
                 at=now,

@@ -19,6 +19,7 @@ import structlog
 
 from channels.adapter import Clock, ProgressNote
 from channels.message import Medium
+from intake import agents_chat
 from intake.cards import Stationery
 from intake.day_mail import DayMail, day_mails, mails_due, of_who_is_there
 from intake.gathered import WINDOW, Sort, gathering, lately, mails_for, sort_of
@@ -29,7 +30,7 @@ from intake.reminding import remind
 from routing.policy import Policy
 from routing.records import Event, NewOutbox, Target, Ticket
 from routing.words import NoticeKind
-from store import deadlines, events, outbox, queues, reminders, tickets
+from store import deadlines, events, queues, reminders, tickets
 from store.crashpoint import crashpoint
 from store.engine import Database, Transaction
 
@@ -117,7 +118,7 @@ class Watcher:
         if not ripe:
             return None
         written, rows = await self._tell(tx, ripe, now)
-        await outbox.add(tx, rows, now)
+        await agents_chat.put(tx, rows, now, self._stationery().policy)
         await events.append(tx, written)
         crashpoint("watch.before_commit")
         return written, rows
@@ -135,7 +136,7 @@ class Watcher:
                     return  # another node has them
                 done = await remind(tx, ripe, self._stationery(), now)
                 await reminders.done(tx, ripe, now)
-                await outbox.add(tx, done.rows, now)
+                await agents_chat.put(tx, done.rows, now, self._stationery().policy)
                 await events.append(tx, done.events)
                 crashpoint("watch.before_commit")
             crashpoint("watch.after_commit")
@@ -153,7 +154,7 @@ class Watcher:
             return
         async with self._db.transaction() as tx:
             written, rows = await junk_line(tx, with_, day, now)
-            await outbox.add(tx, rows, now)
+            await agents_chat.put(tx, rows, now, self._stationery().policy)
             await events.append(tx, written)
         self._junk_told = day
         tell(log, written)
@@ -175,7 +176,7 @@ class Watcher:
             return
         async with self._db.transaction() as tx:
             written, rows = await day_mails(tx, with_, due, now)
-            await outbox.add(tx, rows, now)
+            await agents_chat.put(tx, rows, now, self._stationery().policy)
             await events.append(tx, written)
             crashpoint("day.before_commit")
         crashpoint("day.after_commit")

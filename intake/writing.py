@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy import update
 
+from intake import agents_chat
 from routing.desk import Changes, Desk
+from routing.policy import Policy
 from store import (
     agents,
     calls,
@@ -48,7 +50,7 @@ async def take_numbers(tx: Transaction, desk: Desk, first: Mapping[str, int]) ->
             raise leases.LeaseLost(f"the numbers of {name}s")
 
 
-async def write(tx: Transaction, changes: Changes, now: Any) -> None:
+async def write(tx: Transaction, changes: Changes, now: Any, policy: Policy) -> None:
     """Everything that a batch of decisions changes, in one transaction that the caller owns."""
     await customers.add(tx, changes.customers, changes.contacts)
     await customers.grade(tx, changes.graded)
@@ -85,7 +87,7 @@ async def write(tx: Transaction, changes: Changes, now: Any) -> None:
         await tokens.revoke(tx, ticket, agent, now)
     await tokens.add(tx, changes.tokens)
     await tokens.use(tx, changes.used_tokens, now)
-    await outbox.add(tx, changes.outbox, now)
+    await agents_chat.put(tx, changes.outbox, now, policy)
     await tickets.add_keys(tx, changes.keys)
     await tickets.move_keys(tx, changes.moved_keys.items())
     await documents.add(tx, changes.documents)

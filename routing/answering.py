@@ -73,6 +73,11 @@ def from_agent(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> Deci
     """Do what an agent's mail asks for, or hold it."""
     agent = judged.agent
     assert agent is not None
+    if incoming.told_off:
+        told = may_tell(desk, agent) and tell_plainly(
+            incoming, desk, agent, incoming.told_off, would_have_left=incoming.message.text[:4000]
+        )
+        return held(incoming, desk, agent, None, incoming.told_off, judged.reasons, told=told)
     incoming = by_subject(incoming, desk, agent)
     channel = desk.channel(incoming.channel)
     token, verdict = _token(incoming, desk, channel, agent)

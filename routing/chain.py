@@ -8,6 +8,7 @@ from __future__ import annotations
 from channels.message import Medium
 from routing.absence_hints import looks_absent, note_absence
 from routing.answering import from_agent, unproven_agent
+from routing.by_chat import on_binding
 from routing.calling import on_call
 from routing.desk import Decision, Desk, Incoming, reason_data
 from routing.enrolling import note_evidence, on_enrolment
@@ -41,6 +42,9 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
     probe = on_probe(incoming, desk)
     if probe is not None:
         return probe
+    bound = on_binding(incoming, desk)
+    if bound is not None:
+        return bound
     screened = screen(incoming.message, _screen_facts(incoming, desk))
     if screened.verdict is ScreenVerdict.OWN:
         return _ignored(incoming, desk, screened, Speaker.SYSTEM)
@@ -52,6 +56,7 @@ def decide(incoming: Incoming, desk: Desk) -> Decision:
         authenticated_as=incoming.envelope.authenticated_as,
         known=desk.known_domains,
         is_stripped=passed(desk.probes.get(incoming.channel), desk.now),
+        proven=incoming.proven,
     )
     if screened.verdict is ScreenVerdict.BOUNCE:
         return on_report(incoming, desk, screened.reasons)
@@ -104,7 +109,7 @@ def _is_unseen(incoming: Incoming, desk: Desk) -> bool:
 
 
 def _screen_facts(incoming: Incoming, desk: Desk) -> ScreenFacts:
-    is_mail = incoming.medium is Medium.EMAIL
+    is_mail = incoming.medium is Medium.EMAIL and incoming.proven is None
     known = desk.keys.get(incoming.message.message_id)
     desk.peers[incoming.sender] = desk.peers.get(incoming.sender, 0) + 1
     return ScreenFacts(

@@ -45,7 +45,7 @@ from routing.records import (
 )
 from routing.roster import DAY, Duty, Stretch
 from routing.tokens import Keyring, TokenRecord
-from routing.words import NoticeKind, Outcome, Purpose, Speaker, Standing
+from routing.words import Evidence, NoticeKind, Outcome, Purpose, Speaker, Standing
 
 LOOK_AHEAD = 15  # days of open hours that are looked up
 
@@ -62,6 +62,8 @@ class Incoming:
     envelope: Envelope = field(default_factory=Envelope)
     known_ticket: int | None = None  # it was decided before and put back by an operator
     failure: str = ""  # why it could not be parsed; then `message` is a stub
+    proven: Evidence | None = None  # who it is was shown beside the message: an agent's own Telegram account
+    told_off: str = ""  # why his words are none that can be acted on: "edited", "forwarded"
     via_form: str = ""  # the firm's own web form that wrote it: then `message.sender` is whoever filled it in
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from channels.message import Medium, Scheme
+from routing.by_chat import CODE_COUNTS
 from routing.desk import Decision, Desk, Incoming, domain_of, mail_id
 from routing.enrolled import NONE, Enrolled, Stage, enrolled, programs_in
 from routing.holding import may_tell
@@ -33,6 +34,7 @@ from routing.tokens import (
     judge,
     kind_of,
     mint,
+    purpose_of_binding,
     purpose_of_enrolment,
     reference_message_id,
     tokens_in_recipients,
@@ -70,6 +72,21 @@ def welcome(
     return record, _letter(None, channel, agent, root, {"result": WELCOME, "token": token, "root": root})
 
 
+def binding_code(agent: Agent, keyring: Keyring, serial: int, now: datetime) -> TokenRecord:
+    """The code in a welcome by which his Telegram account is made known, once and soon."""
+    purpose = purpose_of_binding(agent.name)
+    token = mint(keyring, ticket=NO_TICKET, agent=agent.name, purpose=purpose, serial=serial)
+    return TokenRecord(
+        token=token,
+        ticket=NO_TICKET,
+        agent=agent.name,
+        purpose=purpose,
+        serial=serial,
+        issued_at=now,
+        expires_at=now + CODE_COUNTS,
+    )
+
+
 def root_of(keyring: Keyring, channel: ChannelPolicy, token: str) -> str:
     """The Message-ID of a welcome: every letter about it refers to it, and so does every answer."""
     if channel.token_in == "references":  # noqa: S105
@@ -103,7 +120,7 @@ def note_evidence(incoming: Incoming, desk: Desk, judged: SpeakerJudgement) -> N
     """
     name = judged.agent.name if judged.agent else judged.claims_agent
     agent = desk.policy.agents.get(name)
-    if agent is None or incoming.medium is not Medium.EMAIL:
+    if agent is None or incoming.medium is not Medium.EMAIL or incoming.proven is not None:
         return
     shown = shown_by(incoming.message, incoming.envelope.authenticated_as, agent, desk.channel(incoming.channel))
     is_proof = any(kind is not Evidence.EXCHANGE_INTERNAL or _is_stripped(desk, incoming.channel) for kind in shown)

@@ -403,10 +403,11 @@ def speaker(
     authenticated_as: str = "",
     known: KnownDomains | None = None,
     is_stripped: bool = False,
+    proven: Evidence | None = None,
 ) -> SpeakerJudgement:
     """Who this message is from. `verdict` is the filters', `authenticated_as` the envelope's.
 
-    `is_stripped`: a probe of the channel was passed (`agent_evidence`).
+    `is_stripped`: a probe of the channel was passed (`agent_evidence`). `proven`: what was shown beside the message.
     """
     claimed = _claimed_agent(message, policy)
     if verdict is ScreenVerdict.OWN:
@@ -417,7 +418,7 @@ def speaker(
     how_far, why = standing(message, channel, known or KnownDomains.of([channel.address]))
     if claimed is None:
         return SpeakerJudgement(speaker=Speaker.CUSTOMER, standing=how_far, reasons=(why,))
-    evidence = agent_evidence(message, authenticated_as, claimed, channel, is_stripped=is_stripped)
+    evidence = proven or agent_evidence(message, authenticated_as, claimed, channel, is_stripped=is_stripped)
     if evidence is None:
         reasons = (because("claims_agent", agent=claimed.name), why)
         return SpeakerJudgement(speaker=Speaker.CUSTOMER, standing=how_far, claims_agent=claimed.name, reasons=reasons)

@@ -79,6 +79,7 @@ class Agent:
     login: str = ""  # his login at the border server, where that is not his address
     phone_users: tuple[str, ...] = ()  # how telephone exchanges name him
     signature: tuple[str, ...] = ()  # lines that his mail program puts below his words: customers do not get them
+    work_by: str = "mail"  # mail | telegram | both: where work reaches him
     phones: tuple[str, ...] = ()  # his own telephones, "+886912345678": customers read the hotline instead
 
 
@@ -150,6 +151,7 @@ class ChannelPolicy:
     null_return_path: bool = True
     acknowledge: bool = True
     web_forms: frozenset[str] = frozenset()  # senders of the firm's own forms, lower case: Reply-To is the customer
+    content: str = "full"  # full | notice: whether customers' words go to agents by it
     reply_channel: str = ""  # for channels that cannot carry words back (phone)
     rings: int = 3
     ring_cycle: timedelta | None = None

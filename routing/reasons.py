@@ -85,6 +85,16 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "這是系統自己寄的測試信，只記錄信上的標記有沒有被拿掉。",
         "这是系统自己发的测试邮件，只记录邮件上的标记有没有被去掉。",
     ),
+    "bound": (
+        "It carries the code that was mailed to {agent}: this Telegram account is his from now on.",
+        "這是寄給 {agent} 的驗證碼：這個 Telegram 帳號從此是他的。",
+        "这是发给 {agent} 的验证码：这个 Telegram 账号从此是他的。",
+    ),
+    "binding_refused": (
+        "It carries a code for binding an account that does not count ({why}).",
+        "綁定帳號的驗證碼無效（{why}）。",
+        "绑定账号的验证码无效（{why}）。",
+    ),
     "enrolment": (
         "It answers the welcome of {agent} ({result}).",
         "這是 {agent} 對歡迎信的回覆（{result}）。",

@@ -111,6 +111,7 @@ CONFIRM = "confirm"  # of one that lets an agent answer a question of ours: "con
 CONSULT = "consult"  # of one that lets a senior advise a colleague: "consult:chen"; what he writes reaches no customer
 ENROL = "enrol"  # of one in an agent's welcome: "enrol:chen"; it is of no ticket
 ACT = "act"  # of one that stands in a link and does one thing, once: "act:close"
+BIND = "bind"  # of one that makes the Telegram account which sends it an agent's, once: "bind:chen"
 FILES = "files"  # of one that lets him fetch the files of a message: "files:42"
 
 
@@ -139,8 +140,13 @@ def purpose_of_enrolment(agent: str) -> str:
     return f"{ENROL}:{agent}"
 
 
+def purpose_of_binding(agent: str) -> str:
+    """The purpose of the code by which an agent's Telegram account is made known."""
+    return f"{BIND}:{agent}"
+
+
 def kind_of(record: TokenRecord) -> str:
-    """What a token is for: REPLY, CONFIRM, CONSULT, ENROL, ACT, FILES."""
+    """What a token is for: REPLY, CONFIRM, CONSULT, ENROL, BIND, ACT, FILES."""
     return record.purpose.partition(":")[0]
 
 

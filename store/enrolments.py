@@ -10,11 +10,13 @@ from sqlalchemy import delete, func, select
 
 from routing.records import Enrolment, Probe, as_row
 from routing.tokens import purpose_of_enrolment
+from routing.words import Evidence
 from store.engine import Transaction
 from store.schema import EnrolmentRow, ProbeRow, TokenRow
 
 ENROLMENT = EnrolmentRow.__table__  # type: ignore[attr-defined]
 PROBE = ProbeRow.__table__  # type: ignore[attr-defined]
+_BOUND = Evidence.TELEGRAM_ID.value
 TOKEN = TokenRow.__table__  # type: ignore[attr-defined]
 
 
@@ -23,11 +25,22 @@ async def of_agents(tx: Transaction, agents: Iterable[str]) -> dict[str, list[En
     wanted = list(set(agents))
     if not wanted:
         return {}
-    statement = select(ENROLMENT).where(ENROLMENT.c.agent.in_(wanted)).order_by(ENROLMENT.c.last_seen_at.desc())
+    statement = select(ENROLMENT).where(ENROLMENT.c.agent.in_(wanted), ENROLMENT.c.evidence != _BOUND)
+    statement = statement.order_by(ENROLMENT.c.last_seen_at.desc())
     found: dict[str, list[Enrolment]] = {}
     for row in await tx.rows(statement):
         found.setdefault(row["agent"], []).append(Enrolment(**row))
     return found
+
+
+async def bound(
+    tx: Transaction, *, addresses: Iterable[str] = (), agents: Iterable[str] = ()
+) -> list[tuple[str, str, str]]:
+    """Accounts that were shown to be agents', the latest first: (agent, address, channel). By either."""
+    asked = ENROLMENT.c.address.in_(list(addresses)) | ENROLMENT.c.agent.in_(list(agents))
+    statement = select(ENROLMENT.c.agent, ENROLMENT.c.address, ENROLMENT.c.channel)
+    statement = statement.where(ENROLMENT.c.evidence == _BOUND, asked).order_by(ENROLMENT.c.last_seen_at.desc())
+    return [(r["agent"], r["address"], r["channel"]) for r in await tx.rows(statement)]
 
 
 async def put(tx: Transaction, rows: Sequence[Enrolment]) -> None:

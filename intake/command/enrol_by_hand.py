@@ -6,6 +6,7 @@ Made for the daemon's control socket, and for the command line, which with no da
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -14,7 +15,7 @@ from channels.adapter import Clock
 from channels.message import Medium, Scheme
 from intake.control import Refused
 from intake.logs import tell
-from routing.enrolling import welcome
+from routing.enrolling import binding_code, welcome
 from routing.policy import ChannelPolicy, Policy
 from routing.probing import KIND, make_nonce
 from routing.records import Event, Probe
@@ -42,7 +43,11 @@ async def enrol(
         serial = await enrolments.next_serial(tx, name)
         record, letter = welcome(agent, by, keyring, serial, now)
         await enrolments.forget_elsewhere(tx, name, [f"{Scheme.MAIL.value}:{one}" for one in agent.addresses])
-        await tokens.add(tx, [record])
+        codes = []
+        if any(c.medium == Medium.TELEGRAM for c in policy.channels.values()):
+            codes.append(binding_code(agent, keyring, serial, now))
+            letter = replace(letter, recipe={**letter.recipe, "code_for_telegram": codes[0].token})
+        await tokens.add(tx, [record, *codes])
         await outbox.add(tx, [letter], now)
         event = Event(at=now, kind="enrolment_asked", agent=name, data={"channel": by.name, "uid": uid})
         await events.append(tx, [event])

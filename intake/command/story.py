@@ -30,6 +30,8 @@ SENTENCES: Mapping[str, str] = {
     "enrolment_asked": "{agent} was sent a welcome by {channel}.",
     "evidence_seen": "A mail of {agent} showed for the first time: {evidence}.",
     "agent_enrolled": "{agent} answered the welcome; shown by {evidence}.",
+    "agent_bound": "{agent} works from a Telegram account now.",
+    "binding_refused": "A code for binding an account to {agent} did not count ({why}).",
     "enrolment_not_counted": "An answer to the welcome of {agent} does not count ({why}).",
     "probe_sent": "A mail with a forged header is sent to {channel} from outside.",
     "probe_answered": "The probe of {channel} came in: its header was {result}.",

@@ -63,7 +63,7 @@ def test_a_reply_brings_what_it_answers_as_a_quotation(chats: Chats) -> None:
     chats.says(WANG, "是這個", reply_to_message=asked)
     message = read(raw_of([taken(chats)]))
     assert (message.text, message.quoted) == ("是這個", "第一個問題")
-    assert message.in_reply_to == (f"7001:{asked['message_id']}",)
+    assert message.in_reply_to == (f"<tg.7001.{asked['message_id']}>",)
 
 
 @pytest.mark.parametrize(

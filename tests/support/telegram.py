@@ -53,6 +53,13 @@ class Telegram:
         await api.start(port)
         return api
 
+    async def _ended(self) -> None:
+        await self.api.stop()
+        others = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+        for one in others:
+            one.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     def _run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
@@ -73,7 +80,7 @@ class Telegram:
         return self.does(lambda api: api.chats.from_bot(person))
 
     def stop(self) -> None:
-        self._run(self.api.stop())
+        self._run(self._ended())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
