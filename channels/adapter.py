@@ -158,6 +158,7 @@ class OutboundMessage:
     sent_at: datetime | None = None  # chat: when the desk took it in, by the clock that dates the visitor's lines
     ticket: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, bytes], ...] = ()  # chat: (name, octets), beside the words; mail has them in its body
     buttons: tuple[tuple[str, str], ...] = ()  # chat: (what stands on it, what a press of it says)
 
 

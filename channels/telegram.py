@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile
 from telegram.error import ChatMigrated, TelegramError
 
 from channels.adapter import (
@@ -49,6 +49,7 @@ ALBUM_WAIT = 1.0  # seconds for the rest of an album
 MAX_AT_ONCE = 32 * 1024 * 1024  # octets of raw that are committed together
 ACCEPT_TIMEOUT = 10.0  # s a posted update may wait for its commit
 TURN = 30.0  # s between two signs of life of a receiver that only waits
+UPLOAD = 120.0  # seconds the octets of a file may take
 MAX_UPDATE = 1024 * 1024  # octets of a posted update
 BODY_TIMEOUT = 15.0  # seconds
 PACE = Pace(per_minute=1200)  # of 30 a second (core.telegram.org/bots/faq), with room for what is tried again
@@ -272,11 +273,18 @@ class TelegramSender:
     async def send(self, message: OutboundMessage) -> Delivery:
         chat = int(message.recipient.value)
         words = pieces(message.body.decode())
+        if message.files and not message.body.strip():
+            words = []
+        # Files first: what is replied to, and pressed under, is the message that comes last.
+        parts: list[str | tuple[str, bytes]] = [*message.files, *words]
         number = 0
-        for position in range(self._arrived.get(message.id, 0), len(words)):
+        for position in range(self._arrived.get(message.id, 0), len(parts)):
+            part, is_last = parts[position], position == len(parts) - 1
             try:
-                is_last = position == len(words) - 1
-                number = await self._say(chat, words[position], _keyboard(message.buttons) if is_last else None)
+                if isinstance(part, tuple):
+                    number = await self._hand(chat, *part)
+                else:
+                    number = await self._say(chat, part, _keyboard(message.buttons) if is_last else None)
             except TelegramError as error:
                 raise self._api.failure(error, handed_over=True) from None
             self._arrived[message.id] = position + 1
@@ -291,6 +299,15 @@ class TelegramSender:
             sent = await bot.send_message(chat, words, reply_markup=keyboard)
         except ChatMigrated as moved:
             sent = await bot.send_message(moved.new_chat_id, words, reply_markup=keyboard)
+        return sent.message_id
+
+    async def _hand(self, chat: int, name: str, content: bytes) -> int:
+        bot = self._api.open()
+        file = InputFile(content, filename=name)
+        try:
+            sent = await bot.send_document(chat, file, write_timeout=UPLOAD)
+        except ChatMigrated as moved:
+            sent = await bot.send_document(moved.new_chat_id, file, write_timeout=UPLOAD)
         return sent.message_id
 
 

@@ -16,15 +16,15 @@ _GAP = re.compile(r"\n{3,}")
 _BUTTONS = (("chat.close", "!close"), ("chat.wait", "!wait"), ("chat.urgent", "!urgent"), ("chat.show", "!show"))
 
 
-def letter_in_chat(mail: bytes) -> bytes:
-    """From the octets of a mail that is ours: subject, words, and the names of its files."""
+def letter_in_chat(mail: bytes, language: str, texts: Texts) -> bytes:
+    """From the octets of a mail that is ours, composed `unfolded`: its subject and words."""
     read = message_from_bytes(mail, policy=SMTP)
     plain = read.get_body(preferencelist=("plain",))
     words = str(plain.get_content()) if plain is not None else ""
     words = _LINK.sub("", words.replace("\r\n", "\n"))
     words = "\n".join(_RULE.sub("──────", line).rstrip() for line in words.splitlines())
-    files = [f"📎 {name}" for part in read.iter_attachments() if (name := part.get_filename())]
-    whole = "\n\n".join(filter(None, (str(read["Subject"]), _GAP.sub("\n\n", words).strip(), "\n".join(files))))
+    words = words.replace(texts.say("agent.last.reply", language), texts.say("chat.last", language))
+    whole = "\n\n".join(filter(None, (str(read["Subject"]), _GAP.sub("\n\n", words).strip())))
     if len(whole) > MAX_LETTER:
         whole = whole[:MAX_LETTER].rpartition("\n")[0] + "\n…"
     return whole.encode()

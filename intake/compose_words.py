@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 COLUMNS = 75  # of our own plain lines: quoted once ("> ") they still fit 78
+_columns_now: ContextVar[int] = ContextVar("columns", default=COLUMNS)
 
 _BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _INVISIBLE = "\u00ad\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff\ufff9\ufffa\ufffb"
@@ -99,12 +102,22 @@ def pad(text: str, width: int) -> str:
     return text + " " * max(0, width - columns(text))
 
 
+@contextmanager
+def unfolded() -> Iterator[None]:
+    """What is composed herein has lines as long as they are: who shows it folds them himself, as a chat does."""
+    token = _columns_now.set(10**9)
+    try:
+        yield
+    finally:
+        _columns_now.reset(token)
+
+
 def wrap(text: str, first: str = "", rest: str = "") -> str:
     """Our own plain lines, folded at COLUMNS, with what begins the first line and the others. \\n between."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         begin = first if not lines else rest
-        if len(begin) + 2 * len(paragraph) <= COLUMNS:  # cannot be too wide
+        if len(begin) + 2 * len(paragraph) <= _columns_now.get():  # cannot be too wide
             lines.append((begin + paragraph).rstrip())
         else:
             lines.extend(_folded(paragraph, begin, rest))
@@ -117,7 +130,7 @@ def _folded(paragraph: str, first: str, rest: str) -> Iterator[str]:
     for piece in _pieces(paragraph):
         size = columns(piece)
         # A closing mark never begins a line; a line that is too long by one of them is not.
-        if width + columns(piece.rstrip()) > COLUMNS - 2 and not is_empty and piece[0] not in _NO_START:
+        if width + columns(piece.rstrip()) > _columns_now.get() - 2 and not is_empty and piece[0] not in _NO_START:
             yield line.rstrip()
             line, width = rest, columns(rest)
         line, width, is_empty = line + piece, width + size, False

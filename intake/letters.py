@@ -38,6 +38,7 @@ from intake.cards import (
 )
 from intake.compose_chat import buttons_in_chat, letter_in_chat, notice_in_chat
 from intake.compose_welcome import EnrolMail, enrol_facts, enrol_mail
+from intake.compose_words import unfolded
 from intake.left_out import all_arrived, arrived_of, left_out, link_to_files
 from intake.list_reader import show_link
 from intake.lists import CODE as LIST
@@ -108,6 +109,7 @@ async def outbound(
         # line that sorts before one which the page has confirmed would never be confirmed itself.
         sent_at=item.created_at,
         ticket=item.ticket,
+        files=await _files_in_chat(tx, item, channel),
         buttons=_buttons(item, channel, with_),
     )
 
@@ -119,11 +121,25 @@ async def _in_chat(
     by = with_.policy.channels.get(str(item.recipe.get(MAILED, "")))
     if by is None:
         raise LookupError(f"{item.recipe.get(MAILED)} is no channel any more")
-    mail = await _compose(tx, item, with_, by, now)
+    with unfolded():
+        mail = await _compose(tx, item, with_, by, now)
     if channel.content != "full":
         agent = with_.policy.agents[item.agent or ""]
         return notice_in_chat(item.ticket, dates.language_of(agent.language), with_.texts)
-    return letter_in_chat(mail)
+    return letter_in_chat(mail, dates.language_of(with_.policy.agents[item.agent or ""].language), with_.texts)
+
+
+async def _files_in_chat(tx: Transaction, item: OutboxItem, channel: ChannelPolicy) -> tuple[tuple[str, bytes], ...]:
+    """What goes beside the words: an answer's files to a customer, a message's to its agent."""
+    if channel.medium != Medium.TELEGRAM:
+        return ()
+    wanted: set[str] | None = None
+    if item.purpose is Purpose.ANSWER:
+        wanted = set(item.recipe.get("files", ()))
+    elif item.purpose not in (Purpose.ASSIGNMENT, Purpose.UPDATE) or channel.content != "full":
+        return ()
+    files = await files_of(tx, item.source, wanted, None if wanted is not None else MAX_FILES)
+    return tuple((file.name, file.content) for file in files if not file.is_inline)
 
 
 def _buttons(item: OutboxItem, channel: ChannelPolicy, with_: Stationery) -> tuple[tuple[str, str], ...]:

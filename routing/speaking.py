@@ -194,8 +194,8 @@ def _like_a_machine(mail: AgentMail) -> str:
 
 
 def _carries_files(way: Way) -> bool:
-    """Words alone go by a chat: a picture in his signature is missed by nobody, a file that he attached is."""
-    return way[0].medium == Medium.EMAIL
+    """Words alone go by the web chat: a picture in his signature is missed by nobody, a file that he attached is."""
+    return way[0].medium in (Medium.EMAIL, Medium.TELEGRAM)
 
 
 def _passes_on(mail: AgentMail) -> bool:
@@ -258,7 +258,7 @@ def _words(mail: AgentMail, found: Inspection, way: Way) -> NewOutbox:
         recipe={
             "message": incoming.id,
             "words": found.text,
-            "files": [a.path for a in found.attachments] if is_mail else [],
+            "files": [a.path for a in found.attachments] if _carries_files(way) else [],
             "links": list(found.links),
         },
         mail_id=mail_id(keyring, domain_of(channel), "answer", number, incoming.id) if is_mail else "",

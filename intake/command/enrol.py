@@ -247,6 +247,7 @@ def _plain(one: Enrolled, facts: Known, config: Config) -> dict[str, Any]:
             for row in (*one.rows, *one.elsewhere)
         ],
         "missing": one.missing,
+        "telegram": facts.accounts.get(one.agent),
         "welcomed_at": facts.welcomed.get(one.agent),
         "todo": [line.mend for line in lines_of_agent(one, facts, config.policy) if line.problem],
     }

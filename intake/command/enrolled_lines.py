@@ -6,7 +6,7 @@ No evidence is a red line. What is weaker than it should be is never made up for
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from channels.adapter import CheckLine, CheckState
@@ -31,6 +31,7 @@ class Known:
     agents: Mapping[str, Enrolled]
     probes: Mapping[str, Probe]  # by channel
     welcomed: Mapping[str, datetime]  # agent -> when he was last sent a welcome
+    accounts: Mapping[str, str] = field(default_factory=dict)  # agent -> the Telegram account that is shown to be his
 
 
 async def known(tx: Transaction, policy: Policy, now: datetime) -> Known:
@@ -44,6 +45,7 @@ async def known(tx: Transaction, policy: Policy, now: datetime) -> Known:
         },
         probes=probes,
         welcomed=await enrolments.welcomed(tx, policy.agents),
+        accounts={name: address for name, address, _ in reversed(await enrolments.bound(tx, agents=policy.agents))},
     )
 
 
@@ -64,6 +66,7 @@ async def lines(tx: Transaction | None, policy: Policy, now: datetime) -> list[C
 def lines_of_agent(one: Enrolled, facts: Known, policy: Policy) -> Iterator[CheckLine]:
     """How his mails are believed; then from which other address somebody answered his welcome."""
     yield _line_of(one, facts, policy)
+    yield from _line_of_account(one.agent, facts, policy)
     if others := one.other_addresses:
         shown = ", ".join(others[:MAX_NAMED]) + (f" and {len(others) - MAX_NAMED} more" if others[MAX_NAMED:] else "")
         mend = (
@@ -71,6 +74,19 @@ def lines_of_agent(one: Enrolled, facts: Known, policy: Policy) -> Iterator[Chec
             f"then: intake enrol {one.agent}"
         )
         yield _line(one.agent, f"his welcome was answered from {shown}, which is not his", mend, CheckState.WARNING)
+
+
+def _line_of_account(name: str, facts: Known, policy: Policy) -> Iterator[CheckLine]:
+    """Whether his work reaches him in Telegram, where it should."""
+    wish = policy.agents[name].work_by
+    if account := facts.accounts.get(name):
+        yield _line(f"{name}: in Telegram as {account}" + ("" if wish != "mail" else ', and work_by is "mail"'))
+    elif wish != "mail":
+        problem = f'work_by is "{wish}", and no Telegram account is known to be his: his work comes by mail'
+        mend = f"intake enrol {name}; he sends the bot the line /start CODE of his welcome"
+        if not any(c.medium == Medium.TELEGRAM for c in policy.channels.values()):
+            mend = 'add a channel of type "telegram"'
+        yield _line(name, problem, mend, CheckState.WARNING)
 
 
 def _line_of(one: Enrolled, facts: Known, policy: Policy) -> CheckLine:

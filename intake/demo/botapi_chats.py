@@ -61,6 +61,10 @@ def _given(record: Any, *names: str) -> dict[str, Any]:
     return {name: getattr(record, name) for name in names if getattr(record, name)}
 
 
+def _chat_of(chat: Chat) -> dict[str, Any]:
+    return {"id": chat.id, "type": "private" if chat.id > 0 else "supergroup"}
+
+
 def units(text: str) -> int:
     """How long a text is for Telegram: UTF-16 code units."""
     return len(text.encode("utf-16-le")) // 2
@@ -152,18 +156,26 @@ class Chats:
 
     # ---- what the bot asks
 
-    SENDS: ClassVar[frozenset[str]] = frozenset({"sendMessage"})  # what counts against the limits
+    SENDS: ClassVar[frozenset[str]] = frozenset({"sendMessage", "sendDocument"})  # what counts against the limits
 
     def sent_by_bot(self, method: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         chat = self._reachable(asked)
+        if method == "sendDocument":
+            return self._document_by_bot(chat, asked)
         text = str(asked.get("text", ""))
         if not text.strip():
             raise Refused(400, "Bad Request: message text is empty")
         if units(text) > MAX_TEXT:
             raise Refused(400, "Bad Request: message is too long")
-        more: dict[str, Any] = {}
-        kind = "private" if chat.id > 0 else "supergroup"
-        return self._message(dict(self.me), {"id": chat.id, "type": kind}, text=text, **more)
+        more = {"reply_markup": asked["reply_markup"]} if asked.get("reply_markup") else {}
+        return self._message(dict(self.me), _chat_of(chat), text=text, **more)
+
+    def _document_by_bot(self, chat: Chat, asked: Mapping[str, Any]) -> dict[str, Any]:
+        given = asked["document"]
+        content = given.file.read()
+        if not content:
+            raise Refused(400, "Bad Request: file must be non-empty")
+        return self._message(dict(self.me), _chat_of(chat), document=self.file(content, given.filename))
 
     def _reachable(self, asked: Mapping[str, Any]) -> Chat:
         number = int(asked["chat_id"])

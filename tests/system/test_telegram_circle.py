@@ -19,6 +19,7 @@ from support.firm import Firm, plain, servers
 from support.mailclients import REPLIES, answer_address
 from support.telegram import TOKEN, WANG, Telegram, telegram_server, token_file
 
+from intake.demo.botapi import BotApi
 from intake.demo.botapi_chats import Person
 
 pytestmark = pytest.mark.system
@@ -143,13 +144,15 @@ def code_of(firm: Firm, before: int) -> str:
     return wait_until(look, "a welcome with a code")
 
 
+def cli(firm: Firm, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "intake", *words, "--config", str(firm.config)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
 def enrolled(firm: Firm, daemon: Daemon, telegram: Telegram) -> str:
     """Chen's account is made known as the README says; the code that did it."""
     before = len(firm.box(firm.chen).mails())
-    said = subprocess.run(
-        [sys.executable, "-m", "intake", "enrol", "chen", "--config", str(firm.config)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    said = cli(firm, "enrol", "chen")
     assert said.returncode == 0, said.stderr
     code = code_of(firm, before)
     telegram.says(CHEN, f"/start {code}")
@@ -182,6 +185,7 @@ def chat_firm(both: Any, telegram: Telegram, tmp_path: Path) -> Firm:
 def test_an_agent_answers_in_his_own_chat(chat_firm: Firm, telegram: Telegram) -> None:
     with Daemon(chat_firm.config) as daemon:
         code = enrolled(chat_firm, daemon, telegram)
+        assert '"telegram":"tg:8001"' in cli(chat_firm, "enrol").stdout
         telegram.says(WANG, QUESTION)
         card = in_chat(telegram, QUESTION)
         assert "王" in card["text"]
@@ -215,6 +219,30 @@ def test_an_agent_answers_in_his_own_chat(chat_firm: Firm, telegram: Telegram) -
         assert len([words for words in reads if words == ANSWER]) == 1
         assert telegram.reads(EVE) == []
     assert daemon.noise == []
+
+
+def test_files_go_both_ways(chat_firm: Firm, telegram: Telegram) -> None:
+    photo, form = b"\x89PNG\r\n\x1a\n" + bytes(3000), b"%PDF-1.7 " + bytes(5000)
+    with Daemon(chat_firm.config) as daemon:
+        enrolled(chat_firm, daemon, telegram)
+        told = telegram.does(lambda api: api.chats.file(photo, "receipt.png"))
+        telegram.says(WANG, document=told | {"mime_type": "image/png"}, caption=QUESTION)
+        card = in_chat(telegram, QUESTION)
+        assert files_in_chat(telegram, CHEN) == [("receipt.png", photo)]
+        told = telegram.does(lambda api: api.chats.file(form, "申請書.pdf"))
+        telegram.says(CHEN, document=told | {"mime_type": "application/pdf"}, caption="請填這張", reply_to_message=card)
+        wait_until(lambda: "請填這張" in telegram.reads(WANG), "the customer reads it")
+        assert files_in_chat(telegram, WANG) == [("申請書.pdf", form)]
+        daemon.settle()
+    assert daemon.noise == []
+
+
+def files_in_chat(telegram: Telegram, person: Person) -> list[tuple[str, bytes]]:
+    def look(api: BotApi) -> list[tuple[str, bytes]]:
+        sent = [m["document"] for m in api.chats.chat(person.id).messages if m["from"]["is_bot"] and "document" in m]
+        return [(d["file_name"], api.chats.files[d["file_id"]].content) for d in sent]
+
+    return telegram.does(look)
 
 
 def test_who_is_not_bound_is_a_customer_whatever_he_is_called(chat_firm: Firm, telegram: Telegram) -> None:
