@@ -1,7 +1,7 @@
 """`make bench`: what this machine takes in a second, the whole way.
 
     python -m benchmarks                 everything, a table at the end
-    python -m benchmarks mail            only this: mail, latency, phone, chat, limit, stall, classify
+    python -m benchmarks mail            only this: mail, latency, phone, chat, telegram, limit, stall, classify
     python -m benchmarks mail --json
     python -m benchmarks routing_sim     days of a desk, worked by the real routing and by others; only by name
     python -m benchmarks routing_sim --full        longer, with 2,000 agents; draws docs/pictures/routing.svg
@@ -33,6 +33,7 @@ from benchmarks import (  # noqa: E402  # after the path is set
     phone,
     routing_sim,
     stall,
+    telegram,
 )
 
 BENCHES = {
@@ -40,6 +41,7 @@ BENCHES = {
     "latency": latency.run,
     "phone": phone.run,
     "chat": chat.run,
+    "telegram": telegram.run,
     "limit": limit.run,
     "stall": stall.run,
     "classify": classify.run,

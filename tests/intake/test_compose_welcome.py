@@ -98,5 +98,6 @@ def test_a_recipe_says_what_the_letter_needs() -> None:
         "missing": (),
         "program": "",
         "device": "phone",
+        "telegram": "",
         "address": "",
     }

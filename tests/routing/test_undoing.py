@@ -233,12 +233,12 @@ async def test_what_left_while_it_was_being_called_back_is_told_so(
     [answer] = await desk.outbox("answer")
     real, calls = decide.write, []
 
-    async def write(tx: Any, changes: Any, now: Any) -> None:
+    async def write(tx: Any, changes: Any, now: Any, policy: Any) -> None:
         if changes.cancelled and not calls:
             calls.append(now)
             desk.clock.at += timedelta(seconds=31)
             await outbox.begin_attempts(tx, [(answer, b"octets")], now, now + MINUTE)
-        await real(tx, changes, now)
+        await real(tx, changes, now, policy)
 
     monkeypatch.setattr(decide, "write", write)
     await desk.takes(await desk.reply_to(first, "！撤回"))

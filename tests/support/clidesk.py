@@ -205,7 +205,7 @@ class Desk:
             decision = decide(one, desk)
             for name, next_free in desk.numbers().items():
                 await take(tx, name, next_free - first[name])
-            await write(tx, desk.changes, at)
+            await write(tx, desk.changes, at, desk.policy)
             await messages.finish(tx, [self._finished(number, decision, message, policy.version)], 0, at)
             await events.seal(tx)
         assert decision.ticket is not None
