@@ -1,4 +1,4 @@
-"""Telegram: updates a second that are taken, decided and confirmed, what each costs, and what many open tickets hold."""
+"""Telegram: updates a second that are taken, decided and confirmed; what each costs, what many open tickets hold."""
 
 from __future__ import annotations
 
